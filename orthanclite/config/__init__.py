@@ -1,0 +1,1 @@
+"""Orthanc configuration files turned into frozen typed settings."""

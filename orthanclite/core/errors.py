@@ -1,0 +1,212 @@
+"""The one tree of exceptions; codes, statuses and texts are those Orthanc clients know.
+
+::
+
+    OrthancError                    500  (-1) Internal error
+    ├── NotImplementedInServer      500   (2)
+    ├── ParameterOutOfRange         400   (3)
+    ├── BadParameterType            400   (5)
+    ├── BadSequenceOfCalls          500   (6)
+    ├── InexistentItem              404   (7)
+    ├── BadRequest                  400   (8)
+    ├── NetworkProtocol             500   (9)
+    ├── DatabaseError               500  (11)
+    │   ├── IncompatibleDatabaseVersion   (18)
+    │   └── DatabaseUnavailable     503  (36)
+    ├── CannotWriteFile             500  (14)
+    ├── BadFileFormat               400  (15)
+    ├── UnknownResource             404  (17)
+    ├── FullStorage                 500  (19)
+    ├── CorruptedFile               500  (20)
+    ├── InexistentTag               404  (21)
+    ├── ReadOnly                    500  (22)
+    ├── IncompatibleImageFormat     500  (23)
+    ├── IncompatibleImageSize       500  (24)
+    ├── UnknownDicomTag             500  (27)
+    ├── Unauthorized                401  (29)
+    ├── NotAcceptable               406  (34)
+    ├── BadRange                    416  (41)
+    ├── RevisionConflict            409  (43)
+    ├── ForbiddenAccess             403  (45)
+    ├── IncompatibleConfigurations  500  (47)
+    ├── BodyTooLarge                413  (8)
+    ├── CannotOrderSlices           500 (2040)
+    ├── CreateDicom*                400 (2019..2025)
+    ├── CannotExecuteLua            500 (2031)
+    └── UnsupportedMediaType        415 (3000)
+
+``rest/errors.py`` turns them into the HTTP answer, ``dimse/status.py`` into a DIMSE status.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class OrthancError(Exception):
+    """Base of all errors that a client may see.
+
+    ``details`` explains this one occurrence; ``message`` is the fixed text of the error's kind.
+    """
+
+    code: ClassVar[int] = -1
+    status: ClassVar[int] = 500
+    message: ClassVar[str] = "Internal error"
+
+    def __init__(self, details: str = "") -> None:
+        super().__init__(details or self.message)
+        self.details = details
+
+
+class NotImplementedInServer(OrthancError):
+    code, status, message = 2, 500, "Not implemented yet"
+
+
+class ParameterOutOfRange(OrthancError):
+    code, status, message = 3, 400, "Parameter out of range"
+
+
+class BadParameterType(OrthancError):
+    code, status, message = 5, 400, "Bad type for a parameter"
+
+
+class BadSequenceOfCalls(OrthancError):
+    code, status, message = 6, 500, "Bad sequence of calls"
+
+
+class InexistentItem(OrthancError):
+    code, status, message = 7, 404, "Accessing an inexistent item"
+
+
+class BadRequest(OrthancError):
+    code, status, message = 8, 400, "Bad request"
+
+
+class BodyTooLarge(OrthancError):
+    code, status, message = 8, 413, "Bad request"
+
+
+class NetworkProtocol(OrthancError):
+    code, status, message = 9, 500, "Error in the network protocol"
+
+
+class DatabaseError(OrthancError):
+    code, status, message = 11, 500, "Error with the database engine"
+
+
+class IncompatibleDatabaseVersion(DatabaseError):
+    code, status, message = 18, 500, "Incompatible version of the database"
+
+
+class DatabaseUnavailable(DatabaseError):
+    code, status = 36, 503
+    message = "The database is currently not available (probably a transient situation)"
+
+
+class CannotWriteFile(OrthancError):
+    code, status, message = 14, 500, "Cannot write to file"
+
+
+class BadFileFormat(OrthancError):
+    code, status, message = 15, 400, "Bad file format"
+
+
+class UnknownResource(OrthancError):
+    code, status, message = 17, 404, "Unknown resource"
+
+
+class FullStorage(OrthancError):
+    code, status, message = 19, 500, "The file storage is full"
+
+
+class CorruptedFile(OrthancError):
+    code, status, message = 20, 500, "Corrupted file (e.g. inconsistent MD5 hash)"
+
+
+class InexistentTag(OrthancError):
+    code, status, message = 21, 404, "Inexistent tag"
+
+
+class ReadOnly(OrthancError):
+    code, status, message = 22, 500, "Cannot modify a read-only data structure"
+
+
+class IncompatibleImageFormat(OrthancError):
+    code, status, message = 23, 500, "Incompatible format of the images"
+
+
+class IncompatibleImageSize(OrthancError):
+    code, status, message = 24, 500, "Incompatible size of the images"
+
+
+class UnknownDicomTag(OrthancError):
+    code, status, message = 27, 500, "Unknown DICOM tag"
+
+
+class Unauthorized(OrthancError):
+    code, status, message = 29, 401, "Bad credentials were provided to an HTTP request"
+
+
+class NotAcceptable(OrthancError):
+    code, status = 34, 406
+    message = "Cannot send a response which is acceptable according to the Accept HTTP header"
+
+
+class BadRange(OrthancError):
+    code, status, message = 41, 416, "Incorrect range request"
+
+
+class RevisionConflict(OrthancError):
+    code, status = 43, 409
+    message = "A bad revision number was provided, which might indicate conflict between multiple writers"
+
+
+class ForbiddenAccess(OrthancError):
+    code, status, message = 45, 403, "Access to a resource is forbidden"
+
+
+class IncompatibleConfigurations(OrthancError):
+    code, status = 47, 500
+    message = "Your configuration file contains configuration that are mutually incompatible"
+
+
+class CreateDicomNotString(OrthancError):
+    code, status = 2019, 400
+    message = "Only string values are supported when creating DICOM instances"
+
+
+class CreateDicomOverrideTag(OrthancError):
+    code, status = 2020, 400
+    message = "Trying to override a value inherited from a parent module"
+
+
+class CreateDicomUseContent(OrthancError):
+    code, status = 2021, 400
+    message = 'Use "Content" to inject an image into a new DICOM instance'
+
+
+class CreateDicomNoPayload(OrthancError):
+    code, status = 2022, 400
+    message = "No payload is present for one instance in the series"
+
+
+class CreateDicomBadParent(OrthancError):
+    code, status = 2024, 400
+    message = "Trying to attach a new DICOM instance to an inexistent resource"
+
+
+class CreateDicomParentIsInstance(OrthancError):
+    code, status = 2025, 400
+    message = "Trying to attach a new DICOM instance to an instance (must be a series, study or patient)"
+
+
+class CannotExecuteLua(OrthancError):
+    code, status, message = 2031, 500, "Cannot execute a Lua command"
+
+
+class CannotOrderSlices(OrthancError):
+    code, status, message = 2040, 500, "Unable to order the slices of the series"
+
+
+class UnsupportedMediaType(OrthancError):
+    code, status, message = 3000, 415, "Unsupported media type"

@@ -1,0 +1,1 @@
+"""Everything that knows the DICOM encoding: parsing, renderings, character sets, pixels."""

@@ -1,0 +1,1 @@
+"""The DICOM network: pynetdicom server and handlers."""

@@ -1,0 +1,1 @@
+"""The SQLAlchemy Core index: one schema for SQLite and PostgreSQL."""

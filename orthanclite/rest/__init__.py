@@ -1,0 +1,1 @@
+"""The REST API: one module per section of the route tree."""

@@ -1,0 +1,1 @@
+"""One module per capability, on top of the ports of core."""
