@@ -1,0 +1,270 @@
+"""Settings of what the server does on its own account: jobs, outgoing DICOM and HTTP, transcoding, scripts.
+
+Most of these wait for the parts of the server that will read them. Their values are checked already, and a
+value that is not the default is reported at the start, so that nobody relies on it unknowingly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from orthanclite.config.table import Fate, setting
+
+_JOBS = "jobs are not implemented yet"
+_SCU = "outgoing DICOM is not implemented yet"
+_HTTP = "outgoing HTTP is not implemented yet"
+_PIXELS = "transcoding is not implemented yet"
+_ARCHIVES = "archives are not implemented yet"
+
+
+@dataclass(frozen=True, slots=True)
+class JobSettings:
+    """The jobs engine and the archives it makes."""
+
+    concurrent: int = setting(
+        "ConcurrentJobs",
+        2,
+        "Jobs that run at the same time; 0 for one per processor.",
+        minimum=0,
+        fate=Fate.LATER,
+        why=_JOBS,
+    )
+    history_size: int = setting(
+        "JobsHistorySize", 10, "Completed jobs that are kept.", minimum=0, fate=Fate.LATER, why=_JOBS
+    )
+    save: bool = setting(
+        "SaveJobs", True, "Keep the jobs in the database over a restart.", fate=Fate.LATER, why=_JOBS
+    )
+    threads: Mapping[str, int] = setting(
+        "JobsEngineThreadsCount",
+        {"ResourceModification": 1},
+        "Threads of one job, by its type.",
+        fate=Fate.LATER,
+        why=_JOBS,
+    )
+    media_archives: int = setting(
+        "MediaArchiveSize",
+        1,
+        "Archives made by asynchronous jobs that are kept.",
+        minimum=1,
+        fate=Fate.LATER,
+        why=_ARCHIVES,
+    )
+    stream_zip: bool = setting(
+        "SynchronousZipStream",
+        True,
+        "Send archives while they are being made.",
+        fate=Fate.LATER,
+        why=_ARCHIVES,
+    )
+    zip_utf8: bool = setting(
+        "ZipUseUtf8", False, "Names in archives in UTF-8 instead of ASCII.", fate=Fate.LATER, why=_ARCHIVES
+    )
+    log_exports: bool = setting(
+        "LogExportedResources",
+        False,
+        "Log in /exports what is sent to modalities and peers.",
+        fate=Fate.LATER,
+        why=_SCU,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ScuSettings:
+    """The DICOM client, and the retrieve services."""
+
+    timeout: int = setting(
+        "DicomScuTimeout",
+        10,
+        "Seconds to wait for the answer of a remote modality.",
+        minimum=0,
+        fate=Fate.LATER,
+        why=_SCU,
+    )
+    echo_checks_find: bool = setting(
+        "DicomEchoChecksFind", False, "Follow each C-ECHO by a C-FIND.", fate=Fate.LATER, why=_SCU
+    )
+    default_retrieve_method: str = setting(
+        "DicomDefaultRetrieveMethod",
+        "C-MOVE",
+        "How resources are fetched from modalities whose RetrieveMethod is SystemDefault.",
+        choices=("C-MOVE", "C-GET"),
+        fate=Fate.LATER,
+        why=_SCU,
+    )
+    preferred_transfer_syntax: str = setting(
+        "DicomScuPreferredTransferSyntax",
+        "1.2.840.10008.1.2.1",
+        "Transfer syntax preferred where a modality does not accept the one of a file.",
+        fate=Fate.LATER,
+        why=_SCU,
+    )
+    query_retrieve_size: int = setting(
+        "QueryRetrieveSize", 100, "Queries kept in /queries.", minimum=1, fate=Fate.LATER, why=_SCU
+    )
+    synchronous_move: bool = setting(
+        "SynchronousCMove",
+        True,
+        "Answer C-MOVE requests once everything is sent, rather than at once.",
+        fate=Fate.LATER,
+        why=_SCU,
+    )
+    storage_commitment_reports: int = setting(
+        "StorageCommitmentReportsSize",
+        100,
+        "Storage commitment reports that are kept.",
+        minimum=1,
+        fate=Fate.LATER,
+        why=_SCU,
+    )
+    association_close_delay: int = setting(
+        "DicomAssociationCloseDelay",
+        5,
+        "Seconds that an outgoing association of a script stays open for its next command.",
+        minimum=0,
+        fate=Fate.LATER,
+        why=_SCU,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class HttpClientSettings:
+    """Outgoing HTTP requests, to peers and from scripts."""
+
+    proxy: str = setting(
+        "HttpProxy",
+        "",
+        'Proxy: "host:port" or "user:password@host:port"; empty for none.',
+        fate=Fate.LATER,
+        why=_HTTP,
+        secret=True,
+    )
+    verbose: bool = setting("HttpVerbose", False, "Log outgoing requests.", fate=Fate.LATER, why=_HTTP)
+    timeout: int = setting(
+        "HttpTimeout", 60, "Seconds to wait for an answer.", minimum=0, fate=Fate.LATER, why=_HTTP
+    )
+    verify_peers: bool = setting(
+        "HttpsVerifyPeers", True, "Check the certificates of HTTPS servers.", fate=Fate.LATER, why=_HTTP
+    )
+    ca_certificates: str = setting(
+        "HttpsCACertificates",
+        "",
+        "PEM file of the authorities by which HTTPS servers are trusted; empty for those of the system.",
+        fate=Fate.LATER,
+        why=_HTTP,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TranscodingSettings:
+    """Changes of the transfer syntax."""
+
+    over_dicom: bool = setting(
+        "TranscodeDicomProtocol",
+        True,
+        "Transcode for modalities that do not accept the transfer syntax of a file.",
+        fate=Fate.LATER,
+        why=_PIXELS,
+    )
+    ingest: str | None = setting(
+        "IngestTranscoding",
+        None,
+        "Transfer syntax to which files are transcoded before they are stored.",
+        example="1.2.840.10008.1.2",
+        fate=Fate.LATER,
+        why=_PIXELS,
+    )
+    ingest_uncompressed: bool = setting(
+        "IngestTranscodingOfUncompressed",
+        True,
+        "Whether IngestTranscoding applies to uncompressed files.",
+        fate=Fate.LATER,
+        why=_PIXELS,
+    )
+    ingest_compressed: bool = setting(
+        "IngestTranscodingOfCompressed",
+        True,
+        "Whether IngestTranscoding applies to compressed files.",
+        fate=Fate.LATER,
+        why=_PIXELS,
+    )
+    lossy_quality: int = setting(
+        "DicomLossyTranscodingQuality",
+        90,
+        "Quality of lossy JPEG.",
+        minimum=1,
+        maximum=100,
+        fate=Fate.LATER,
+        why=_PIXELS,
+    )
+
+
+def _refuse_scripts(value: object) -> str | None:
+    if not value:
+        return None
+    return "Lua scripts at the start are not supported, and ignoring them would change what is stored"
+
+
+def _refuse_plugins(value: object) -> str | None:
+    """Refuse what names a native plugin; folders where none is found are as good as absent."""
+    assert isinstance(value, list)
+    suffixes = {".so", ".dll", ".dylib"}
+    for item in map(Path, value):
+        found = [item] if item.suffix in suffixes else sorted(item.glob("*")) if item.is_dir() else []
+        if any(path.suffix in suffixes for path in found):
+            return (
+                f'native plugins cannot be loaded ("{item}"): what this server offers itself is listed by '
+                "/plugins, and needs no entry here"
+            )
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class ExtensionSettings:
+    """Scripts, plugins and WebDAV."""
+
+    lua_scripts: tuple[str, ...] = setting(
+        "LuaScripts",
+        (),
+        "Lua scripts to run at the start. Not supported yet: refused unless empty.",
+        fate=Fate.REFUSED,
+        refuse=_refuse_scripts,
+    )
+    plugins: tuple[str, ...] = setting(
+        "Plugins",
+        (),
+        "Native plugins of Orthanc. Refused where one is found: they cannot be loaded here.",
+        fate=Fate.REFUSED,
+        refuse=_refuse_plugins,
+    )
+    lua_heartbeat: int = setting(
+        "LuaHeartBeatPeriod",
+        0,
+        "Seconds between two calls of the script function OnHeartBeat; 0 for none.",
+        minimum=0,
+        fate=Fate.LATER,
+        why="script callbacks are not implemented yet",
+    )
+    webdav_enabled: bool = setting(
+        "WebDavEnabled",
+        True,
+        "Publish what is stored at /webdav/.",
+        fate=Fate.LATER,
+        why="WebDAV is not implemented yet",
+    )
+    webdav_delete: bool = setting(
+        "WebDavDeleteAllowed",
+        False,
+        "Whether WebDAV may delete.",
+        fate=Fate.LATER,
+        why="WebDAV is not implemented yet",
+    )
+    webdav_upload: bool = setting(
+        "WebDavUploadAllowed",
+        True,
+        "Whether WebDAV may upload.",
+        fate=Fate.LATER,
+        why="WebDAV is not implemented yet",
+    )
