@@ -1,0 +1,125 @@
+"""The JSON renderings of a data set: full, short and simplified (Orthanc Book, "REST API")."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from enum import StrEnum
+from typing import Any
+
+from orthanclite.core.main_tags import tag_key
+from orthanclite.dicom.charsets import Charset, charset_of
+from orthanclite.dicom.dictionary import TagDictionary
+from orthanclite.dicom.encoding import TEXT_VRS
+from orthanclite.dicom.parser import SPECIFIC_CHARACTER_SET, DataSet, Element
+from orthanclite.dicom.values import MAX_TEXT, decode_text, text_value
+
+
+class Style(StrEnum):
+    """The three forms in which tags are shown."""
+
+    FULL = "full"  # gggg,eeee -> Name, Type, Value
+    SIMPLE = "simplify"  # name -> value
+    SHORT = "short"  # gggg,eeee -> value
+
+
+def dataset_charset(dataset: DataSet, default_encoding: str) -> Charset:
+    """The character set of a data set: its own, else the default."""
+    raw = dataset.raw(SPECIFIC_CHARACTER_SET)
+    return charset_of("" if raw is None else raw.decode("latin_1"), default_encoding)
+
+
+class Renderer:
+    """Renders data sets; one per request."""
+
+    __slots__ = ("_dictionary", "_ignore_length", "_style")
+
+    def __init__(self, dictionary: TagDictionary, style: Style, ignore_length: Collection[int] = ()) -> None:
+        self._dictionary = dictionary
+        self._style = style
+        self._ignore_length = frozenset(ignore_length)
+
+    def dataset(self, dataset: DataSet, charset: Charset) -> dict[str, Any]:
+        """``dataset`` as an object; ``charset`` is its own."""
+        result: dict[str, Any] = {}
+        for element in dataset:
+            kind, value = self._value(dataset, element, charset)
+            self._put(result, dataset, element.tag, kind, value)
+        return result
+
+    def items(self, items: Sequence[DataSet], charset: Charset) -> list[dict[str, Any]]:
+        """The items of a sequence inside a data set of ``charset``."""
+        return [self.dataset(item, self._item_charset(item, charset)) for item in items]
+
+    @staticmethod
+    def _item_charset(item: DataSet, charset: Charset) -> Charset:
+        raw = item.raw(SPECIFIC_CHARACTER_SET)
+        return charset if raw is None else charset_of(raw.decode("latin_1"))
+
+    def _put(self, result: dict[str, Any], dataset: DataSet, tag: int, kind: str, value: Any) -> None:
+        if self._style is Style.SHORT:
+            result[tag_key(tag)] = value
+            return
+        creator = dataset.creator(tag) if tag & 0x10000 else ""
+        name = self._dictionary.name(tag, creator)
+        if self._style is Style.SIMPLE:
+            result[name] = value
+            return
+        entry = {"Name": name, "Type": kind, "Value": value}
+        if creator:
+            entry["PrivateCreator"] = creator
+        result[tag_key(tag)] = entry
+
+    def _value(self, dataset: DataSet, element: Element, charset: Charset) -> tuple[str, Any]:
+        """Type and Value of one element."""
+        if element.items is not None:
+            return "Sequence", self.items(element.items, charset)
+        vr, length = element.vr, element.end - element.start
+        if length > MAX_TEXT and element.tag not in self._ignore_length:
+            return ("TooLong" if vr in TEXT_VRS else "Null"), None
+        if vr in TEXT_VRS:
+            return "String", decode_text(dataset.value(element), vr, charset)
+        text = text_value(dataset.value(element), vr, dataset.big_endian, charset)
+        return ("Null", None) if text is None else ("String", text)
+
+
+def format_tags(
+    tags: Mapping[str, str],
+    sequences: Mapping[str, Sequence[Mapping[str, Any]]],
+    style: Style,
+    dictionary: TagDictionary,
+) -> dict[str, Any]:
+    """Main tags of the index (``gggg,eeee`` -> text, and those that are sequences) in one of the three forms.
+
+    Items of sequences are kept in the full form and brought into the wanted one.
+    """
+    result: dict[str, Any] = {}
+    for key, text in tags.items():
+        _put_key(result, key, "String", text, style, dictionary)
+    for key, items in sequences.items():
+        shown: Any = items if style is Style.FULL else [_restyle(item, style) for item in items]
+        _put_key(result, key, "Sequence", shown, style, dictionary)
+    return result
+
+
+def _put_key(
+    result: dict[str, Any], key: str, kind: str, value: Any, style: Style, dictionary: TagDictionary
+) -> None:
+    if style is Style.SHORT:
+        result[key] = value
+        return
+    tag = int(key[:4] + key[5:], 16)
+    name = dictionary.name(tag, dictionary.creator_of(tag) if tag & 0x10000 else "")
+    result[key if style is Style.FULL else name] = (
+        {"Name": name, "Type": kind, "Value": value} if style is Style.FULL else value
+    )
+
+
+def _restyle(item: Mapping[str, Any], style: Style) -> dict[str, Any]:
+    """An object in the full form, in the short or simplified one."""
+    result: dict[str, Any] = {}
+    for key, entry in item.items():
+        value = entry["Value"]
+        if entry["Type"] == "Sequence":
+            value = [_restyle(child, style) for child in value]
+        result[key if style is Style.SHORT else entry["Name"]] = value
+    return result

@@ -1,0 +1,234 @@
+"""What the index wants to know of a file, in one scan of its header.
+
+This is the hot path of every upload. The scan goes over the element heads with :func:`struct.unpack_from`,
+cuts out the wanted values and skips the rest, yet it walks through every sequence and to the end of the file, so
+that a file that is cut off or broken anywhere is refused before it is stored.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orthanclite.core.errors import InexistentTag
+from orthanclite.core.levels import Level
+from orthanclite.core.main_tags import (
+    IMAGE_INDEX,
+    INSTANCE_NUMBER,
+    PATIENT_ID,
+    SERIES_INSTANCE_UID,
+    SOP_CLASS_UID,
+    SOP_INSTANCE_UID,
+    STUDY_INSTANCE_UID,
+    MainTags,
+    tag_key,
+)
+from orthanclite.core.model import DicomSummary
+from orthanclite.dicom.charsets import Charset, charset_of
+from orthanclite.dicom.dictionary import TagDictionary
+from orthanclite.dicom.encoding import (
+    DEFLATED_LITTLE_ENDIAN,
+    TEXT_VRS,
+    UNCOMPRESSED_SYNTAXES,
+    Encoding,
+    encoding_of,
+)
+from orthanclite.dicom.parser import (
+    SPECIFIC_CHARACTER_SET,
+    Buffer,
+    Element,
+    InvalidBytes,
+    inflate,
+    invalid_file,
+    parse_items,
+    read_header,
+)
+from orthanclite.dicom.render_json import Renderer, Style
+from orthanclite.dicom.scanner import Found, scan
+from orthanclite.dicom.values import MAX_TEXT, decode_text, text_value
+
+_BITS_ALLOCATED = 0x00280100
+
+_EXPECTED_INSTANCES: tuple[tuple[int, ...], ...] = (
+    (0x00201002, 0x00200105),  # ImagesInAcquisition, NumberOfTemporalPositions
+    (0x00540081, 0x00540101),  # NumberOfSlices, NumberOfTimeSlices
+    (0x00181090,),  # CardiacNumberOfImages
+)
+"""The counts whose product is the expected number of instances of a series; the first that are all there."""
+
+_ALWAYS_WANTED = frozenset(
+    {
+        SPECIFIC_CHARACTER_SET,
+        PATIENT_ID,
+        STUDY_INSTANCE_UID,
+        SERIES_INSTANCE_UID,
+        SOP_INSTANCE_UID,
+        SOP_CLASS_UID,
+        INSTANCE_NUMBER,
+        IMAGE_INDEX,
+        _BITS_ALLOCATED,
+    }.union(*_EXPECTED_INSTANCES)
+)
+
+
+class Summarizer:
+    """Makes summaries with one list of main tags. Immutable, hence shared by all threads; build it once."""
+
+    __slots__ = ("_dictionary", "_levels", "_renderer", "_vrs", "_wanted")
+
+    def __init__(self, main_tags: MainTags, dictionary: TagDictionary) -> None:
+        self._dictionary = dictionary
+        self._renderer = Renderer(dictionary, Style.FULL)
+        levels: dict[int, list[Level]] = {}
+        for level, tags in main_tags.by_level.items():
+            for tag in tags:
+                levels.setdefault(tag, []).append(level)
+        self._levels = {tag: (tag_key(tag), tuple(at)) for tag, at in levels.items()}
+        self._wanted = _ALWAYS_WANTED.union(levels)
+        self._vrs = {tag: dictionary.vr(tag, dictionary.creator_of(tag)) for tag in self._wanted}
+
+    def summarize(self, data: Buffer, default_encoding: str = "Latin1") -> DicomSummary:
+        """The summary of a DICOM file, bytes or a memory map of it.
+
+        ``default_encoding`` is the option ``DefaultEncoding``.
+
+        :raises BadFileFormat: if it is no DICOM file, or broken or cut off anywhere.
+        :raises InexistentTag: if it lacks one of the Study, Series and SOP Instance UIDs.
+        """
+        header = read_header(data)
+        syntax = header.transfer_syntax
+        encoding = encoding_of(syntax)
+        deflated = syntax == DEFLATED_LITTLE_ENDIAN
+        body, start = (inflate(data, header.start), 0) if deflated else (data, header.start)
+        try:
+            found = scan(body, start, encoding, self._wanted, self._dictionary.sequences)
+        except InvalidBytes as exc:
+            raise invalid_file(len(data)) from exc
+        reader = _Reader(body, encoding, found, self._vrs, default_encoding)
+        tags, sequences = self._main_tags(reader)
+        located = found.pixel_data >= 0 and header.has_preamble and not deflated
+        return DicomSummary(
+            patient_id=reader.text(PATIENT_ID).strip(),
+            study_uid=_identifier(reader, STUDY_INSTANCE_UID),
+            series_uid=_identifier(reader, SERIES_INSTANCE_UID),
+            sop_uid=_identifier(reader, SOP_INSTANCE_UID),
+            sop_class_uid=reader.text(SOP_CLASS_UID).strip(),
+            transfer_syntax=syntax,
+            tags=tags,
+            sequences=sequences,
+            pixel_data_offset=found.pixel_data if located else None,
+            pixel_data_vr=_unusual_pixel_vr(reader, found, syntax) if located else None,
+            index_in_series=_index_in_series(reader),
+            expected_instances=_expected_instances(reader),
+            has_meta=header.has_meta,
+        )
+
+    def _main_tags(
+        self, reader: _Reader
+    ) -> tuple[dict[Level, dict[str, str]], dict[Level, dict[str, list[dict[str, Any]]]]]:
+        tags: dict[Level, dict[str, str]] = {level: {} for level in Level}
+        sequences: dict[Level, dict[str, list[dict[str, Any]]]] = {level: {} for level in Level}
+        levels = self._levels
+        for tag in reader.positions:
+            wanted = levels.get(tag)
+            if wanted is None:
+                continue
+            key, at = wanted
+            vr = reader.vr(tag)
+            if vr == "SQ":
+                items = self._items(reader, tag)
+                for level in at:
+                    sequences[level][key] = items
+                continue
+            text = reader.main_value(tag, vr)
+            if text is not None:
+                for level in at:
+                    tags[level][key] = text
+        return tags, sequences
+
+    def _items(self, reader: _Reader, tag: int) -> list[dict[str, Any]]:
+        _, start, end = reader.positions[tag]
+        element = Element(tag, "SQ", start, start, end)
+        items = parse_items(reader.data, element, reader.encoding, self._dictionary)
+        return self._renderer.items(items, reader.charset)
+
+
+class _Reader:
+    """The values of the elements that a scan has found."""
+
+    __slots__ = ("_vrs", "charset", "data", "encoding", "positions")
+
+    def __init__(
+        self, data: Buffer, encoding: Encoding, found: Found, vrs: dict[int, str], default_encoding: str
+    ) -> None:
+        self.data = data
+        self.encoding = encoding
+        self.positions = found.positions
+        self._vrs = vrs
+        position = found.positions.get(SPECIFIC_CHARACTER_SET)
+        term = "" if position is None else data[position[1] : position[2]].decode("latin_1")
+        self.charset: Charset = charset_of(term, default_encoding)
+
+    def vr(self, tag: int) -> str:
+        vr = self.positions[tag][0]
+        # What a writer did not know and passed on as UN is read as the dictionary says.
+        return vr.decode("latin_1") if vr and vr != b"UN" else self._vrs[tag]
+
+    def main_value(self, tag: int, vr: str) -> str | None:
+        """The value as kept in the index; None for one that is binary or too long."""
+        _, start, end = self.positions[tag]
+        if end - start > MAX_TEXT:
+            return None
+        raw = self.data[start:end]
+        if vr in TEXT_VRS:
+            return decode_text(raw, vr, self.charset)
+        return text_value(raw, vr, self.encoding.big_endian, self.charset)
+
+    def text(self, tag: int) -> str:
+        """The value as text, however long; empty where it is absent."""
+        position = self.positions.get(tag)
+        if position is None:
+            return ""
+        raw = self.data[position[1] : position[2]]
+        return text_value(raw, self.vr(tag), self.encoding.big_endian, self.charset) or ""
+
+    def number(self, tag: int) -> int | None:
+        try:
+            return int(self.text(tag))
+        except ValueError:
+            return None
+
+
+def _identifier(reader: _Reader, tag: int) -> str:
+    value = reader.text(tag).strip()
+    if not value:
+        raise InexistentTag
+    return value
+
+
+def _index_in_series(reader: _Reader) -> str | None:
+    for tag in (INSTANCE_NUMBER, IMAGE_INDEX):
+        if tag in reader.positions:
+            return reader.text(tag).strip()
+    return None
+
+
+def _expected_instances(reader: _Reader) -> int | None:
+    for tags in _EXPECTED_INSTANCES:
+        if all(tag in reader.positions for tag in tags):
+            product = 1
+            for tag in tags:
+                product *= reader.number(tag) or 0
+            return product if product > 0 else None
+    return None
+
+
+def _unusual_pixel_vr(reader: _Reader, found: Found, syntax: str) -> str | None:
+    """The VR of the pixel data where it is not the one that PS3.5 annex A implies."""
+    if not reader.encoding.explicit:
+        return None
+    if syntax not in UNCOMPRESSED_SYNTAXES:
+        usual = "OB"
+    else:
+        usual = "OW" if (reader.number(_BITS_ALLOCATED) or 8) > 8 else "OB"
+    vr = found.pixel_vr.decode("latin_1")
+    return None if vr == usual else vr

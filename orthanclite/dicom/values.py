@@ -1,0 +1,61 @@
+"""The text that the REST API shows for one stored value."""
+
+from __future__ import annotations
+
+from struct import unpack
+
+from orthanclite.dicom.charsets import Charset
+from orthanclite.dicom.encoding import TEXT_VRS
+
+MAX_TEXT = 256
+"""Bytes; longer values are shown as ``TooLong`` and are not kept as main tags."""
+
+_NUMBERS: dict[str, tuple[str, int, str]] = {
+    "US": ("H", 2, "%d"),
+    "SS": ("h", 2, "%d"),
+    "UL": ("I", 4, "%d"),
+    "SL": ("i", 4, "%d"),
+    "UV": ("Q", 8, "%d"),
+    "SV": ("q", 8, "%d"),
+    "OL": ("I", 4, "%d"),
+    # Digits enough to restore the value; the reference shows FL with the digits of a double, OF with its own.
+    "FL": ("f", 4, "%.17g"),
+    "OF": ("f", 4, "%.9g"),
+    "FD": ("d", 8, "%.17g"),
+    "OD": ("d", 8, "%.17g"),
+}
+
+BINARY_VRS = frozenset({"OB", "OW", "OV", "UN"})
+"""The VRs that have no text."""
+
+
+def text_value(raw: bytes, vr: str, big_endian: bool, charset: Charset) -> str | None:
+    r"""The value as text, ``\`` between several; None for what is binary, or too short for its VR.
+
+    Text ends at its first NUL, and its padding is stripped.
+    """
+    if vr in TEXT_VRS:
+        return decode_text(raw, vr, charset)
+    number = _NUMBERS.get(vr)
+    if number is not None:
+        code, size, form = number
+        count = len(raw) // size
+        if count == 0:
+            return None
+        values = unpack(f"{'>' if big_endian else '<'}{count}{code}", raw[: count * size])
+        return "\\".join([form % value for value in values])
+    if vr == "AT":
+        count = len(raw) // 4
+        if count == 0:
+            return None
+        halves = unpack(f"{'>' if big_endian else '<'}{2 * count}H", raw[: 4 * count])
+        return "\\".join([f"{halves[i]:04x},{halves[i + 1]:04x}" for i in range(0, 2 * count, 2)])
+    return None
+
+
+def decode_text(raw: bytes, vr: str, charset: Charset) -> str:
+    """A value of a text VR: up to its first NUL, without trailing spaces, in Unicode."""
+    nul = raw.find(b"\0")
+    if nul >= 0:
+        raw = raw[:nul]
+    return charset.decode(raw.rstrip(b" "), vr)
