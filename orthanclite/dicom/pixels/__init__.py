@@ -1,0 +1,1 @@
+"""Pixel data: reading frames, decoding, rendering, arrays, encoding, transcoding."""

@@ -1,0 +1,279 @@
+"""Opening an image: its header, and where its frames are, without reading them.
+
+The file is memory-mapped, so that one frame of a large image costs the pages of that frame only.
+"""
+
+from __future__ import annotations
+
+import mmap
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from struct import unpack_from
+from typing import Any
+
+from pydicom.dataset import Dataset
+from pydicom.encaps import get_frame
+from pydicom.filereader import read_dataset
+
+from orthanclite.core.errors import ParameterOutOfRange, UnsupportedMediaType
+from orthanclite.dicom.encoding import (
+    DEFLATED_LITTLE_ENDIAN,
+    EXPLICIT_BIG_ENDIAN,
+    EXPLICIT_LITTLE_ENDIAN,
+    IMPLICIT_LITTLE_ENDIAN,
+    UNCOMPRESSED_SYNTAXES,
+    UNDEFINED_LENGTH,
+    Encoding,
+    encoding_of,
+    has_long_length,
+)
+from orthanclite.dicom.pixels.description import PixelDescription, describe
+from orthanclite.dicom.pixels.native import swap_words
+
+MAX_INFLATED = 1 << 29
+"""Bytes that a deflated data set may grow to: a hostile one could fill the memory."""
+
+_PREAMBLE = 132
+_PIXEL_DATA = 0x7FE00010
+_PIXEL_TAGS = (0x7FE00008, 0x7FE00009, _PIXEL_DATA)  # float, double float and integer pixels
+
+READ_ERRORS: tuple[type[Exception], ...] = (
+    ValueError,
+    TypeError,
+    LookupError,
+    EOFError,
+    OSError,
+    AttributeError,
+    NotImplementedError,
+    RecursionError,
+    ArithmeticError,
+)
+"""What pydicom raises for files that are not what they say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a file is encoded and where its data set begins."""
+
+    transfer_syntax: str
+    data_set: int  # offset in bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PixelSource:
+    """An opened image. ``buffer`` is only valid within :func:`open_source`."""
+
+    header: Dataset  # all elements before the pixel data
+    transfer_syntax: str
+    buffer: Any  # bytes or mmap: the (inflated) file
+    value_start: int  # offset of the pixel value
+    value_length: int  # bytes there are, whatever the length field says
+    vr: str
+    encapsulated: bool
+
+    @property
+    def description(self) -> PixelDescription:
+        return describe(self.header)
+
+    @property
+    def big_endian(self) -> bool:
+        return self.transfer_syntax == EXPLICIT_BIG_ENDIAN
+
+    def frame_count(self) -> int:
+        """The number of frames declared, no more than the bytes can hold."""
+        description = self.description
+        if self.encapsulated:
+            return min(description.frames, max(1, self.value_length // 8))
+        return min(description.frames, max(1, self.value_length * 8 // description.frame_bits))
+
+    def frame_bytes(self, index: int) -> bytes:
+        """The bytes of one frame: native pixels in little endian 16-bit words, or an encoded bit stream.
+
+        A native frame of one bit per pixel need not begin at a byte: see :meth:`bit_offset`.
+
+        :raises ParameterOutOfRange: for a frame that the file does not have.
+        :raises UnsupportedMediaType: for damaged pixel data.
+        """
+        description = self.description
+        if not 0 <= index < description.frames:
+            raise ParameterOutOfRange(f"Frame {index} does not exist")
+        if self.encapsulated:
+            return self._encapsulated_frame(index, description.frames)
+        first_bit = index * description.frame_bits
+        start, end = first_bit // 8, (first_bit + description.frame_bits + 7) // 8
+        if end > self.value_length:
+            raise UnsupportedMediaType("The pixel data is shorter than the image")
+        if not (self.big_endian and self.vr == "OW"):
+            return bytes(self.buffer[self.value_start + start : self.value_start + end])
+        even = start & ~1  # an odd number of bytes per frame still lies in swapped pairs
+        words = self.buffer[self.value_start + even : self.value_start + ((end + 1) & ~1)]
+        return swap_words(bytes(words))[start - even : end - even]
+
+    def bit_offset(self, index: int) -> int:
+        """The first bit, within its first byte, of a native frame of one bit per pixel (PS3.5 8.1.1)."""
+        return index * self.description.frame_bits % 8
+
+    def _encapsulated_frame(self, index: int, frames: int) -> bytes:
+        offsets = self.header.get("ExtendedOffsetTable")
+        lengths = self.header.get("ExtendedOffsetTableLengths")
+        extended = (offsets, lengths) if offsets and lengths else None
+        value = memoryview(self.buffer)[self.value_start : self.value_start + self.value_length]
+        try:
+            return get_frame(_ViewReader(value), index, extended_offsets=extended, number_of_frames=frames)
+        except READ_ERRORS as exc:
+            raise UnsupportedMediaType(f"Damaged encapsulated pixel data: {exc}") from exc
+        finally:
+            value.release()
+
+
+class _ViewReader:
+    """A reader over a view, for pydicom: ``BytesIO`` would copy the whole file."""
+
+    def __init__(self, view: memoryview) -> None:
+        self._view = view
+        self._position = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        end = len(self._view) if size is None or size < 0 else self._position + size
+        data = bytes(self._view[self._position : end])
+        self._position += len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        base = (0, self._position, len(self._view))[whence]
+        self._position = max(0, base + offset)
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+
+@contextmanager
+def open_source(data: Path | bytes, header_limit: int | None = None) -> Iterator[PixelSource]:
+    """Open an image for the time of a ``with`` block.
+
+    :param header_limit: bytes within which the header must end; bounds the work that a hostile header causes.
+    :raises UnsupportedMediaType: where there is no pixel data, or the header cannot be read.
+    """
+    if isinstance(data, bytes):
+        yield locate(data, header_limit)
+        return
+    with data.open("rb") as file:
+        try:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except ValueError as exc:  # an empty file cannot be mapped
+            raise UnsupportedMediaType("Empty file") from exc
+        with mapped:
+            yield locate(mapped, header_limit)
+
+
+def locate(buffer: Any, header_limit: int | None = None) -> PixelSource:
+    """Read the header of the file in ``buffer`` and find its pixel data.
+
+    :raises UnsupportedMediaType: see :func:`open_source`.
+    """
+    layout = layout_of(buffer)
+    start = layout.data_set
+    if layout.transfer_syntax == DEFLATED_LITTLE_ENDIAN:
+        if header_limit is not None:
+            raise UnsupportedMediaType("A deflated data set has no bounded header")
+        buffer, start = inflate(buffer[start:]), 0
+    encoding = encoding_of(layout.transfer_syntax)
+    end = len(buffer) if header_limit is None else min(len(buffer), start + header_limit)
+    stream = BytesIO(memoryview(buffer)[start:end]) if header_limit is not None else _mapped(buffer, start)
+    header = _read_header(stream, encoding)
+    position = (
+        stream.tell() if isinstance(buffer, mmap.mmap) and header_limit is None else start + stream.tell()
+    )
+    return _with_pixels(buffer, position, header, layout.transfer_syntax, encoding)
+
+
+def _mapped(buffer: Any, start: int) -> Any:
+    if isinstance(buffer, mmap.mmap):
+        buffer.seek(start)
+        return buffer
+    return BytesIO(memoryview(buffer)[start:])
+
+
+def _read_header(stream: Any, encoding: Encoding) -> Dataset:
+    """The elements before the pixel data; ``stream`` is left at the tag that ends them."""
+    try:
+        return read_dataset(
+            stream,
+            is_implicit_VR=not encoding.explicit,
+            is_little_endian=not encoding.big_endian,
+            stop_when=lambda tag, vr, length: tag in _PIXEL_TAGS,
+        )
+    except READ_ERRORS as exc:
+        raise UnsupportedMediaType(f"Cannot read the header: {exc}") from exc
+
+
+def _with_pixels(
+    buffer: Any, position: int, header: Dataset, transfer_syntax: str, encoding: Encoding
+) -> PixelSource:
+    head = bytes(buffer[position : position + 12])
+    order = ">" if encoding.big_endian else "<"
+    if len(head) < 8 or unpack_from(order + "HH", head) != (0x7FE0, 0x0010):
+        raise UnsupportedMediaType("The instance has no pixel data")
+    vr, start, length = "OW", position + 8, unpack_from(order + "I", head, 4)[0]
+    if encoding.explicit:
+        vr = head[4:6].decode("latin-1")
+        if has_long_length(head[4:6]) and len(head) == 12:
+            start, length = position + 12, unpack_from(order + "I", head, 8)[0]
+        else:
+            length = unpack_from(order + "H", head, 6)[0]
+    encapsulated = length == UNDEFINED_LENGTH and transfer_syntax not in UNCOMPRESSED_SYNTAXES
+    return PixelSource(
+        header, transfer_syntax, buffer, start, min(length, len(buffer) - start), vr, encapsulated
+    )
+
+
+def layout_of(buffer: Any) -> Layout:
+    """The transfer syntax of a file and where its data set begins (PS3.10 section 7.1).
+
+    Without file meta information the encoding is guessed from the first element.
+
+    :raises UnsupportedMediaType: where nothing that could be DICOM is found.
+    """
+    position = _PREAMBLE if bytes(buffer[128:132]) == b"DICM" else 0
+    transfer_syntax = ""
+    while bytes(buffer[position : position + 2]) == b"\x02\x00":  # group 2 is always explicit little endian
+        head = bytes(buffer[position : position + 12])
+        if len(head) < 12:
+            break
+        if has_long_length(head[4:6]):
+            start, length = position + 12, unpack_from("<I", head, 8)[0]
+        else:
+            start, length = position + 8, unpack_from("<H", head, 6)[0]
+        if head[2:4] == b"\x10\x00":
+            transfer_syntax = bytes(buffer[start : start + length]).decode("latin-1").strip(" \0")
+        position = start + length
+    if position + 8 > len(buffer):
+        raise UnsupportedMediaType("The file has no data set")
+    return Layout(transfer_syntax or _guess(bytes(buffer[position : position + 6])), position)
+
+
+def _guess(head: bytes) -> str:
+    if not head[4:6].isalpha() or not head[4:6].isupper():
+        return IMPLICIT_LITTLE_ENDIAN
+    # the first group is a low number: its zero byte tells the byte order
+    return EXPLICIT_BIG_ENDIAN if head[0] == 0 and head[1] != 0 else EXPLICIT_LITTLE_ENDIAN
+
+
+def inflate(data: Any) -> bytes:
+    """The data set of a deflated file (PS3.5 A.5), at most :data:`MAX_INFLATED` bytes.
+
+    :raises UnsupportedMediaType: where it is damaged or larger.
+    """
+    inflater = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
+    try:
+        content = inflater.decompress(data, MAX_INFLATED)
+    except zlib.error as exc:
+        raise UnsupportedMediaType(f"Damaged deflated data set: {exc}") from exc
+    if inflater.unconsumed_tail:
+        raise UnsupportedMediaType("The deflated data set is too large")
+    return content
