@@ -56,8 +56,7 @@ def _equal(values: list[str]) -> Callable[[str], bool]:
 
 
 def _list(values: list[str]) -> Callable[[str], bool]:
-    # An empty alternative, as in "A\", would match every resource whose value is empty: it is no value.
-    wanted = frozenset(value for value in values if value)
+    wanted = frozenset(values)
     return lambda text: text in wanted or ("\\" in text and not wanted.isdisjoint(_parts(text)))
 
 
@@ -72,7 +71,8 @@ def _wildcard(values: list[str]) -> Callable[[str], bool]:
 
 def _range(values: list[str]) -> Callable[[str], bool]:
     lower, upper = values
-    return lambda text: bool(text) and (not lower or text >= lower) and (not upper or text <= upper)
+    # As text: dates and times are written most significant digit first. The empty value comes before all.
+    return lambda text: (not lower or text >= lower) and (not upper or text <= upper)
 
 
 _TESTS: dict[Match, Callable[[list[str]], Callable[[str], bool]]] = {

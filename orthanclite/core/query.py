@@ -83,26 +83,26 @@ def constraint(
 ) -> Constraint | None:
     """The constraint that ``value`` expresses for an attribute of representation ``vr``.
 
-    None for universal matching (an empty value), which only asks for the attribute to be returned.
+    None for universal matching (an empty value, or a range open at both ends), which only asks for the
+    attribute to be returned. The alternatives of a list are plain values: wildcards in them are literal.
 
     :raises ParameterOutOfRange: for a wildcard in a representation that has none (PS3.4 C.2.2.2.4).
     """
     value = value.strip(" \0")
     if not value:
         return None
-    if vr not in WILDCARD_VRS and ("*" in value or "?" in value):
-        raise ParameterOutOfRange(
-            f"Wildcards are not allowed on tag {tag_key(tag)}, of value representation {vr}"
-        )
-    match, values = _split(tag, vr, value)
+    if vr not in WILDCARD_VRS and ("*" in value or "?" in value) and "\\" not in value:
+        raise ParameterOutOfRange(f"Wildcards are not allowed on tag {tag_key(tag)}")
+    if vr in RANGE_VRS and "-" in value and not _is_offset(vr, value):
+        lower, _, upper = _split_range(vr, value)
+        bounds = (lower.strip(), upper.strip())
+        return Constraint(tag, Match.RANGE, bounds, case_sensitive, creator) if any(bounds) else None
+    match, values = _split(tag, value)
     return Constraint(tag, match, values, case_sensitive, creator)
 
 
-def _split(tag: int, vr: str, value: str) -> tuple[Match, tuple[str, ...]]:
+def _split(tag: int, value: str) -> tuple[Match, tuple[str, ...]]:
     has_wildcard = "*" in value or "?" in value
-    if vr in RANGE_VRS and "-" in value and "\\" not in value and not _is_offset(vr, value):
-        lower, _, upper = _split_range(vr, value)
-        return Match.RANGE, (lower.strip(), upper.strip())
     if "\\" in value or (tag in (MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY) and not has_wildcard):
         return Match.LIST, tuple(part.strip() for part in value.split("\\"))
     return (Match.WILDCARD if has_wildcard else Match.EQUAL), (value,)
