@@ -1,1 +1,89 @@
-"""The SQLAlchemy Core index: one schema for SQLite and PostgreSQL."""
+"""The SQLAlchemy Core index: one schema for SQLite and PostgreSQL.
+
+``SqlIndex`` opens a database and offers the ports of ``core.ports`` as its attributes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import bindparam, select
+from sqlalchemy.engine import URL
+
+from orthanclite.core.constants import AttachmentType
+from orthanclite.core.levels import Level
+from orthanclite.core.model import InstanceRecord, StoreOutcome
+from orthanclite.index.annotations import SqlAnnotations
+from orthanclite.index.database import Database
+from orthanclite.index.log import SqlChangeLog, SqlProperties
+from orthanclite.index.maintenance import SqlMaintenance
+from orthanclite.index.migrations import prepare
+from orthanclite.index.remove import Limits
+from orthanclite.index.resources import SqlResources
+from orthanclite.index.schema import attachments, instances
+from orthanclite.index.store import StoreOperation, signature_ids
+from orthanclite.index.writer import Writer
+
+__all__ = ["Limits", "SqlIndex"]
+
+_STORED_MD5 = (
+    select(attachments.c.md5)
+    .join(instances, attachments.c.resource == instances.c.id)
+    .where(
+        instances.c.public_id == bindparam("public_id"),
+        attachments.c.level == int(Level.INSTANCE),
+        attachments.c.type == int(AttachmentType.DICOM),
+    )
+)
+
+
+class SqlIngest:
+    """The port ``core.ports.Ingest``."""
+
+    def __init__(self, database: Database, writer: Writer, limits: Limits) -> None:
+        self._database = database
+        self._writer = writer
+        self._limits = limits
+        self._signatures: dict[str, int] = {}
+
+    def store(self, record: InstanceRecord) -> StoreOutcome:
+        ids = record.ids
+        operation = StoreOperation(record, self._limits, self._signature_ids(record.signatures))
+        return self._writer.run(operation, order=f"{ids.patient}{ids.study}{ids.series}{ids.instance}")
+
+    def stored_md5(self, instance_id: str) -> str | None:
+        with self._database.reader() as session:
+            value: str | None = session.value(_STORED_MD5, public_id=instance_id)
+            return value
+
+    def _signature_ids(self, signatures: Mapping[Level, str]) -> dict[str, int]:
+        missing = {text for text in signatures.values() if text not in self._signatures}
+        if missing:
+            self._signatures |= self._writer.run(lambda tx: signature_ids(tx, sorted(missing)))
+        return self._signatures
+
+
+class SqlIndex:
+    """The index in one database.
+
+    :param url: an SQLAlchemy URL, ``sqlite:////...`` or ``postgresql+psycopg://...``
+    :param upgrade: migrate an older schema rather than refuse it
+    :raises IncompatibleDatabaseVersion: for a schema that is older (without ``upgrade``) or newer
+    """
+
+    def __init__(self, url: str | URL, limits: Limits | None = None, upgrade: bool = False) -> None:
+        limits = limits or Limits()
+        self.database = Database(url)
+        prepare(self.database, upgrade)
+        writer = self._writer = Writer(self.database)
+        self.ingest = SqlIngest(self.database, writer, limits)
+        self.resources = SqlResources(self.database, writer)
+        self.annotations = SqlAnnotations(self.database, writer)
+        self.changes = SqlChangeLog(self.database, writer)
+        self.properties = SqlProperties(self.database, writer)
+        self.maintenance = SqlMaintenance(self.database, writer, limits)
+
+    def close(self) -> None:
+        """Commit what is queued and close all connections."""
+        self._writer.close()
+        self.database.close()

@@ -8,6 +8,8 @@ internal number of the parent; ``level`` and ``resource`` in the side tables nam
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -75,11 +77,11 @@ COLUMNS: dict[Level, dict[int, str]] = {
 """The searched attributes of each level and the columns that hold their normalised values."""
 
 
-def _level_columns(level: Level) -> list[Column[str]]:
+def _level_columns(level: Level) -> list[Column[Any]]:
     return [Column(name, Text) for name in COLUMNS[level].values()]
 
 
-def _shown_columns() -> list[Column[str]]:
+def _shown_columns() -> list[Column[Any]]:
     return [
         Column("id", _Key, primary_key=True, autoincrement=True),
         Column("public_id", Text, nullable=False, unique=True),
@@ -89,7 +91,7 @@ def _shown_columns() -> list[Column[str]]:
     ]
 
 
-def _dated_columns() -> list[Column[str]]:
+def _dated_columns() -> list[Column[Any]]:
     return [
         Column("last_update", Text, nullable=False),
         Column("unstable_since", Float),  # epoch seconds; NULL once the stable event was logged
@@ -189,7 +191,7 @@ Index(
 )
 
 
-def _owner() -> list[Column[int]]:
+def _owner() -> list[Column[Any]]:
     return [
         Column("level", SmallInteger, primary_key=True, autoincrement=False),
         Column("resource", _Key, primary_key=True, autoincrement=False),

@@ -1,0 +1,125 @@
+"""Opening the database: engines, pragmas, pools, and the translation of the drivers' errors."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import NullPool, QueuePool
+
+from orthanclite.core.errors import DatabaseError, DatabaseUnavailable
+from orthanclite.index.session import Session, Statements
+
+READERS = 16
+"""Connections that read at the same time; further ones wait for a free one."""
+
+
+class Database:
+    """A SQLite file or a PostgreSQL database.
+
+    :param url: ``sqlite:////path/to/index`` or ``postgresql+psycopg://...``
+    """
+
+    def __init__(self, url: str | URL) -> None:
+        self.url = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        if self.is_sqlite:
+            Path(str(self.url.database)).parent.mkdir(parents=True, exist_ok=True)
+            self._readers = self._sqlite(query_only=True)
+            self._writers = self._sqlite(query_only=False)
+        else:
+            self._readers = self._postgresql(READERS)
+            self._writers = self._postgresql(1)
+        self.statements = Statements(self._readers.dialect)
+
+    def _sqlite(self, query_only: bool) -> Engine:
+        engine = create_engine(
+            self.url,
+            poolclass=QueuePool if query_only else NullPool,
+            isolation_level="AUTOCOMMIT",
+            connect_args={"check_same_thread": False, "timeout": 30, "cached_statements": 256},
+            **({"pool_size": READERS, "max_overflow": 0, "pool_timeout": 60} if query_only else {}),
+        )
+
+        @event.listens_for(engine, "connect")
+        def set_up(connection: sqlite3.Connection, record: object) -> None:
+            cursor = connection.cursor()
+            cursor.execute("PRAGMA journal_mode=WAL")
+            # FULL: the commit is on the disk when it returns; WAL needs one sync for it.
+            cursor.execute("PRAGMA synchronous=FULL")
+            cursor.execute("PRAGMA cache_size=-16000" if not query_only else "PRAGMA cache_size=-4000")
+            cursor.execute("PRAGMA mmap_size=268435456")
+            cursor.execute("PRAGMA temp_store=MEMORY")
+            if query_only:
+                cursor.execute("PRAGMA query_only=ON")
+            cursor.close()
+
+        return engine
+
+    def _postgresql(self, size: int) -> Engine:
+        return create_engine(
+            self.url,
+            pool_size=size,
+            max_overflow=0,
+            pool_timeout=60,
+            pool_pre_ping=True,
+            isolation_level="AUTOCOMMIT",
+        )
+
+    def engine(self) -> Engine:
+        """The engine that may write: for migrations and for tests."""
+        return self._writers
+
+    @contextmanager
+    def reader(self) -> Iterator[Session]:
+        """A session that reads committed data, statement by statement."""
+        with translated(), self._readers.connect() as connection:
+            yield Session(connection, self.statements)
+
+    def writer(self) -> Session:
+        """A new session in autocommit mode, for the writer thread; it issues BEGIN and COMMIT itself."""
+        with translated():
+            return Session(self._writers.connect(), self.statements)
+
+    def close(self) -> None:
+        self._readers.dispose()
+        self._writers.dispose()
+
+
+RETRYABLE = frozenset({"40001", "40P01", "23503", "23505"})
+"""SQLSTATEs after which a transaction is worth trying again: serialisation, deadlock, and the two
+constraint violations that another server's concurrent insert or delete causes."""
+
+
+def is_retryable(error: BaseException) -> bool:
+    return isinstance(error, psycopg.Error) and error.sqlstate in RETRYABLE
+
+
+def is_connection_lost(error: BaseException) -> bool:
+    return isinstance(error, psycopg.OperationalError) and (error.sqlstate or "08").startswith(("08", "57"))
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the errors of the drivers and of SQLAlchemy into ours."""
+    try:
+        yield
+    except PoolTimeout as exc:
+        raise DatabaseUnavailable("All connections to the database are busy") from exc
+    except (SQLAlchemyError, sqlite3.Error, psycopg.Error) as exc:
+        raise translate(exc) from exc
+
+
+def translate(error: Exception) -> DatabaseError:
+    cause: Any = getattr(error, "orig", None) or error
+    if is_retryable(cause) or is_connection_lost(cause) or isinstance(cause, psycopg.OperationalError):
+        return DatabaseUnavailable(str(cause).strip())
+    return DatabaseError(str(cause).strip())

@@ -1,0 +1,128 @@
+"""Background duties of the index: stable events, recycling, checks against the storage area."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from sqlalchemy import bindparam, select, update
+
+from orthanclite.core.constants import AttachmentType, ChangeType
+from orthanclite.core.levels import Level
+from orthanclite.core.model import Attachment
+from orthanclite.index.database import Database
+from orthanclite.index.remove import Limits, delete_resource, make_room
+from orthanclite.index.resources import read_attachments
+from orthanclite.index.schema import TABLES, VERSION, attachments
+from orthanclite.index.session import Many, any_of, chunks
+from orthanclite.index.transaction import Transaction
+from orthanclite.index.writer import Writer
+
+_PAGE = 2000
+_UNSTABLE = {
+    level: select(TABLES[level].c.id, TABLES[level].c.public_id)
+    .where(TABLES[level].c.unstable_since <= bindparam("older_than"))
+    .order_by(TABLES[level].c.unstable_since)
+    .limit(_PAGE)
+    for level in (Level.SERIES, Level.STUDY, Level.PATIENT)
+}
+_SETTLE = {
+    level: update(TABLES[level])
+    .where(
+        any_of(TABLES[level].c.id, "keys"),
+        TABLES[level].c.unstable_since <= bindparam("older_than"),
+    )
+    .values(unstable_since=None)
+    for level in (Level.SERIES, Level.STUDY, Level.PATIENT)
+}
+_STABLE = {
+    Level.PATIENT: ChangeType.STABLE_PATIENT,
+    Level.STUDY: ChangeType.STABLE_STUDY,
+    Level.SERIES: ChangeType.STABLE_SERIES,
+}
+_OWNERS = {
+    level: select(table.c.id, table.c.public_id)
+    .where(table.c.id > bindparam("after"))
+    .order_by(table.c.id)
+    .limit(_PAGE)
+    for level, table in TABLES.items()
+}
+_KNOWN = select(attachments.c.uuid).where(any_of(attachments.c.uuid, "uuids"))
+_BY_UUID = select(
+    attachments.c.level,
+    attachments.c.resource,
+    attachments.c.type,
+    attachments.c.stored_size,
+    attachments.c.size,
+).where(attachments.c.uuid == bindparam("uuid"))
+_DROP = attachments.delete().where(attachments.c.uuid == bindparam("uuid"))
+
+
+class SqlMaintenance:
+    """The port ``core.ports.Maintenance``."""
+
+    def __init__(self, database: Database, writer: Writer, limits: Limits) -> None:
+        self._database = database
+        self._writer = writer
+        self._limits = limits
+
+    def mark_stable(self, older_than: float) -> int:
+        with self._database.reader() as session:
+            waiting = any(session.all(statement, older_than=older_than) for statement in _UNSTABLE.values())
+        if not waiting:
+            return 0
+
+        def operation(tx: Transaction) -> int:
+            count = 0
+            for level, statement in _UNSTABLE.items():
+                rows = tx.session.all(statement, older_than=older_than)
+                keys = Many(row[0] for row in rows)
+                tx.session.run(_SETTLE[level], keys=keys, older_than=older_than)
+                for key, public_id in rows:
+                    tx.log(_STABLE[level], level, key, public_id)
+                count += len(rows)
+            return count
+
+        return self._writer.run(operation)
+
+    def recycle(self) -> tuple[str, ...]:
+        if not self._limits.active or self._limits.reject:
+            return ()
+        return tuple(self._writer.run(lambda tx: make_room(tx, self._limits, 0, "")))
+
+    def attachment_catalog(self) -> Iterator[tuple[Level, str, Attachment]]:
+        for level in Level:
+            after = 0
+            while True:
+                with self._database.reader() as session:
+                    owners: dict[int, str] = dict(session.all(_OWNERS[level], after=after))
+                    files = read_attachments(session, level, Many(owners))
+                if not owners:
+                    break
+                for key, owned in files.items():
+                    for attachment in owned.values():
+                        yield level, owners[key], attachment
+                after = max(owners)
+
+    def known_blobs(self, uuids: Sequence[str]) -> set[str]:
+        found: set[str] = set()
+        with self._database.reader() as session:
+            for batch in chunks(uuids):
+                found.update(session.column(_KNOWN, uuids=batch))
+        return found
+
+    def drop_attachment(self, uuid: str) -> None:
+        def operation(tx: Transaction) -> None:
+            row = tx.session.one(_BY_UUID, uuid=uuid)
+            if row is None:
+                return
+            level, key, type_, stored_size, size = row
+            if level == Level.INSTANCE and type_ == AttachmentType.DICOM:
+                delete_resource(tx, Level.INSTANCE, key)
+            else:
+                tx.session.run(_DROP, uuid=uuid)
+                tx.count_bytes(-stored_size, -size)
+
+        self._writer.run(operation)
+
+    def database_version(self) -> int:
+        return VERSION

@@ -1,0 +1,174 @@
+"""Blobs as files, in the tree that Orthanc lays out: two levels of two hex digits, then a UUID.
+
+A blob is written under its final name at once: nothing refers to it before the index row is committed, so a
+crash leaves at most an orphan, which the sweep removes, and one fsync makes both the bytes and the new
+directory entry durable (a rename after the fsync would need a second one for its folder).
+
+The first four hex digits of the UUIDs of one process advance slowly, so that a burst of files shares its
+folders: creating a file below two fresh folders costs ten times one in a folder that exists.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from orthanclite.core.errors import CannotWriteFile, CorruptedFile, FullStorage
+
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+BLOBS_PER_FOLDER = 256
+
+
+class FileBlobWriter:
+    """See ``core.ports.BlobWriter``."""
+
+    def __init__(self, storage: FileStorage, name: str, descriptor: int) -> None:
+        self.uuid = name
+        self._storage = storage
+        self._descriptor = descriptor
+
+    def write(self, data: bytes | memoryview) -> None:
+        view = memoryview(data)
+        with _translated():
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+
+    def commit(self) -> None:
+        try:
+            with _translated():
+                if self._storage.sync:
+                    os.fsync(self._descriptor)
+        finally:
+            self._close()
+
+    def abort(self) -> None:
+        self._close()
+        self._storage.delete(self.uuid)
+
+    def _close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class FileStorage:
+    """The port ``core.ports.BlobStore`` on a folder.
+
+    :param root: the storage folder (``StorageDirectory``); created when missing
+    :param sync: whether a committed blob is synced to the disk (``SyncStorageArea``)
+    """
+
+    def __init__(self, root: Path, sync: bool = True) -> None:
+        self.root = root
+        self.sync = sync
+        self._lock = threading.Lock()
+        self._given = 0
+        self._prefix = ""
+        self._folder = root
+        with _translated():
+            root.mkdir(parents=True, exist_ok=True)
+
+    def create(self) -> FileBlobWriter:
+        with _translated():
+            name, folder = self._new_name()
+            path = folder / name
+            try:
+                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+            except FileNotFoundError:  # the sweep or a delete took the empty folder away
+                folder.mkdir(parents=True, exist_ok=True)
+                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+        return FileBlobWriter(self, name, descriptor)
+
+    def put(self, data: bytes | memoryview) -> str:
+        writer = self.create()
+        try:
+            writer.write(data)
+            writer.commit()
+        except BaseException:
+            writer.abort()
+            raise
+        return writer.uuid
+
+    def path(self, uuid: str) -> Path:
+        if not _UUID.fullmatch(uuid):
+            # Names come from the index, but nothing may ever lead out of the storage folder.
+            raise CorruptedFile(f"Not the name of a stored file: {uuid!r}")
+        return self.root / uuid[:2] / uuid[2:4] / uuid
+
+    def open(self, uuid: str) -> BinaryIO:
+        try:
+            return self.path(uuid).open("rb")
+        except OSError as exc:
+            raise CorruptedFile(f"The stored file {uuid} cannot be opened: {exc.strerror}") from exc
+
+    def read(self, uuid: str, start: int = 0, length: int | None = None) -> bytes:
+        with self.open(uuid) as file:
+            try:
+                if start:
+                    file.seek(start)
+                data = file.read() if length is None else file.read(length)
+            except OSError as exc:
+                raise CorruptedFile(f"The stored file {uuid} cannot be read: {exc.strerror}") from exc
+        if length is not None and len(data) != length:
+            raise CorruptedFile(f"The stored file {uuid} is shorter than the index says")
+        return data
+
+    def delete(self, uuid: str) -> None:
+        path = self.path(uuid)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as exc:
+            raise CannotWriteFile(f"The stored file {uuid} cannot be removed: {exc.strerror}") from exc
+
+    def scan(self) -> Iterator[tuple[str, int, float]]:
+        for first in _subfolders(self.root):
+            for second in _subfolders(first):
+                try:
+                    entries = list(os.scandir(second))
+                except FileNotFoundError:
+                    continue
+                for entry in entries:
+                    if _UUID.fullmatch(entry.name):
+                        try:
+                            status = entry.stat(follow_symlinks=False)
+                        except FileNotFoundError:
+                            continue
+                        yield entry.name, status.st_size, status.st_mtime
+
+    def free_bytes(self) -> int:
+        """Bytes that the file system still offers."""
+        status = os.statvfs(self.root)
+        return status.f_bavail * status.f_frsize
+
+    def _new_name(self) -> tuple[str, Path]:
+        name = str(uuid.uuid4())
+        with self._lock:
+            if self._given % BLOBS_PER_FOLDER == 0:
+                self._prefix = name[:4]
+                self._folder = self.root / name[:2] / name[2:4]
+                self._folder.mkdir(parents=True, exist_ok=True)
+            self._given += 1
+            return self._prefix + name[4:], self._folder
+
+
+def _subfolders(folder: Path) -> Iterator[Path]:
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        if len(entry.name) == 2 and entry.is_dir(follow_symlinks=False):
+            yield Path(entry.path)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise FullStorage("No space is left on the device of the storage area") from exc
+        raise CannotWriteFile(f"Cannot write to the storage area: {exc.strerror}") from exc
