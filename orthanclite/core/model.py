@@ -73,16 +73,14 @@ class InstanceRecord:
 
     ids: Hierarchy
     tags: Mapping[Level, TagValues]
-    sequences: Mapping[Level, TagSequences]
     signatures: Mapping[Level, str]
-    metadata: Mapping[int, str]  # of the instance; dates, signature and sequences are added by the index
-    series_metadata: Mapping[int, str]  # set once, by the first instance of the series (RemoteAET)
+    metadata: Mapping[Level, Mapping[int, str]]
+    """System metadata of each level, given to the resources that are new; the index itself adds LastUpdate,
+    MainDicomTagsSignature and ExpectedNumberOfInstances."""
     attachments: tuple[Attachment, ...]
     expected_instances: int | None
     sop_class_uid: str
     overwrite: OverwriteMode = OverwriteMode.NEVER
-    ancestor_metadata: Mapping[Level, Mapping[int, str]] = field(default_factory=dict)
-    """Further metadata of new ancestors (ModifiedFrom, AnonymizedFrom)."""
 
 
 @dataclass(frozen=True, slots=True)

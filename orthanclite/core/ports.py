@@ -26,7 +26,6 @@ from orthanclite.core.model import (
     Resource,
     ResourceRef,
     StoreOutcome,
-    TagSequences,
     TagValues,
 )
 
@@ -141,11 +140,15 @@ class Resources(Protocol):
         level: Level,
         id: str,
         tags: TagValues,
-        sequences: TagSequences,
+        main_sequences: str,
         signature: str,
         patient_tags: TagValues | None = None,
     ) -> None:
-        """Replace the main tags of one resource by ones just read from its file."""
+        """Replace the main tags of one resource by ones just read from its file.
+
+        ``main_sequences`` is the metadata MainDicomSequences, empty where there are none;
+        ``patient_tags`` is a study's copy of its patient's tags.
+        """
         ...
 
 

@@ -9,10 +9,10 @@ from sqlalchemy import bindparam, delete, select, update
 
 from orthanclite.core.constants import Metadata
 from orthanclite.core.levels import Level
-from orthanclite.core.model import TagSequences, TagValues
+from orthanclite.core.model import TagValues
 from orthanclite.index.remove import packed
 from orthanclite.index.schema import COLUMNS, TABLES, extra_tags, series, studies
-from orthanclite.index.store import add_extra_tags, normalized_columns, sequences_text, signature_ids
+from orthanclite.index.store import add_extra_tags, normalized_columns, signature_ids
 from orthanclite.index.transaction import Transaction
 
 _META = {level: select(table.c.meta).where(table.c.id == bindparam("key")) for level, table in TABLES.items()}
@@ -50,7 +50,7 @@ def replace_tags(
     level: Level,
     key: int,
     tags: TagValues,
-    sequences: TagSequences,
+    main_sequences: str,
     signature: str,
     patient_tags: TagValues | None,
 ) -> None:
@@ -58,8 +58,8 @@ def replace_tags(
     session = tx.session
     meta = orjson.loads(session.value(_META[level], key=key))
     meta.pop(str(int(Metadata.MAIN_DICOM_SEQUENCES)), None)
-    if sequences:
-        meta[str(int(Metadata.MAIN_DICOM_SEQUENCES))] = sequences_text(sequences)
+    if main_sequences:
+        meta[str(int(Metadata.MAIN_DICOM_SEQUENCES))] = main_sequences
     values = {
         "tags": orjson.dumps(dict(tags)).decode(),
         "meta": orjson.dumps(meta).decode(),

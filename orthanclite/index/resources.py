@@ -21,7 +21,6 @@ from orthanclite.core.model import (
     Resource,
     ResourceRef,
     SeriesStatus,
-    TagSequences,
     TagValues,
 )
 from orthanclite.index.database import Database
@@ -338,7 +337,7 @@ class SqlResources:
         level: Level,
         id: str,
         tags: TagValues,
-        sequences: TagSequences,
+        main_sequences: str,
         signature: str,
         patient_tags: TagValues | None = None,
     ) -> None:
@@ -346,7 +345,7 @@ class SqlResources:
             key = tx.session.value(FIND_KEY[level], public_id=id)
             if key is None:
                 raise UnknownResource
-            replace_tags(tx, level, key, tags, sequences, signature, patient_tags)
+            replace_tags(tx, level, key, tags, main_sequences, signature, patient_tags)
 
         self._writer.run(operation)
 
@@ -416,7 +415,7 @@ def _resource(level: Level, row: Row, **parts: Any) -> Resource:
         id=public_id,
         parent_id=parent,
         tags=orjson.loads(tags),
-        sequences=orjson.loads(sequences)["Sequences"] if sequences else {},
+        sequences=_sequences(sequences) if sequences else {},
         patient_tags=orjson.loads(patient),
         is_stable=unstable is None and level is not Level.INSTANCE,
         is_protected=bool(protected),
@@ -426,6 +425,11 @@ def _resource(level: Level, row: Row, **parts: Any) -> Resource:
         expected_instances=expected,
         **parts,
     )
+
+
+def _sequences(text: str) -> dict[str, Any]:
+    """The items of the main tags that are sequences, from the metadata MainDicomSequences."""
+    return {tag: element["Value"] for tag, element in orjson.loads(text)["Sequences"].items()}
 
 
 def _grouped(rows: list[Row]) -> dict[int, list[str]]:

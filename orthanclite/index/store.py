@@ -216,7 +216,7 @@ class StoreOperation:
             params["parent"] = parent
         if level is Level.INSTANCE:
             params["sop_class_uid"] = record.sop_class_uid
-            params["index_in_series"] = _integer(record.metadata.get(Metadata.INDEX_IN_SERIES))
+            params["index_in_series"] = _integer(record.metadata[level].get(Metadata.INDEX_IN_SERIES))
         else:
             params |= {"last_update": tx.now, "unstable_since": moment}
         if level is Level.PATIENT:
@@ -234,19 +234,9 @@ class StoreOperation:
         return new
 
     def _meta(self, level: Level) -> str:
-        record = self.record
-        meta: dict[str, str] = {}
-        if level is Level.INSTANCE:
-            meta = {str(int(number)): value for number, value in record.metadata.items()}
-        elif level is Level.SERIES:
-            meta = {str(int(number)): value for number, value in record.series_metadata.items()}
-            if record.expected_instances is not None:
-                meta[str(int(Metadata.EXPECTED_NUMBER_OF_INSTANCES))] = str(record.expected_instances)
-        for number, value in record.ancestor_metadata.get(level, {}).items():
-            meta[str(int(number))] = value
-        sequences = record.sequences.get(level)
-        if sequences:
-            meta[str(int(Metadata.MAIN_DICOM_SEQUENCES))] = sequences_text(sequences)
+        meta = {str(int(number)): value for number, value in self.record.metadata.get(level, {}).items()}
+        if level is Level.SERIES and self.record.expected_instances is not None:
+            meta[str(int(Metadata.EXPECTED_NUMBER_OF_INSTANCES))] = str(self.record.expected_instances)
         return orjson.dumps(meta).decode()
 
     def _add_attachments(self, tx: Transaction, key: int) -> None:
@@ -310,21 +300,6 @@ def signature_ids(tx: Transaction, texts: Iterable[str]) -> dict[str, int]:
             number = tx.session.value(_FIND_SIGNATURE, value=text)
         numbers[text] = number
     return numbers
-
-
-def sequences_text(sequences: Mapping[str, Any]) -> str:
-    """The metadata ``MainDicomSequences`` of main tags that are sequences."""
-    return orjson.dumps(
-        {
-            "Sequences": {
-                tag: {"Name": value["Name"], "Type": "Sequence", "Value": value["Value"]}
-                if isinstance(value, Mapping)
-                else {"Type": "Sequence", "Value": value}
-                for tag, value in sorted(sequences.items())
-            },
-            "Version": 1,
-        }
-    ).decode()
 
 
 def attachment_row(attachment: Any, level: Level, key: int) -> dict[str, Any]:
