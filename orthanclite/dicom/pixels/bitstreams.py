@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from struct import unpack_from
 
-from orthanclite.core.errors import UnsupportedMediaType
+from orthanclite.core.errors import BadFileFormat
 from orthanclite.dicom.pixels.description import PixelDescription
 
 _START_OF_FRAME = frozenset({0xC0, 0xC1, 0xC2, 0xC3})
@@ -34,7 +34,7 @@ class JpegHeader:
 def jpeg_header(data: bytes) -> JpegHeader:
     """The header of a JPEG bit stream.
 
-    :raises UnsupportedMediaType: where there is none.
+    :raises BadFileFormat: where there is none.
     """
     return _frame_header(data, _START_OF_FRAME)
 
@@ -42,7 +42,7 @@ def jpeg_header(data: bytes) -> JpegHeader:
 def jpeg_ls_header(data: bytes) -> JpegHeader:
     """The header of a JPEG-LS bit stream.
 
-    :raises UnsupportedMediaType: where there is none.
+    :raises BadFileFormat: where there is none.
     """
     return _frame_header(data, frozenset({_START_OF_FRAME_LS}))
 
@@ -52,7 +52,7 @@ def _frame_header(data: bytes, frames: frozenset[int]) -> JpegHeader:
         if marker in frames and end - start >= 10:
             precision, rows, columns, components = unpack_from(">BHHB", data, start + 4)
             return JpegHeader(rows, columns, components, precision, marker == _LOSSLESS)
-    raise UnsupportedMediaType("The frame has no readable header")
+    raise BadFileFormat("The frame has no readable header")
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
@@ -76,7 +76,7 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 def _start_of_image(data: bytes) -> int:
     start = data.find(b"\xff\xd8")
     if start < 0:
-        raise UnsupportedMediaType("The frame is no JPEG bit stream")
+        raise BadFileFormat("The frame is no JPEG bit stream")
     return start + 2
 
 
@@ -101,13 +101,13 @@ def force_colour(data: bytes, transformed: bool) -> bytes:
 def check_jpeg2000_size(data: bytes, description: PixelDescription) -> None:
     """Refuse a JPEG 2000 code stream of another size than the image.
 
-    :raises UnsupportedMediaType: see above, or where there is no SIZ segment.
+    :raises BadFileFormat: see above, or where there is no SIZ segment.
     """
     start = data.find(b"\xff\x4f\xff\x51")  # SOC, SIZ; a JP2 box header may come before
     if start < 0 or start + 42 > len(data):
-        raise UnsupportedMediaType("The frame is no JPEG 2000 code stream")
+        raise BadFileFormat("The frame is no JPEG 2000 code stream")
     width, height, left, top = unpack_from(">4I", data, start + 8)
     (components,) = unpack_from(">H", data, start + 40)
     found = (height - top, width - left, components)
     if found != (description.rows, description.columns, description.samples):
-        raise UnsupportedMediaType("The encoded frame has another size than the image")
+        raise BadFileFormat("The encoded frame has another size than the image")

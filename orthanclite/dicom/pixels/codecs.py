@@ -18,7 +18,7 @@ from openjpeg.utils import get_parameters as jpeg2000_parameters
 from PIL import Image
 from rle.utils import decode_pixel_data as decode_rle
 
-from orthanclite.core.errors import UnsupportedMediaType
+from orthanclite.core.errors import BadFileFormat, UnsupportedMediaType
 from orthanclite.dicom.pixels import syntaxes as ts
 from orthanclite.dicom.pixels.bitstreams import (
     JpegHeader,
@@ -55,7 +55,8 @@ class Decoded(NamedTuple):
 def decode_encoded(description: PixelDescription, data: bytes, transfer_syntax: str) -> Decoded:
     """Decode one frame.
 
-    :raises UnsupportedMediaType: for a transfer syntax without decoder, or a damaged frame.
+    :raises UnsupportedMediaType: for a transfer syntax without decoder.
+    :raises BadFileFormat: for a damaged frame.
     """
     decoder = _DECODERS.get(transfer_syntax)
     if decoder is None:
@@ -63,7 +64,7 @@ def decode_encoded(description: PixelDescription, data: bytes, transfer_syntax: 
     try:
         return decoder(description, data, transfer_syntax)
     except CODEC_ERRORS as exc:
-        raise UnsupportedMediaType(f"Cannot decode the frame: {exc}") from exc
+        raise BadFileFormat(f"Cannot decode the frame: {exc}") from exc
 
 
 def _rle(description: PixelDescription, data: bytes, transfer_syntax: str) -> Decoded:
@@ -161,7 +162,7 @@ def _check_size(description: PixelDescription, found: JpegHeader) -> None:
         description.columns,
         description.samples,
     ):
-        raise UnsupportedMediaType("The encoded frame has another size than the image")
+        raise BadFileFormat("The encoded frame has another size than the image")
 
 
 _DECODERS: dict[str, Callable[[PixelDescription, bytes, str], Decoded]] = {

@@ -7,7 +7,7 @@ from struct import unpack_from
 import numpy as np
 from pydicom.dataset import Dataset
 
-from orthanclite.core.errors import UnsupportedMediaType
+from orthanclite.core.errors import BadFileFormat, UnsupportedMediaType
 from orthanclite.dicom.pixels.description import Samples, integer, numbers
 
 _CHANNELS = ("Red", "Green", "Blue")
@@ -17,7 +17,7 @@ _MAX_ENTRIES = 65536
 def apply_palette(header: Dataset, samples: Samples) -> Samples:
     """The RGB image of the indexes of a PALETTE COLOR image: 8 bits for 8-bit indexes, else 16.
 
-    :raises UnsupportedMediaType: where the tables are missing or broken.
+    :raises BadFileFormat: where the tables are missing or broken.
     """
     channels = []
     wide = samples.dtype.itemsize > 1
@@ -35,7 +35,7 @@ def _table(header: Dataset, channel: str) -> tuple[Samples, int, int]:
     """The entries of one lookup table, the first pixel value it maps, and the bits of its entries."""
     descriptor = numbers(header, f"{channel}PaletteColorLookupTableDescriptor")
     if len(descriptor) != 3:
-        raise UnsupportedMediaType("The palette has no descriptor")
+        raise BadFileFormat("The palette has no descriptor")
     entries, first, bits = int(descriptor[0]) or _MAX_ENTRIES, int(descriptor[1]), int(descriptor[2])
     signed = integer(header, "PixelRepresentation", 0) == 1
     if not signed and first < 0:
@@ -47,7 +47,7 @@ def _table(header: Dataset, channel: str) -> tuple[Samples, int, int]:
     segmented = header.get(f"Segmented{channel}PaletteColorLookupTableData")
     if isinstance(segmented, bytes) and segmented:
         return _expand(segmented, entries, bits, order), first, bits
-    raise UnsupportedMediaType("The palette has no data")
+    raise BadFileFormat("The palette has no data")
 
 
 def _plain(data: bytes, entries: int, bits: int, order: str) -> Samples:
@@ -58,7 +58,7 @@ def _plain(data: bytes, entries: int, bits: int, order: str) -> Samples:
     else:
         table = np.frombuffer(data[: len(data) & ~1], order + "u2")
     if table.size < min(entries, 1):
-        raise UnsupportedMediaType("The palette is empty")
+        raise BadFileFormat("The palette is empty")
     return table[:entries].astype(np.uint16)
 
 
@@ -69,7 +69,7 @@ def _expand(data: bytes, entries: int, bits: int, order: str) -> Samples:
     words = unpack_from(f"{order}{len(data) // size}{code}", data)
     table = _segments(words, 0, len(words), 16 // bits if bits == 8 else 2, entries, [], depth=0)
     if len(table) < entries:
-        raise UnsupportedMediaType("The segmented palette is too short")
+        raise BadFileFormat("The segmented palette is too short")
     return np.array(table[:entries], np.uint16)
 
 
@@ -96,7 +96,7 @@ def _segments(
             _segments(words, offset, length, halves, limit, table, depth=1)
             position += 2 + halves
         else:
-            raise UnsupportedMediaType("The segmented palette is damaged")
+            raise BadFileFormat("The segmented palette is damaged")
     return table
 
 

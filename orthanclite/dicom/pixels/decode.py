@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orthanclite.core.errors import UnsupportedMediaType
+from orthanclite.core.errors import BadFileFormat, UnsupportedMediaType
 from orthanclite.dicom.encoding import UNCOMPRESSED_SYNTAXES
 from orthanclite.dicom.pixels.colour import apply_palette, ybr_to_rgb
 from orthanclite.dicom.pixels.description import GRAYSCALE, PixelDescription, Samples
@@ -29,7 +29,8 @@ def decode_frame(source: PixelSource, index: int) -> Frame:
     """Decode one frame.
 
     :raises ParameterOutOfRange: for a frame that does not exist.
-    :raises UnsupportedMediaType: for an image that is damaged or cannot be decoded.
+    :raises UnsupportedMediaType: for an image of a kind that cannot be decoded.
+    :raises BadFileFormat: for a damaged image.
     """
     description = source.description
     samples, photometric = decode_samples(source, index)
@@ -51,6 +52,7 @@ def decode_samples(source: PixelSource, index: int) -> tuple[Samples, str]:
 
     :raises ParameterOutOfRange: see :func:`decode_frame`.
     :raises UnsupportedMediaType: see :func:`decode_frame`.
+    :raises BadFileFormat: see :func:`decode_frame`.
     """
     description = source.description
     data = source.frame_bytes(index)
@@ -60,7 +62,7 @@ def decode_samples(source: PixelSource, index: int) -> tuple[Samples, str]:
         native = decode_native(description, data, source.big_endian, source.bit_offset(index))
         return native, description.photometric
     if not source.encapsulated:
-        raise UnsupportedMediaType("The pixel data is not encapsulated as its transfer syntax demands")
+        raise BadFileFormat("The pixel data is not encapsulated as its transfer syntax demands")
     # imported here: the codecs are only loaded in the processes that may die of them
     from orthanclite.dicom.pixels.codecs import decode_encoded
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
-from orthanclite.core.errors import UnsupportedMediaType
+from orthanclite.core.errors import BadFileFormat, UnsupportedMediaType
 
 GRAYSCALE = frozenset({"MONOCHROME1", "MONOCHROME2"})
 MAX_SIDE = 65535  # Rows and Columns are US
@@ -49,7 +49,8 @@ class PixelDescription:
 def describe(header: Dataset) -> PixelDescription:
     """The description of the pixels of a data set.
 
-    :raises UnsupportedMediaType: where it is missing, contradictory or beyond what can be decoded.
+    :raises UnsupportedMediaType: where it is beyond what can be decoded.
+    :raises BadFileFormat: where it is missing or contradictory.
     """
     samples = integer(header, "SamplesPerPixel", 1)
     allocated = integer(header, "BitsAllocated", 0)
@@ -72,13 +73,13 @@ def describe(header: Dataset) -> PixelDescription:
 
 def _check(found: PixelDescription) -> None:
     if not (0 < found.rows <= MAX_SIDE and 0 < found.columns <= MAX_SIDE):
-        raise UnsupportedMediaType("The image has no size")
+        raise BadFileFormat("The image has no size")
     if found.samples not in (1, 3, 4) or found.bits_allocated not in (1, 8, 16, 32):
         raise UnsupportedMediaType("Unsupported number of samples per pixel or of bits")
     if not (0 < found.bits_stored <= found.bits_allocated):
-        raise UnsupportedMediaType("BitsStored is not within BitsAllocated")
+        raise BadFileFormat("BitsStored is not within BitsAllocated")
     if not (found.bits_stored - 1 <= found.high_bit < found.bits_allocated):
-        raise UnsupportedMediaType("HighBit does not fit BitsStored and BitsAllocated")
+        raise BadFileFormat("HighBit does not fit BitsStored and BitsAllocated")
     if found.bits_allocated == 1 and found.samples != 1:
         raise UnsupportedMediaType("Colour images of one bit are not supported")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from orthanclite.core.errors import UnsupportedMediaType
+from orthanclite.core.errors import BadFileFormat
 from orthanclite.dicom.pixels.description import PixelDescription, Samples
 
 _CONTAINERS = {8: "<u1", 16: "<u2", 32: "<u4"}
@@ -17,7 +17,7 @@ def decode_native(description: PixelDescription, data: bytes, big_endian: bool, 
     :param data: the frame in little endian 16-bit words.
     :param big_endian: whether the file is big endian: the high word of 32 bits then comes first.
     :param first_bit: where the frame begins in its first byte, for one bit per pixel.
-    :raises UnsupportedMediaType: where there are too few bytes.
+    :raises BadFileFormat: where there are too few bytes.
     """
     if description.bits_allocated == 1:
         return unpack_bits(description, data, first_bit)
@@ -32,7 +32,7 @@ def unpack_bits(description: PixelDescription, data: bytes, first_bit: int = 0) 
     bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
     bits = bits[first_bit : first_bit + description.pixels]
     if bits.size != description.pixels:
-        raise UnsupportedMediaType("The pixel data is shorter than the image")
+        raise BadFileFormat("The pixel data is shorter than the image")
     return (bits * np.uint8(255)).reshape(description.rows, description.columns)
 
 
@@ -45,11 +45,11 @@ def swap_words(data: bytes) -> bytes:
 def shaped(description: PixelDescription, values: Samples, planar: bool) -> Samples:
     """Values in file order as (rows, columns) or (rows, columns, samples).
 
-    :raises UnsupportedMediaType: where their number is not that of the image.
+    :raises BadFileFormat: where their number is not that of the image.
     """
     rows, columns, samples = description.rows, description.columns, description.samples
     if values.size < rows * columns * samples:
-        raise UnsupportedMediaType("The pixel data is shorter than the image")
+        raise BadFileFormat("The pixel data is shorter than the image")
     values = values[: rows * columns * samples]
     if samples == 1:
         return values.reshape(rows, columns)

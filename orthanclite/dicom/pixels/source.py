@@ -19,7 +19,7 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame
 from pydicom.filereader import read_dataset
 
-from orthanclite.core.errors import ParameterOutOfRange, UnsupportedMediaType
+from orthanclite.core.errors import BadFileFormat, ParameterOutOfRange, UnsupportedMediaType
 from orthanclite.dicom.encoding import (
     DEFLATED_LITTLE_ENDIAN,
     EXPLICIT_BIG_ENDIAN,
@@ -96,7 +96,7 @@ class PixelSource:
         A native frame of one bit per pixel need not begin at a byte: see :meth:`bit_offset`.
 
         :raises ParameterOutOfRange: for a frame that the file does not have.
-        :raises UnsupportedMediaType: for damaged pixel data.
+        :raises BadFileFormat: for damaged pixel data.
         """
         description = self.description
         if not 0 <= index < description.frames:
@@ -106,7 +106,7 @@ class PixelSource:
         first_bit = index * description.frame_bits
         start, end = first_bit // 8, (first_bit + description.frame_bits + 7) // 8
         if end > self.value_length:
-            raise UnsupportedMediaType("The pixel data is shorter than the image")
+            raise BadFileFormat("The pixel data is shorter than the image")
         if not (self.big_endian and self.vr == "OW"):
             return bytes(self.buffer[self.value_start + start : self.value_start + end])
         even = start & ~1  # an odd number of bytes per frame still lies in swapped pairs
@@ -125,7 +125,7 @@ class PixelSource:
         try:
             return get_frame(_ViewReader(value), index, extended_offsets=extended, number_of_frames=frames)
         except READ_ERRORS as exc:
-            raise UnsupportedMediaType(f"Damaged encapsulated pixel data: {exc}") from exc
+            raise BadFileFormat(f"Damaged encapsulated pixel data: {exc}") from exc
         finally:
             value.release()
 
@@ -157,7 +157,8 @@ def open_source(data: Path | bytes, header_limit: int | None = None) -> Iterator
     """Open an image for the time of a ``with`` block.
 
     :param header_limit: bytes within which the header must end; bounds the work that a hostile header causes.
-    :raises UnsupportedMediaType: where there is no pixel data, or the header cannot be read.
+    :raises UnsupportedMediaType: where there is no pixel data.
+    :raises BadFileFormat: where the header cannot be read.
     """
     if isinstance(data, bytes):
         yield locate(data, header_limit)
@@ -166,7 +167,7 @@ def open_source(data: Path | bytes, header_limit: int | None = None) -> Iterator
         try:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except ValueError as exc:  # an empty file cannot be mapped
-            raise UnsupportedMediaType("Empty file") from exc
+            raise BadFileFormat("Empty file") from exc
         with mapped:
             yield locate(mapped, header_limit)
 
@@ -209,7 +210,7 @@ def _read_header(stream: Any, encoding: Encoding) -> Dataset:
             stop_when=lambda tag, vr, length: tag in _PIXEL_TAGS,
         )
     except READ_ERRORS as exc:
-        raise UnsupportedMediaType(f"Cannot read the header: {exc}") from exc
+        raise BadFileFormat(f"Cannot read the header: {exc}") from exc
 
 
 def _with_pixels(
@@ -237,7 +238,7 @@ def layout_of(buffer: Any) -> Layout:
 
     Without file meta information the encoding is guessed from the first element.
 
-    :raises UnsupportedMediaType: where nothing that could be DICOM is found.
+    :raises BadFileFormat: where nothing that could be DICOM is found.
     """
     position = _PREAMBLE if bytes(buffer[128:132]) == b"DICM" else 0
     transfer_syntax = ""
@@ -253,7 +254,7 @@ def layout_of(buffer: Any) -> Layout:
             transfer_syntax = bytes(buffer[start : start + length]).decode("latin-1").strip(" \0")
         position = start + length
     if position + 8 > len(buffer):
-        raise UnsupportedMediaType("The file has no data set")
+        raise BadFileFormat("The file has no data set")
     return Layout(transfer_syntax or _guess(bytes(buffer[position : position + 6])), position)
 
 
@@ -267,13 +268,13 @@ def _guess(head: bytes) -> str:
 def inflate(data: Any) -> bytes:
     """The data set of a deflated file (PS3.5 A.5), at most :data:`MAX_INFLATED` bytes.
 
-    :raises UnsupportedMediaType: where it is damaged or larger.
+    :raises BadFileFormat: where it is damaged or larger.
     """
     inflater = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
     try:
         content = inflater.decompress(data, MAX_INFLATED)
     except zlib.error as exc:
-        raise UnsupportedMediaType(f"Damaged deflated data set: {exc}") from exc
+        raise BadFileFormat(f"Damaged deflated data set: {exc}") from exc
     if inflater.unconsumed_tail:
-        raise UnsupportedMediaType("The deflated data set is too large")
+        raise BadFileFormat("The deflated data set is too large")
     return content
