@@ -68,7 +68,8 @@ _AMBIGUOUS = {
     "NONE": "UN",
 }
 
-_HEX_TAG = re.compile(r"([0-9a-fA-F]{4})[,-]?([0-9a-fA-F]{4})")
+_HEX_TAG = re.compile(r"([0-9a-fA-F]{4})([0-9a-fA-F]{4})|([0-9a-fA-F]{1,4})[,-]([0-9a-fA-F]{1,4})")
+_NOT_IN_NAMES = re.compile("[^0-9A-Za-z]+")
 
 
 def _standard_entry(tag: int) -> tuple[str, str] | None:
@@ -124,14 +125,16 @@ class PrivateEntry:
 
 @dataclass(frozen=True, slots=True)
 class TagDictionary:
-    """Public attributes, known private ones and those of the option ``Dictionary``. Immutable."""
+    """Public attributes, published private ones and those of the option ``Dictionary``. Immutable."""
 
     private: Mapping[tuple[str, int], PrivateEntry]
-    """By creator and tag without its block number (``ggggxxee``)."""
+    """By creator and tag without its block number (``gggg00ee``)."""
+    declared: Mapping[int, PrivateEntry]
+    """The attributes that the configuration declares, by tag."""
     names: Mapping[str, int]
-    """Private attributes by name."""
+    """Private and declared attributes by name."""
     sequences: frozenset[int]
-    """The public attributes that are sequences."""
+    """The tags that are sequences whoever is their creator."""
 
     @staticmethod
     def build(
@@ -143,20 +146,18 @@ class TagDictionary:
         ``LoadPrivateDictionary``).
         """
         private: dict[tuple[str, int], PrivateEntry] = {}
-        names: dict[str, int] = {}
         if load_private:
             for creator, attributes in private_dictionaries.items():
                 for mask, (vr, _, name, _) in attributes.items():
                     _add_published(private, creator, mask, vr, name)
-        for tag, (vr, name, creator) in (entries or {}).items():
-            entry = PrivateEntry(tag, vr, name, creator)
-            private[(creator, _without_block(tag) if creator else tag)] = entry
-            names[name] = tag
+        names = {entry.name: entry.tag for entry in private.values()}
+        declared = {tag: PrivateEntry(tag, *entry) for tag, entry in (entries or {}).items()}
+        for tag, entry in declared.items():
+            private[(entry.creator, _without_block(tag) if entry.creator else tag)] = entry
+            names[entry.name] = tag
         sequences = {tag for tag in (*DicomDictionary, *_OLD_ATTRIBUTES) if _public(tag)[0] == "SQ"}
-        sequences.update(
-            tag for tag, (vr, _, creator) in (entries or {}).items() if vr == "SQ" and not creator
-        )
-        return TagDictionary(private, names, frozenset(sequences))
+        sequences.update(tag for tag, entry in declared.items() if entry.vr == "SQ" and not entry.creator)
+        return TagDictionary(private, declared, names, frozenset(sequences))
 
     def entry(self, tag: int, creator: str = "") -> tuple[str, str]:
         """VR and name of ``tag``; ``creator`` is the private creator of its block."""
@@ -186,20 +187,18 @@ class TagDictionary:
         """
         match = _HEX_TAG.fullmatch(text)
         if match is not None:
-            return int(match[1] + match[2], 16)
-        tag = self.names.get(text)
+            return int(match[1] or match[3], 16) << 16 | int(match[2] or match[4], 16)
+        tag = _tags_by_name().get(text)
         if tag is None:
-            tag = _tags_by_name().get(text)
+            tag = self.names.get(text)
         if tag is None:
             raise UnknownDicomTag(text)
         return tag
 
     def creator_of(self, tag: int) -> str:
         """The private creator under which ``tag`` was declared by the configuration, or empty."""
-        for (creator, key), entry in self.private.items():
-            if creator and key == _without_block(tag) and entry.tag == tag:
-                return creator
-        return ""
+        entry = self.declared.get(tag)
+        return "" if entry is None else entry.creator
 
 
 def _without_block(tag: int) -> int:
@@ -209,15 +208,18 @@ def _without_block(tag: int) -> int:
 def _add_published(
     private: dict[tuple[str, int], PrivateEntry], creator: str, mask: str, vr: str, name: str
 ) -> None:
-    """Add one attribute of pydicom's list, whose tags look like ``0029xx08``; odd ones are left out."""
+    """Add one attribute of pydicom's list, whose tags look like ``0029xx08``; odd ones are left out.
+
+    Names are shown as DCMTK writes them: the words of the description, capitalised and joined.
+    """
     digits = mask.replace("xx", "10", 1)
     if not re.fullmatch("[0-9a-fA-F]{8}", digits):
         return
     tag = int(digits, 16)
     vr = _AMBIGUOUS.get(vr, vr)
-    if name in ("", "Unknown", "?") or len(vr) != 2:
-        name = UNKNOWN_NAME
-    private[(creator, _without_block(tag))] = PrivateEntry(tag, vr if len(vr) == 2 else "UN", name, creator)
+    words = _NOT_IN_NAMES.split("" if name == "Unknown" else name)
+    name = "".join(word[:1].upper() + word[1:] for word in words) or UNKNOWN_NAME
+    private[creator, _without_block(tag)] = PrivateEntry(tag, vr if len(vr) == 2 else "UN", name, creator)
 
 
 def is_private(tag: int) -> bool:

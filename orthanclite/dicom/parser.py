@@ -1,6 +1,6 @@
 """A parser of DICOM files that keeps positions instead of values.
 
-An :class:`Element` says where its value lies in the buffer, which may be bytes or a memory map: parsing a file
+An :class:`Element` says where its value lies in the buffer, bytes or a memory map: parsing a file
 of any size costs memory for its elements only. Whatever the bytes are, the only error is
 :class:`~orthanclite.core.errors.BadFileFormat`.
 """
@@ -83,8 +83,10 @@ class DataSet:
         """The private creator of the block of ``tag``, or the empty string."""
         if not is_private_element(tag):
             return ""
-        raw = self.raw(tag & 0xFFFF0000 | tag >> 8 & 0xFF)
-        return "" if raw is None else raw.rstrip(b" \0").decode("latin_1")
+        element = self.elements.get(tag & 0xFFFF0000 | tag >> 8 & 0xFF)
+        if element is None or element.vr == "UN":
+            return ""
+        return self.value(element).rstrip(b" \0").decode("latin_1")
 
     def __iter__(self) -> Iterator[Element]:
         return iter(self.elements.values())

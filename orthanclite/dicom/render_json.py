@@ -11,7 +11,9 @@ from orthanclite.dicom.charsets import Charset, charset_of
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.encoding import TEXT_VRS
 from orthanclite.dicom.parser import SPECIFIC_CHARACTER_SET, DataSet, Element
-from orthanclite.dicom.values import MAX_TEXT, decode_text, text_value
+from orthanclite.dicom.values import BINARY_VRS, decode_text, is_surely_too_long, is_too_long, text_value
+
+_META_CHARSET = charset_of("ISO_IR 6")
 
 
 class Style(StrEnum):
@@ -42,8 +44,15 @@ class Renderer:
         """``dataset`` as an object; ``charset`` is its own."""
         result: dict[str, Any] = {}
         for element in dataset:
-            kind, value = self._value(dataset, element, charset)
-            self._put(result, dataset, element.tag, kind, value)
+            self._put(result, dataset, element, charset)
+        return result
+
+    def header(self, meta: DataSet) -> dict[str, Any]:
+        """The file meta information as an object; binary elements are left out."""
+        result: dict[str, Any] = {}
+        for element in meta:
+            if element.vr not in BINARY_VRS:
+                self._put(result, meta, element, _META_CHARSET)
         return result
 
     def items(self, items: Sequence[DataSet], charset: Charset) -> list[dict[str, Any]]:
@@ -55,31 +64,45 @@ class Renderer:
         raw = item.raw(SPECIFIC_CHARACTER_SET)
         return charset if raw is None else charset_of(raw.decode("latin_1"))
 
-    def _put(self, result: dict[str, Any], dataset: DataSet, tag: int, kind: str, value: Any) -> None:
-        if self._style is Style.SHORT:
+    def _put(self, result: dict[str, Any], dataset: DataSet, element: Element, charset: Charset) -> None:
+        tag, style = element.tag, self._style
+        creator = dataset.creator(tag) if tag & 0x10000 else ""
+        kind, value = self._value(dataset, element, creator, charset)
+        if style is Style.SHORT:
             result[tag_key(tag)] = value
             return
-        creator = dataset.creator(tag) if tag & 0x10000 else ""
         name = self._dictionary.name(tag, creator)
-        if self._style is Style.SIMPLE:
+        if style is Style.SIMPLE:
             result[name] = value
             return
         entry = {"Name": name, "Type": kind, "Value": value}
-        if creator:
+        if creator and kind != "Sequence":
             entry["PrivateCreator"] = creator
         result[tag_key(tag)] = entry
 
-    def _value(self, dataset: DataSet, element: Element, charset: Charset) -> tuple[str, Any]:
+    def _value(self, dataset: DataSet, element: Element, creator: str, charset: Charset) -> tuple[str, Any]:
         """Type and Value of one element."""
         if element.items is not None:
             return "Sequence", self.items(element.items, charset)
-        vr, length = element.vr, element.end - element.start
-        if length > MAX_TEXT and element.tag not in self._ignore_length:
-            return ("TooLong" if vr in TEXT_VRS else "Null"), None
+        vr = element.vr
+        if vr == "UN":
+            # Passed on by a writer that did not know the tag (PS3.5 section 6.2.2): we may.
+            vr = self._dictionary.vr(element.tag, creator)
+        if vr in BINARY_VRS or vr == "SQ":
+            return "Null", None
+        limited = element.tag not in self._ignore_length
+        if limited and is_surely_too_long(element.end - element.start, vr):
+            return "TooLong", None
+        raw = dataset.data[element.start : element.end]
         if vr in TEXT_VRS:
-            return "String", decode_text(dataset.value(element), vr, charset)
-        text = text_value(dataset.value(element), vr, dataset.big_endian, charset)
-        return ("Null", None) if text is None else ("String", text)
+            text: str | None = decode_text(raw, vr, charset)
+        else:
+            text = text_value(raw, vr, dataset.big_endian, charset)
+        if text is None:
+            return "Null", None
+        if limited and is_too_long(text):
+            return "TooLong", None
+        return "String", text
 
 
 def format_tags(

@@ -1,7 +1,7 @@
 """What the index wants to know of a file, in one scan of its header.
 
 This is the hot path of every upload. The scan goes over the element heads with :func:`struct.unpack_from`,
-cuts out the wanted values and skips the rest, yet it walks through every sequence and to the end of the file, so
+cuts out the wanted values and skips the rest, yet it walks through every sequence to the end of the file, so
 that a file that is cut off or broken anywhere is refused before it is stored.
 """
 
@@ -44,7 +44,7 @@ from orthanclite.dicom.parser import (
 )
 from orthanclite.dicom.render_json import Renderer, Style
 from orthanclite.dicom.scanner import Found, scan
-from orthanclite.dicom.values import MAX_TEXT, decode_text, text_value
+from orthanclite.dicom.values import decode_text, is_surely_too_long, is_too_long, text_value
 
 _BITS_ALLOCATED = 0x00280100
 
@@ -176,12 +176,17 @@ class _Reader:
     def main_value(self, tag: int, vr: str) -> str | None:
         """The value as kept in the index; None for one that is binary or too long."""
         _, start, end = self.positions[tag]
-        if end - start > MAX_TEXT:
+        if is_surely_too_long(end - start, vr):
             return None
         raw = self.data[start:end]
         if vr in TEXT_VRS:
-            return decode_text(raw, vr, self.charset)
-        return text_value(raw, vr, self.encoding.big_endian, self.charset)
+            text = decode_text(raw, vr, self.charset)
+        else:
+            number = text_value(raw, vr, self.encoding.big_endian, self.charset)
+            if number is None:
+                return None
+            text = number
+        return None if is_too_long(text) else text
 
     def text(self, tag: int) -> str:
         """The value as text, however long; empty where it is absent."""

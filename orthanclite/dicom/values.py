@@ -25,6 +25,9 @@ _NUMBERS: dict[str, tuple[str, int, str]] = {
     "OD": ("d", 8, "%.17g"),
 }
 
+_LONGEST_DECODED = 65536
+"""Bytes of text above which a value is too long without a look at it."""
+
 BINARY_VRS = frozenset({"OB", "OW", "OV", "UN"})
 """The VRs that have no text."""
 
@@ -59,3 +62,14 @@ def decode_text(raw: bytes, vr: str, charset: Charset) -> str:
     if nul >= 0:
         raw = raw[:nul]
     return charset.decode(raw.rstrip(b" "), vr)
+
+
+def is_too_long(text: str) -> bool:
+    """Whether ``text`` takes more than :data:`MAX_TEXT` bytes in UTF-8."""
+    return len(text) > MAX_TEXT or (4 * len(text) > MAX_TEXT and len(text.encode()) > MAX_TEXT)
+
+
+def is_surely_too_long(length: int, vr: str) -> bool:
+    """Whether a value of ``length`` bytes need not be decoded to know that it is too long."""
+    number = _NUMBERS.get(vr)
+    return length > (_LONGEST_DECODED if number is None else MAX_TEXT * number[1])
