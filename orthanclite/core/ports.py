@@ -221,7 +221,7 @@ class ChangeLog(Protocol):
         to: int | None = None,
         types: Sequence[ChangeType] = (),
     ) -> ChangesPage:
-        """Changes after ``since`` (exclusive), oldest first; with ``to`` (inclusive), the latest before it."""
+        """Changes after ``since`` (exclusive), oldest first; with ``to`` (inclusive), the latest up to it."""
         ...
 
     def last_change(self) -> ChangesPage: ...

@@ -1,0 +1,77 @@
+"""``POST /instances``: uploads, streamed to the disk where they are large."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import IO
+
+from orthanclite.core.constants import Origin
+from orthanclite.rest.call import Call
+from orthanclite.rest.responses import Response, json_response
+from orthanclite.rest.routing import Body, Router
+from orthanclite.services.ingest import IngestOrigin, Reception, StoreResult
+from orthanclite.services.upload import MEMORY_LIMIT, UploadService, is_zip
+
+
+def upload_routes(uploads: UploadService) -> Router:
+    """Routes that receive DICOM files."""
+    router = Router("Instances")
+
+    @router.post(
+        "/instances",
+        "Upload DICOM instances",
+        description="The body is one DICOM file, or a ZIP archive of many.",
+        body=Body(("application/dicom", "application/zip")),
+        answers="application/json",
+    )
+    async def upload(call: Call) -> Response:
+        assert call.run is not None
+        origin = IngestOrigin(Origin.REST_API, remote_ip=call.remote_ip, username=call.user)
+        chunks = call.chunks
+        if chunks is None:
+            result = await call.run(uploads.store, call.body, origin)
+            return json_response(_answer(result))
+        parts: list[bytes] = []
+        size = 0
+        async for chunk in chunks:
+            parts.append(chunk)
+            size += len(chunk)
+            if size > MEMORY_LIMIT:
+                result = await _spool(call, uploads, b"".join(parts), chunks, origin)
+                return json_response(_answer(result))
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        result = await call.run(uploads.store, body, origin)
+        return json_response(_answer(result))
+
+    return router
+
+
+async def _spool(
+    call: Call, uploads: UploadService, head: bytes, chunks: AsyncIterator[bytes], origin: IngestOrigin
+) -> StoreResult | list[StoreResult]:
+    """Store an upload that does not fit in memory."""
+    assert call.run is not None
+    if is_zip(head):
+        file = uploads.archive()
+        with file:
+            await call.run(file.write, head)
+            async for chunk in chunks:
+                await call.run(file.write, chunk)
+            return await call.run(_store_archive, uploads, file, origin)
+    reception = uploads.receive()
+    try:
+        await call.run(reception.write, head)
+        async for chunk in chunks:
+            await call.run(reception.write, chunk)
+    except BaseException:
+        reception.abort()
+        raise
+    return await call.run(Reception.finish, reception, origin)
+
+
+def _store_archive(uploads: UploadService, file: IO[bytes], origin: IngestOrigin) -> list[StoreResult]:
+    return list(uploads.store_archive(file, origin))
+
+
+def _answer(result: StoreResult | list[StoreResult]) -> object:
+    return [one.to_json() for one in result] if isinstance(result, list) else result.to_json()
