@@ -41,6 +41,9 @@ metadata = MetaData(
 # SQLite wants INTEGER for a primary key that numbers itself, PostgreSQL room for more than 2**31.
 _Key = BigInteger().with_variant(Integer(), "sqlite")
 
+# Compared and ordered by code point, whatever the locale of the database: as SQLite and Python do.
+_Ordered = Text().with_variant(Text(collation="C"), "postgresql")
+
 COLUMNS: dict[Level, dict[int, str]] = {
     Level.PATIENT: {
         0x00100020: "patient_id",
@@ -78,13 +81,13 @@ COLUMNS: dict[Level, dict[int, str]] = {
 
 
 def _level_columns(level: Level) -> list[Column[Any]]:
-    return [Column(name, Text) for name in COLUMNS[level].values()]
+    return [Column(name, _Ordered) for name in COLUMNS[level].values()]
 
 
 def _shown_columns() -> list[Column[Any]]:
     return [
         Column("id", _Key, primary_key=True, autoincrement=True),
-        Column("public_id", Text, nullable=False, unique=True),
+        Column("public_id", _Ordered, nullable=False, unique=True),
         Column("tags", Text, nullable=False),  # JSON: gggg,eeee -> text
         Column("meta", Text, nullable=False),  # JSON: number of a system metadata -> text
         Column("signature", SmallInteger, ForeignKey("signatures.id"), nullable=False),
@@ -93,7 +96,7 @@ def _shown_columns() -> list[Column[Any]]:
 
 def _dated_columns() -> list[Column[Any]]:
     return [
-        Column("last_update", Text, nullable=False),
+        Column("last_update", _Ordered, nullable=False),
         Column("unstable_since", Float),  # epoch seconds; NULL once the stable event was logged
     ]
 
@@ -165,7 +168,6 @@ for _table, _column in (
     (studies, "patient_id"),
     (studies, "patient_name"),
     (studies, "study_instance_uid"),
-    (studies, "study_date"),
     (studies, "accession_number"),
     (studies, "study_description"),
     (series, "series_instance_uid"),
@@ -173,6 +175,10 @@ for _table, _column in (
     (instances, "sop_instance_uid"),
 ):
     Index(None, _table.c[_column])
+
+for _column in ("study_date", "last_update"):
+    # With the Orthanc ID, so that a page of the newest studies is read from the index alone, in order.
+    Index(None, studies.c[_column], studies.c.public_id)
 
 for _table in (patients, studies, series):
     # Only what still waits for its stable event is in this index.
@@ -237,7 +243,7 @@ extra_tags = Table(
     metadata,
     *_owner(),
     Column("tag", Text, primary_key=True),  # gggg,eeee
-    Column("value", Text, nullable=False),  # normalised
+    Column("value", _Ordered, nullable=False),  # normalised
     Index("ix_extra_tags_value", "tag", "value"),
     sqlite_with_rowid=False,
 )
