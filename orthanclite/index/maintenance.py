@@ -32,6 +32,7 @@ _SETTLE = {
         TABLES[level].c.unstable_since <= bindparam("older_than"),
     )
     .values(unstable_since=None)
+    .returning(TABLES[level].c.id, TABLES[level].c.public_id)
     for level in (Level.SERIES, Level.STUDY, Level.PATIENT)
 }
 _STABLE = {
@@ -74,9 +75,9 @@ class SqlMaintenance:
         def operation(tx: Transaction) -> int:
             count = 0
             for level, statement in _UNSTABLE.items():
-                rows = tx.session.all(statement, older_than=older_than)
-                keys = Many(row[0] for row in rows)
-                tx.session.run(_SETTLE[level], keys=keys, older_than=older_than)
+                keys = Many(row[0] for row in tx.session.all(statement, older_than=older_than))
+                # Only what this update itself has changed is logged: another server may do the same.
+                rows = tx.session.all(_SETTLE[level], keys=keys, older_than=older_than)
                 for key, public_id in rows:
                     tx.log(_STABLE[level], level, key, public_id)
                 count += len(rows)

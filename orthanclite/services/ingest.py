@@ -33,6 +33,7 @@ from orthanclite.core.model import (
 from orthanclite.core.ports import BlobStore, BlobWriter, Ingest
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.summary import Summarizer
+from orthanclite.services.runtime import RuntimeOptions
 
 Data = bytes | mmap.mmap
 
@@ -83,13 +84,6 @@ class IngestOptions:
     store_dicom: bool = True  # StoreDicom
 
 
-class DefaultEncoding(Protocol):
-    """Tells the character set of files that name none; it may change at run time."""
-
-    @property
-    def default_encoding(self) -> str: ...
-
-
 class IngestTranscoder(Protocol):
     """The option ``IngestTranscoding``."""
 
@@ -110,7 +104,7 @@ class IngestService:
         blobs: BlobStore,
         main_tags: MainTags,
         dictionary: TagDictionary,
-        encoding: DefaultEncoding,
+        runtime: RuntimeOptions,
         options: IngestOptions,
         pool: Executor,
         transcoder: IngestTranscoder | None = None,
@@ -119,7 +113,7 @@ class IngestService:
         self._blobs = blobs
         self._main_tags = main_tags
         self._dictionary = dictionary
-        self._encoding = encoding
+        self._runtime = runtime
         self._options = options
         self._pool = pool
         self._transcoder = transcoder
@@ -188,7 +182,7 @@ class IngestService:
         return hashlib.md5(usedforsecurity=False) if self._options.store_md5 else None
 
     def _summarize(self, data: Data) -> DicomSummary:
-        return self._summarizer.summarize(data, self._encoding.default_encoding)
+        return self._summarizer.summarize(data, self._runtime.default_encoding.name)
 
     def _known(self, summary: DicomSummary, overwrite: OverwriteMode, data: Data) -> StoreResult | None:
         """The answer for an instance that is stored and stays."""

@@ -23,6 +23,7 @@ from typing import BinaryIO
 from orthanclite.core.errors import CannotWriteFile, CorruptedFile, FullStorage
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_MARK = ".orthanclite"
 BLOBS_PER_FOLDER = 256
 
 
@@ -126,6 +127,16 @@ class FileStorage:
             path.unlink(missing_ok=True)
         except OSError as exc:
             raise CannotWriteFile(f"The stored file {uuid} cannot be removed: {exc.strerror}") from exc
+
+    def get_mark(self) -> str | None:
+        try:
+            return (self.root / _MARK).read_text(encoding="utf-8").strip() or None
+        except FileNotFoundError:
+            return None
+
+    def set_mark(self, mark: str) -> None:
+        with _translated():
+            (self.root / _MARK).write_text(mark + "\n", encoding="utf-8")
 
     def scan(self) -> Iterator[tuple[str, int, float]]:
         for first in _subfolders(self.root):

@@ -1,0 +1,83 @@
+"""Removing what a crash left behind: blobs that no index row refers to.
+
+Nothing is worse than removing an image, so the sweep touches a blob only if all of this holds: the storage
+folder and the index belong together (each bears the same mark, written when they first met), the blob is
+newer than that mark, nothing was written to it during the grace period, and the index does not know it. A
+folder that comes from another server, or an index that was lost or exchanged, is thus left alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from itertools import islice
+
+from orthanclite.core.ports import BlobStore, Maintenance, Properties
+
+GRACE = 3600.0
+"""Seconds since the last write to a blob before it may be an orphan."""
+_BATCH = 2000
+_PROPERTY = "StorageMark"
+
+log = logging.getLogger("orthanclite.generic")
+
+
+class OrphanSweep:
+    """Finds and removes orphaned blobs.
+
+    :param stopping: asked between batches whether to end early
+    """
+
+    def __init__(
+        self,
+        blobs: BlobStore,
+        maintenance: Maintenance,
+        properties: Properties,
+        grace: float = GRACE,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._blobs = blobs
+        self._maintenance = maintenance
+        self._properties = properties
+        self._grace = grace
+        self._stopping = stopping
+
+    def bind(self) -> bool:
+        """Mark storage and index as belonging together, if both are new; whether they do."""
+        in_index, in_storage = self._properties.get_property(_PROPERTY), self._blobs.get_mark()
+        if in_index is None and in_storage is None:
+            mark = f"{uuid.uuid4()} {time.time()}"
+            self._blobs.set_mark(mark)
+            self._properties.set_property(_PROPERTY, mark)
+            return True
+        if in_index != in_storage:
+            log.warning(
+                "The storage area and the index do not belong together: orphaned files are not removed "
+                "(`orthanclite verify` tells which files the index does not know)"
+            )
+            return False
+        return True
+
+    def run(self) -> int:
+        """One pass over the storage area; the number of blobs removed."""
+        if not self.bind():
+            return 0
+        since = float((self._blobs.get_mark() or "0 0").split()[1])
+        removed = 0
+        for uuids in self._old_blobs(since):
+            for orphan in set(uuids) - self._maintenance.known_blobs(uuids):
+                log.info("Removing the orphaned file %s", orphan)
+                self._blobs.delete(orphan)
+                removed += 1
+            if self._stopping():
+                break
+        return removed
+
+    def _old_blobs(self, since: float) -> Iterator[list[str]]:
+        """The blobs that could be orphans, in batches."""
+        until = time.time() - self._grace
+        old = (name for name, _, modified in self._blobs.scan() if since <= modified <= until)
+        while batch := list(islice(old, _BATCH)):
+            yield batch
