@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Sequence
 from io import BytesIO
@@ -34,10 +35,12 @@ def frame_array(source: PixelSource, index: int, rescale: bool) -> Samples:
     if not rescale:
         return samples
     transform = rescale_of(source.header, index)
-    if transform.is_identity:
-        return samples.astype(np.float32)
-    # single precision throughout, as the reference: the product of a large slope may round
-    return samples.astype(np.float32) * np.float32(transform.slope) + np.float32(transform.intercept)
+    values = samples.astype(np.float32)  # single precision throughout, as the reference
+    if transform.slope != 1:
+        values *= np.float32(transform.slope)
+    if transform.intercept != 0:
+        values += np.float32(transform.intercept)
+    return values
 
 
 def instance_array(source: PixelSource, rescale: bool) -> Samples:
@@ -55,17 +58,6 @@ def instance_array(source: PixelSource, rescale: bool) -> Samples:
     return volume
 
 
-def stack(slices: Sequence[Samples]) -> Samples:
-    """Arrays of frames, one after the other.
-
-    :raises IncompatibleImageFormat: where their sizes or types differ.
-    """
-    if any(part.shape[1:] != slices[0].shape[1:] or part.dtype != slices[0].dtype for part in slices):
-        raise IncompatibleImageFormat("The slices of the series differ in size or format")
-    _check_volume(sum(part.nbytes for part in slices))
-    return slices[0] if len(slices) == 1 else np.concatenate(slices)
-
-
 def _place(volume: Samples, index: int, frame: Samples) -> None:
     if frame.shape != volume.shape[1:] or frame.dtype != volume.dtype:
         raise IncompatibleImageFormat("The frames differ in size or format")
@@ -77,20 +69,35 @@ def _check_volume(size: int) -> None:
         raise UnsupportedMediaType("The array is too large")
 
 
-def to_npy(array: Samples) -> bytes:
-    """The array as a ``.npy`` file."""
+def to_npy(parts: Sequence[Samples]) -> bytearray:
+    """Arrays, one after the other along their first axis, as one ``.npy`` file.
+
+    :raises IncompatibleImageFormat: where their sizes or types differ.
+    :raises UnsupportedMediaType: where the result would be too large.
+    """
+    shape, kind = parts[0].shape[1:], parts[0].dtype
+    if any(part.shape[1:] != shape or part.dtype != kind for part in parts):
+        raise IncompatibleImageFormat("The slices differ in size or format")
+    _check_volume(sum(part.nbytes for part in parts))
+    count = sum(part.shape[0] for part in parts)
     header = BytesIO()
-    array = np.ascontiguousarray(array)
-    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(array))
-    return b"".join((header.getvalue(), memoryview(array).cast("B")))
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": kind.str, "fortran_order": False, "shape": (count, *shape)}
+    )
+    head = header.getvalue()
+    content = bytearray(len(head) + count * math.prod(shape) * kind.itemsize)
+    content[: len(head)] = head
+    # joined in place: a series is too large to be copied once more
+    np.concatenate(parts, out=np.frombuffer(content, kind, offset=len(head)).reshape(count, *shape))
+    return content
 
 
-def to_npz(array: Samples) -> bytes:
-    """The array as member ``arr_0`` of a compressed ``.npz`` archive.
+def to_npz(parts: Sequence[Samples]) -> bytes:
+    """The same as member ``arr_0`` of a compressed ``.npz`` archive.
 
     Written here because numpy compresses with zlib, ten times slower than ISA-L.
     """
-    name, content = b"arr_0.npy", to_npy(array)
+    name, content = b"arr_0.npy", to_npy(parts)
     packed = isal_zlib.compress(content, 2, wbits=-15)
     # version 2.0, no flags, deflate, 1980-01-01 (APPNOTE.TXT 4.4)
     common = pack(

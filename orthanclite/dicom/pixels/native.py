@@ -74,4 +74,7 @@ def stored_values(description: PixelDescription, values: Samples) -> Samples:
     if stored == size * 8:
         return values.view(_SIGNED[container])
     sign = np.array(1 << (stored - 1), container)
-    return (values ^ sign).view(_SIGNED[container]) - _SIGNED[container](1 << (stored - 1))
+    values ^= sign  # a fresh array: the masking above made it
+    extended = values.view(_SIGNED[container])
+    extended -= _SIGNED[container](1 << (stored - 1))
+    return extended

@@ -8,7 +8,7 @@ from __future__ import annotations
 import mmap
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -16,7 +16,7 @@ from struct import unpack_from
 from typing import Any
 
 from pydicom.dataset import Dataset
-from pydicom.encaps import get_frame
+from pydicom.encaps import generate_fragments, get_frame
 from pydicom.filereader import read_dataset
 
 from orthanclite.core.errors import BadFileFormat, ParameterOutOfRange, UnsupportedMediaType
@@ -33,11 +33,13 @@ from orthanclite.dicom.encoding import (
 )
 from orthanclite.dicom.pixels.description import PixelDescription, describe
 from orthanclite.dicom.pixels.native import swap_words
+from orthanclite.dicom.pixels.syntaxes import VIDEO
 
 MAX_INFLATED = 1 << 29
 """Bytes that a deflated data set may grow to: a hostile one could fill the memory."""
 
 _PREAMBLE = 132
+_HEAD = 8192  # bytes within which the meta information ends in any reasonable file
 _PIXEL_DATA = 0x7FE00010
 _PIXEL_TAGS = (0x7FE00008, 0x7FE00009, _PIXEL_DATA)  # float, double float and integer pixels
 
@@ -74,10 +76,7 @@ class PixelSource:
     value_length: int  # bytes there are, whatever the length field says
     vr: str
     encapsulated: bool
-
-    @property
-    def description(self) -> PixelDescription:
-        return describe(self.header)
+    description: PixelDescription
 
     @property
     def big_endian(self) -> bool:
@@ -118,6 +117,8 @@ class PixelSource:
         return index * self.description.frame_bits % 8
 
     def _encapsulated_frame(self, index: int, frames: int) -> bytes:
+        if self.transfer_syntax.startswith(VIDEO):
+            return self._video(index)
         offsets = self.header.get("ExtendedOffsetTable")
         lengths = self.header.get("ExtendedOffsetTableLengths")
         extended = (offsets, lengths) if offsets and lengths else None
@@ -128,6 +129,19 @@ class PixelSource:
             raise BadFileFormat(f"Damaged encapsulated pixel data: {exc}") from exc
         finally:
             value.release()
+
+    def _video(self, index: int) -> bytes:
+        """A video is one bit stream, whatever its number of frames: it is returned as frame 0."""
+        if index > 0:
+            raise ParameterOutOfRange("The frames of a video cannot be separated")
+        value = memoryview(self.buffer)[self.value_start : self.value_start + self.value_length]
+        try:
+            _, *fragments = generate_fragments(_ViewReader(value))
+        except READ_ERRORS as exc:
+            raise BadFileFormat(f"Damaged encapsulated pixel data: {exc}") from exc
+        finally:
+            value.release()
+        return b"".join(fragments)
 
 
 class _ViewReader:
@@ -170,6 +184,37 @@ def open_source(data: Path | bytes, header_limit: int | None = None) -> Iterator
             raise BadFileFormat("Empty file") from exc
         with mapped:
             yield locate(mapped, header_limit)
+
+
+@contextmanager
+def open_native(data: Path | bytes, header_limit: int) -> Iterator[PixelSource | None]:
+    """Open an image if it is uncompressed and its header ends within ``header_limit`` bytes, else None.
+
+    What comes out can be read without decoders, and in a time bounded by its size.
+    """
+    if transfer_syntax_of(data) not in UNCOMPRESSED_SYNTAXES - {DEFLATED_LITTLE_ENDIAN}:
+        yield None
+        return
+    with ExitStack() as stack:
+        try:
+            source = stack.enter_context(open_source(data, header_limit))
+        except (BadFileFormat, UnsupportedMediaType):
+            yield None
+            return
+        yield source
+
+
+def transfer_syntax_of(data: Path | bytes) -> str:
+    """The transfer syntax of a file, from its first bytes; empty where they are not DICOM."""
+    if isinstance(data, bytes):
+        head = data[:_HEAD]
+    else:
+        with data.open("rb") as file:
+            head = file.read(_HEAD)
+    try:
+        return layout_of(head).transfer_syntax
+    except BadFileFormat:
+        return ""
 
 
 def locate(buffer: Any, header_limit: int | None = None) -> PixelSource:
@@ -229,7 +274,14 @@ def _with_pixels(
             length = unpack_from(order + "H", head, 6)[0]
     encapsulated = length == UNDEFINED_LENGTH and transfer_syntax not in UNCOMPRESSED_SYNTAXES
     return PixelSource(
-        header, transfer_syntax, buffer, start, min(length, len(buffer) - start), vr, encapsulated
+        header,
+        transfer_syntax,
+        buffer,
+        start,
+        min(length, len(buffer) - start),
+        vr,
+        encapsulated,
+        describe(header),
     )
 
 

@@ -16,8 +16,25 @@ JPEG_2000 = frozenset(f"1.2.840.10008.1.2.4.{last}" for last in ("90", "91", "20
 JPEG_2000_LOSSY = "1.2.840.10008.1.2.4.91"
 
 JPEG = frozenset({JPEG_BASELINE, JPEG_EXTENDED, JPEG_LOSSLESS, JPEG_LOSSLESS_SV1})
+VIDEO = "1.2.840.10008.1.2.4.10"
+"""What the UIDs of MPEG-2, MPEG-4 and HEVC begin with (100 to 108)."""
+
 JPEG_LS = frozenset({JPEG_LS_LOSSLESS, JPEG_LS_NEAR_LOSSLESS})
 LOSSY = frozenset({JPEG_BASELINE, JPEG_EXTENDED, JPEG_LS_NEAR_LOSSLESS, JPEG_2000_LOSSY})
+
+
+_MPEG_2 = frozenset({"1.2.840.10008.1.2.4.100", "1.2.840.10008.1.2.4.101"})
+
+
+def frame_media_type(transfer_syntax: str) -> str:
+    """The type under which the reference sends a stored frame."""
+    if transfer_syntax == JPEG_BASELINE:
+        return "image/jpeg"
+    if transfer_syntax in (JPEG_2000_LOSSLESS, JPEG_2000_LOSSY):
+        return "image/jp2"
+    if transfer_syntax.startswith(VIDEO):
+        return "video/mpeg" if transfer_syntax in _MPEG_2 else "video/mp4"
+    return "application/octet-stream"
 
 
 def is_transfer_syntax(uid: str) -> bool:
