@@ -1,0 +1,77 @@
+"""The FastAPI application of the REST API."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
+
+from orthanclite import __version__
+from orthanclite.core.metrics import Metrics
+from orthanclite.rest.dispatch import Dispatcher
+from orthanclite.rest.openapi import describe
+from orthanclite.rest.policy import HttpPolicy
+from orthanclite.rest.read_only import writes
+from orthanclite.rest.routing import Router, RouteTable
+
+
+class RestApplication(FastAPI):
+    """FastAPI with the lean dispatch of :mod:`orthanclite.rest.dispatch` in place of its own."""
+
+    def __init__(
+        self,
+        routers: Iterable[Router],
+        policy: HttpPolicy,
+        metrics: Metrics | None = None,
+        lifespan: Lifespan[FastAPI] | None = None,
+    ) -> None:
+        """:raises ValueError: where two routers claim the same operation."""
+        super().__init__(
+            title="orthanclite",
+            version=__version__,
+            openapi_url=None,
+            docs_url=None,
+            redoc_url=None,
+            lifespan=lifespan,
+        )
+        self.table = RouteTable()
+        for router in routers:
+            for operation in router.operations:
+                if not (policy.read_only and writes(operation)):
+                    self.table.add(operation)
+        self._policy = policy
+        self._metrics = metrics or Metrics()
+        self._pool = ThreadPoolExecutor(policy.threads, thread_name_prefix="http")
+        self._document: dict[str, Any] | None = None
+        self._document_lock = threading.Lock()
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Requests go to the dispatcher, the lifespan to Starlette's router; nothing in between."""
+        dispatcher = Dispatcher(self.table, self._policy, self._pool, self._metrics)
+        router = self.router
+
+        async def entry(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == "http":
+                await dispatcher(scope, receive, send)
+            elif scope["type"] == "lifespan":
+                await router(scope, receive, send)
+            else:
+                # No WebSockets here: refused before the handshake (ASGI).
+                await send({"type": "websocket.close", "code": 1000})
+
+        return entry
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document of all routes, made on first use."""
+        with self._document_lock:
+            if self._document is None:
+                self._document = describe(self.table.operations, self.title, self.version)
+            return self._document
+
+    def close(self) -> None:
+        """Wait for the handlers at work and end their threads."""
+        self._pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,50 @@
+"""Revisions as HTTP sees them: ``ETag``, ``If-Match``, ``If-None-Match`` of metadata and attachments."""
+
+from __future__ import annotations
+
+import hashlib
+
+from orthanclite.core.errors import ParameterOutOfRange
+from orthanclite.rest.call import Call
+from orthanclite.rest.responses import Response, header
+
+Revision = tuple[int, str]
+"""A revision number and the MD5 (hex) of the value that it had."""
+
+
+def md5_of(value: str | bytes) -> str:
+    data = value.encode("utf-8") if isinstance(value, str) else value
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+def etag(revision: int, md5: str) -> str:
+    """The value of ``ETag``, with its quotes."""
+    return f'"{revision}-{md5}"'
+
+
+def with_etag(response: Response, revision: int, md5: str) -> Response:
+    return response.with_header("etag", etag(revision, md5))
+
+
+def expected_revision(call: Call, name: str = "if-match") -> Revision | None:
+    """The revision that a header of the request names; None without that header.
+
+    :raises ParameterOutOfRange: where it is not ``revision-md5``, with or without quotes.
+    """
+    value = call.header(name).strip()
+    if not value:
+        return None
+    revision, dash, md5 = value.strip('"').partition("-")
+    if not dash or not (revision.isascii() and revision.isdigit()):
+        raise ParameterOutOfRange(f'The "{name.title()}" HTTP header should be a "Revision-MD5" pair')
+    return int(revision), md5
+
+
+def not_modified(call: Call, revision: int, md5: str) -> Response | None:
+    """The answer 304 if the client has this very revision (``If-None-Match``), else None.
+
+    :raises ParameterOutOfRange: for a malformed header.
+    """
+    if expected_revision(call, "if-none-match") == (revision, md5):
+        return Response(304, b"", [header("etag", etag(revision, md5))])
+    return None

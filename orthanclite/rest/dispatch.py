@@ -1,0 +1,251 @@
+"""From an HTTP request to its handler and back: the ASGI application under FastAPI.
+
+FastAPI's own dispatch (regular expressions in a row, dependencies, response models) costs more than most
+handlers here do. It stays in charge of the lifespan and of the OpenAPI document.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Executor
+from contextlib import aclosing
+from typing import Any, TypeVar, cast
+
+from starlette.types import Receive, Scope, Send
+
+from orthanclite.core.errors import BodyTooLarge, NetworkProtocol, OrthancError, UnknownResource
+from orthanclite.core.metrics import Metrics
+from orthanclite.rest.body import (
+    ByteBudget,
+    ClientDisconnected,
+    RequestTimeout,
+    declared_length,
+    inflate,
+    read_chunks,
+)
+from orthanclite.rest.call import Call, parse_query
+from orthanclite.rest.compression import compress
+from orthanclite.rest.errors import error_response, method_not_allowed, unanswered
+from orthanclite.rest.multipart import ChunkedUploads, FormParts, boundary_of
+from orthanclite.rest.policy import HttpPolicy
+from orthanclite.rest.responses import Response, json_response
+from orthanclite.rest.routing import METHODS, AsyncHandler, Node, Operation, RouteTable, SyncHandler
+from orthanclite.rest.security import Gate, unauthorized
+from orthanclite.rest.sending import Sender
+
+T = TypeVar("T")
+
+_logger = logging.getLogger("orthanclite.http")
+
+_OVERRIDES = {"PUT": "PUT", "DELETE": "DELETE"}
+_BODIES_IN_MEMORY = 512 * 1024 * 1024
+"""Bytes of request bodies that handlers other than streaming ones may have in memory together."""
+
+_ACTIVE = "orthanc_rest_api_active_requests"
+_DURATION = "orthanc_rest_api_duration_ms"
+
+
+class Dispatcher:
+    """Serves the routes of ``table``. One per event loop."""
+
+    def __init__(self, table: RouteTable, policy: HttpPolicy, pool: Executor, metrics: Metrics) -> None:
+        self._table = table
+        self._policy = policy
+        self._pool = pool
+        self._metrics = metrics
+        self._gate = Gate(policy)
+        self._budget = ByteBudget(_BODIES_IN_MEMORY)
+        self._uploads = ChunkedUploads()
+        self._active = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request (ASGI, scope type ``http``)."""
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        sender = Sender(scope, headers, receive, send, self._policy, self._run)
+        started = time.perf_counter()
+        self._active += 1
+        self._metrics.set(_ACTIVE, self._active)
+        try:
+            response = await self._respond(scope, headers, receive)
+            if response.status in (408, 413):
+                sender.close()  # the rest of the body is not read
+            await sender.send(response)
+        except ClientDisconnected:
+            _logger.info("%s %s: the client went away", scope["method"], scope["path"])
+        finally:
+            self._active -= 1
+            self._metrics.observe(_DURATION, round((time.perf_counter() - started) * 1000))
+            self._metrics.set(_ACTIVE, self._active)
+
+    async def _respond(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Response:
+        path: str = scope["path"]
+        query: str = scope["query_string"].decode("latin-1")
+        method = _effective_method(scope["method"], headers, query)
+        remote_ip = scope["client"][0] if scope.get("client") else ""
+        refusal = self._gate.refuse(method or "POST", headers, remote_ip)
+        if refusal is not None:
+            return refusal
+        user = self._gate.known_user(headers)
+        if user is None:
+            user = await self._run(self._gate.verify_user, headers)
+            if user is None:
+                return unauthorized()
+        if method is None:
+            return Response(400)
+        if _logger.isEnabledFor(logging.INFO):
+            _logger.info("%s %s", method, path)
+        if method == "HEAD":
+            return Response(404)  # as the reference does
+        found = self._table.find(path)
+        if found is None:
+            return self._error(UnknownResource(), method, path)
+        node, values = found
+        operation = node.operations.get(method)
+        if operation is None:
+            return _without_handler(node, method)
+        call = Call(
+            method,
+            path,
+            dict(zip(operation.variables, values, strict=True)),
+            query,
+            headers.items(),
+            b"",
+            user,
+            remote_ip,
+        )
+        call.operations = node.names
+        try:
+            return await self._execute(operation, call, headers, receive)
+        except OrthancError as error:
+            return self._error(error, method, path)
+        except RequestTimeout:
+            return Response(408)
+
+    async def _execute(
+        self, operation: Operation, call: Call, headers: dict[bytes, bytes], receive: Receive
+    ) -> Response:
+        """Read the body and run the handler."""
+        size = declared_length(headers.get(b"content-length"))
+        if not size and b"transfer-encoding" not in headers:
+            call.chunks = _nothing() if operation.streaming else None
+            return await self._handle(operation, call)
+        limit = self._policy.maximum_body
+        if limit and size and size > limit:
+            raise BodyTooLarge("The body of the request is larger than MaximumRequestBodySizeMB")
+        async with aclosing(read_chunks(receive, limit, self._policy.request_timeout)) as raw:
+            gzipped = headers.get(b"content-encoding", b"").strip().lower() == b"gzip"
+            chunks: AsyncIterator[bytes] = inflate(raw, limit) if gzipped else raw
+            boundary = boundary_of(call.header("content-type")) if call.method == "POST" else None
+            if boundary is not None:
+                return await self._handle_form(operation, call, chunks, boundary)
+            return await self._handle_body(operation, call, chunks, size or 0)
+
+    async def _handle_body(
+        self, operation: Operation, call: Call, chunks: AsyncIterator[bytes], size: int
+    ) -> Response:
+        if operation.streaming:
+            call.chunks = chunks
+            return await self._handle(operation, call)
+        await self._budget.acquire(size)
+        try:
+            call.body = b"".join([chunk async for chunk in chunks])
+            return await self._handle(operation, call)
+        finally:
+            self._budget.release(size)
+
+    async def _handle_form(
+        self, operation: Operation, call: Call, chunks: AsyncIterator[bytes], boundary: str
+    ) -> Response:
+        """Hand each part to the handler as a request of its own; the first bad one ends it all."""
+        requested_with = call.header("x-requested-with")
+        if requested_with and requested_with != "XMLHttpRequest":
+            raise NetworkProtocol('Bad value of the HTTP header "X-Requested-With"')
+        name, size = call.header("x-file-name"), call.header("x-file-size")
+        if bool(name) != bool(size) or (size and not (size.isascii() and size.isdigit())):
+            raise NetworkProtocol('The HTTP headers "X-File-Name" and "X-File-Size" go together')
+        async with aclosing(FormParts(chunks, boundary).parts()) as parts:
+            async for part in parts:
+                if name:
+                    piece = b"".join([chunk async for chunk in part])
+                    whole = self._uploads.add(name, int(size), piece)
+                    if whole is None:
+                        continue
+                    part = _once(whole)
+                response = await self._handle_body(operation, call, part, 0)
+                if response.status >= 400:
+                    return response
+        return Response(200)
+
+    async def _handle(self, operation: Operation, call: Call) -> Response:
+        if operation.streaming:
+            call.run = self._run
+            try:
+                response = await cast(AsyncHandler, operation.handler)(call)
+            except OrthancError as error:
+                response = self._error(error, call.method, call.path)
+            except (ClientDisconnected, RequestTimeout):
+                raise
+            except Exception:
+                _logger.exception("%s %s failed unexpectedly", call.method, call.path)
+                response = self._error(OrthancError(), call.method, call.path)
+            return unanswered(call.method) if response is None else response
+        if operation.inline:
+            return self._call_handler(operation, call)
+        return await self._run(self._call_handler, operation, call)
+
+    def _call_handler(self, operation: Operation, call: Call) -> Response:
+        """Run a plain handler, in the thread that is meant for it; never raises."""
+        try:
+            response = cast(SyncHandler, operation.handler)(call)
+        except OrthancError as error:
+            response = self._error(error, call.method, call.path)
+        except Exception:
+            _logger.exception("%s %s failed unexpectedly", call.method, call.path)
+            response = self._error(OrthancError(), call.method, call.path)
+        if response is None:
+            return unanswered(call.method)
+        if self._policy.compression:
+            return compress(response, call.header("accept-encoding").encode("latin-1"))
+        return response
+
+    def _error(self, error: OrthancError, method: str, path: str) -> Response:
+        if error.status >= 500:
+            _logger.error("%s %s: %s", method, path, error)
+        return error_response(error, method, path, self._policy.describe_errors)
+
+    async def _run(self, function: Callable[..., T], *args: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)
+
+
+def _effective_method(method: str, headers: dict[bytes, bytes], query: str) -> str | None:
+    """The method after an override by header or by ``_method``; None for one that does not exist."""
+    override = headers.get(b"x-http-method-override")
+    if override is not None:
+        return _OVERRIDES.get(override.decode("latin-1").strip().upper())
+    if method == "GET":
+        if "_method" in query:
+            arguments = parse_query(query)
+            if "_method" in arguments:
+                return _OVERRIDES.get(arguments["_method"].upper())
+        return method
+    return method if method in METHODS or method == "HEAD" else None
+
+
+def _without_handler(node: Node, method: str) -> Response:
+    """The answer of a known URI that has no handler for ``method``."""
+    if method == "GET" and node.fixed:
+        return json_response(list(node.names))
+    return method_not_allowed(node.allowed)
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    """A body without any bytes."""
+    for chunk in tuple[bytes, ...]():
+        yield chunk
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
