@@ -89,6 +89,12 @@ def _standard_entry(tag: int) -> tuple[str, str] | None:
     return _AMBIGUOUS.get(vr, vr), prefix + keyword
 
 
+SIGNED_LIKE_PIXELS = frozenset(
+    tag for tag, entry in DicomDictionary.items() if entry[0].startswith("US or SS")
+)
+"""Attributes of VR US or SS, as PixelRepresentation says (PS3.5 annex A.1)."""
+
+
 @lru_cache(maxsize=16384)
 def _public(tag: int) -> tuple[str, str]:
     """VR and name of a tag whose meaning does not depend on a private creator."""

@@ -15,7 +15,7 @@ from struct import error as StructError
 
 from orthanclite.core.errors import BadFileFormat
 from orthanclite.core.main_tags import PIXEL_DATA
-from orthanclite.dicom.dictionary import TagDictionary, is_private_element
+from orthanclite.dicom.dictionary import SIGNED_LIKE_PIXELS, TagDictionary, is_private, is_private_element
 from orthanclite.dicom.encoding import (
     DEFLATED_LITTLE_ENDIAN,
     EXPLICIT_BIG_ENDIAN,
@@ -43,6 +43,7 @@ MAX_INFLATED = 512 * 1024 * 1024
 """Bytes that a deflated data set may have once inflated: a bomb must not fill the memory."""
 
 SPECIFIC_CHARACTER_SET = 0x00080005
+_PIXEL_REPRESENTATION = 0x00280103
 _TRANSFER_SYNTAX_UID = 0x00020010
 _PREAMBLE = 128
 _VRS = {vr: vr.decode() for vr in SHORT_VRS} | {
@@ -286,7 +287,7 @@ class _Parser:
             if vr_bytes:
                 vr = _VRS.get(vr_bytes, "UN")
             else:
-                vr = self.dictionary.vr(tag, dataset.creator(tag) if tag & 0x10000 else "")
+                vr = self._implicit_vr(dataset, tag)
             element = Element(tag, vr, pos, start, start + length)
             if tag == PIXEL_DATA and depth == 0:
                 elements.setdefault(tag, element)
@@ -298,13 +299,20 @@ class _Parser:
             elements.setdefault(tag, element)
         return pos
 
+    def _implicit_vr(self, dataset: DataSet, tag: int) -> str:
+        vr = self.dictionary.vr(tag, dataset.creator(tag) if tag & 0x10000 else "")
+        if tag in SIGNED_LIKE_PIXELS and vr == "US":
+            representation = dataset.raw(_PIXEL_REPRESENTATION)
+            return "SS" if representation is not None and any(representation) else "US"
+        return vr
+
     def _read_value(self, element: Element, length: int, end: int, encoding: Encoding, depth: int) -> int:
         """Complete ``element``, whose head has been read; the position behind it."""
         if length == UNDEFINED_LENGTH:
             # The only encapsulated value is pixel data; what else has no length is a sequence, and one of VR
             # UN is in implicit little endian (PS3.5 section 6.2.2).
             inner = IMPLICIT_LE if element.vr == "UN" and encoding.explicit else encoding
-            if element.tag == PIXEL_DATA:
+            if element.tag >> 16 == PIXEL_DATA >> 16 and encoding.explicit:
                 return self._read_pixels(element, length, end, encoding)
             element.vr = "SQ"
             element.items, pos = self.read_items(element.start, end, inner, depth + 1, delimited=True)
@@ -313,10 +321,18 @@ class _Parser:
         if element.end > end:
             raise InvalidBytes
         if element.vr == "SQ":
-            element.items, _ = self.read_items(
-                element.start, element.end, encoding, depth + 1, delimited=False
-            )
+            self._read_sequence(element, encoding, depth)
         return element.end
+
+    def _read_sequence(self, element: Element, encoding: Encoding, depth: int) -> None:
+        start, end = element.start, element.end
+        try:
+            element.items, _ = self.read_items(start, end, encoding, depth + 1, delimited=False)
+        except (InvalidBytes, StructError):
+            if encoding.explicit or not is_private(element.tag):
+                raise
+            # Only the private dictionary calls it a sequence: the writer may have meant something else.
+            element.vr = "UN"
 
     def read_items(
         self, pos: int, end: int, encoding: Encoding, depth: int, *, delimited: bool

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -146,3 +146,22 @@ def _restyle(item: Mapping[str, Any], style: Style) -> dict[str, Any]:
             value = [_restyle(child, style) for child in value]
         result[key if style is Style.SHORT else entry["Name"]] = value
     return result
+
+
+def restyle(tags: Mapping[str, Any], style: Style) -> dict[str, Any]:
+    """A data set in the full rendering, in the wanted one."""
+    return dict(tags) if style is Style.FULL else _restyle(tags, style)
+
+
+def shared_tags(renderings: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """What several data sets, in the full rendering, have in common: equal texts of the same tag."""
+    iterator = iter(renderings)
+    shared = {key: entry for key, entry in next(iterator, {}).items() if entry["Type"] == "String"}
+    for rendering in iterator:
+        for key in [key for key, entry in shared.items() if not _same_text(entry, rendering.get(key))]:
+            del shared[key]
+    return shared
+
+
+def _same_text(entry: Mapping[str, Any], other: Mapping[str, Any] | None) -> bool:
+    return other is not None and other["Type"] == "String" and other["Value"] == entry["Value"]

@@ -19,6 +19,8 @@ from orthanclite.dicom.encoding import (
 )
 from orthanclite.dicom.parser import MAX_DEPTH, Buffer, InvalidBytes, read_fragments
 
+_PIXEL_GROUP = 0x7FE0
+
 
 @dataclass(slots=True)
 class Found:
@@ -189,6 +191,9 @@ class _Scanner:
                     if has_long_length(vr):
                         length = unpack_length(data, start)[0]
                         start += 4
+                    if group == _PIXEL_GROUP and length == UNDEFINED_LENGTH:
+                        pos = read_fragments(data, start, end, encoding)[1]
+                        continue
                     pos = self._skip(start, is_sequence, is_unknown, length, end, encoding, depth)
                     continue
             group, number, length = unpack_implicit(data, pos)

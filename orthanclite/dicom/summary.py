@@ -24,7 +24,7 @@ from orthanclite.core.main_tags import (
 )
 from orthanclite.core.model import DicomSummary
 from orthanclite.dicom.charsets import Charset, charset_of
-from orthanclite.dicom.dictionary import TagDictionary
+from orthanclite.dicom.dictionary import SIGNED_LIKE_PIXELS, TagDictionary
 from orthanclite.dicom.encoding import (
     DEFLATED_LITTLE_ENDIAN,
     TEXT_VRS,
@@ -47,6 +47,7 @@ from orthanclite.dicom.scanner import Found, scan
 from orthanclite.dicom.values import decode_text, is_surely_too_long, is_too_long, text_value
 
 _BITS_ALLOCATED = 0x00280100
+_PIXEL_REPRESENTATION = 0x00280103
 
 _EXPECTED_INSTANCES: tuple[tuple[int, ...], ...] = (
     (0x00201002, 0x00200105),  # ImagesInAcquisition, NumberOfTemporalPositions
@@ -66,6 +67,7 @@ _ALWAYS_WANTED = frozenset(
         INSTANCE_NUMBER,
         IMAGE_INDEX,
         _BITS_ALLOCATED,
+        _PIXEL_REPRESENTATION,
     }.union(*_EXPECTED_INSTANCES)
 )
 
@@ -170,6 +172,8 @@ class _Reader:
 
     def vr(self, tag: int) -> str:
         vr = self.positions[tag][0]
+        if not vr and tag in SIGNED_LIKE_PIXELS and self.number(_PIXEL_REPRESENTATION):
+            return "SS"
         # What a writer did not know and passed on as UN is read as the dictionary says.
         return vr.decode("latin_1") if vr and vr != b"UN" else self._vrs[tag]
 
