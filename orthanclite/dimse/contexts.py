@@ -1,0 +1,75 @@
+"""Which presentation contexts are accepted (PS3.8 section 7.1.1.13)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+from pydicom._uid_dict import UID_dictionary
+from pynetdicom.presentation import PresentationContext
+
+from orthanclite.dicom.encoding import (
+    DEFLATED_LITTLE_ENDIAN,
+    EXPLICIT_BIG_ENDIAN,
+    EXPLICIT_LITTLE_ENDIAN,
+    IMPLICIT_LITTLE_ENDIAN,
+)
+from orthanclite.dicom.known_uids import KNOWN_STORAGE_CLASSES
+from orthanclite.dimse.options import Service
+from orthanclite.services.runtime import RuntimeOptions
+
+_PREFERRED = (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN, EXPLICIT_BIG_ENDIAN, DEFLATED_LITTLE_ENDIAN)
+"""In this order, before the compressed ones: as the reference does where one context offers several."""
+
+_UNCOMPRESSED = _PREFERRED[:3]
+
+SERVICES: dict[str, Service] = {
+    "1.2.840.10008.1.1": Service.ECHO,
+    "1.2.840.10008.5.1.4.1.2.1.1": Service.FIND,  # Patient Root
+    "1.2.840.10008.5.1.4.1.2.2.1": Service.FIND,  # Study Root
+    "1.2.840.10008.5.1.4.1.2.3.1": Service.FIND,  # Patient/Study Only
+    "1.2.840.10008.5.1.4.31": Service.FIND_WORKLIST,
+}
+"""The abstract syntaxes other than storage, and the service behind each."""
+
+# Never stored, even where unknown SOP classes are: the standard knows them, as services of another kind.
+_OTHER_SERVICES = frozenset(
+    uid
+    for uid, entry in UID_dictionary.items()
+    if entry[1] in ("SOP Class", "Meta SOP Class", "Service Class") and uid not in KNOWN_STORAGE_CLASSES
+)
+
+
+class ContextPolicy:
+    """Decides on the contexts of one association after the other.
+
+    :param services: the services, besides storage, that this server offers
+    """
+
+    def __init__(self, runtime: RuntimeOptions, services: Collection[Service]) -> None:
+        self._runtime = runtime
+        self._services = frozenset(services)
+
+    def supported(self, requested: Iterable[PresentationContext]) -> list[PresentationContext]:
+        """What this server accepts of the contexts that a peer proposes."""
+        classes = dict.fromkeys(str(context.abstract_syntax) for context in requested)
+        storage = self._storage_syntaxes()
+        contexts = []
+        for uid in classes:
+            if (service := SERVICES.get(uid)) is not None:
+                if service in self._services:
+                    contexts.append(_context(uid, _UNCOMPRESSED))
+            elif storage and self._runtime.accepts_sop_class(uid) and uid not in _OTHER_SERVICES:
+                contexts.append(_context(uid, storage))
+        return contexts
+
+    def _storage_syntaxes(self) -> Sequence[str]:
+        accepted = self._runtime.transfer_syntaxes
+        first = [uid for uid in _PREFERRED if uid in accepted]
+        return [*first, *(uid for uid in accepted if uid not in first)]
+
+
+def _context(uid: str, syntaxes: Sequence[str]) -> PresentationContext:
+    context = PresentationContext()
+    context.abstract_syntax = uid
+    context.transfer_syntax = list(syntaxes)
+    return context

@@ -1,0 +1,58 @@
+"""DIMSE statuses (PS3.7 annex C), and the one that each error means to a peer."""
+
+from __future__ import annotations
+
+from orthanclite.core.errors import (
+    BadFileFormat,
+    BadRequest,
+    DatabaseUnavailable,
+    FullStorage,
+    InexistentTag,
+    OrthancError,
+    ParameterOutOfRange,
+)
+
+SUCCESS = 0x0000
+PENDING = 0xFF00
+CANCEL = 0xFE00
+PROCESSING_FAILURE = 0x0110
+SOP_CLASS_NOT_SUPPORTED = 0x0122
+OUT_OF_RESOURCES = 0xA700
+DATA_SET_MISMATCH = 0xA900  # the data set does not match the SOP class or instance of the command
+CANNOT_UNDERSTAND = 0xC000  # C-STORE
+UNABLE_TO_PROCESS = 0xC000  # C-FIND, C-MOVE, C-GET
+
+COMMENT_LENGTH = 64
+"""Characters of an Error Comment (0000,0902), of VR LO."""
+
+_STORE_STATUSES: tuple[tuple[type[OrthancError], int], ...] = (
+    (BadFileFormat, CANNOT_UNDERSTAND),
+    (FullStorage, OUT_OF_RESOURCES),
+    (DatabaseUnavailable, OUT_OF_RESOURCES),
+    # The reference answers "out of resources" to a data set without its identifying UIDs.
+    (InexistentTag, OUT_OF_RESOURCES),
+)
+
+
+def store_status(error: OrthancError) -> int:
+    """The status of a C-STORE that failed (PS3.4 table B.2-1)."""
+    for kind, status in _STORE_STATUSES:
+        if isinstance(error, kind):
+            return status
+    return PROCESSING_FAILURE
+
+
+def find_status(error: OrthancError) -> int:
+    """The status of a C-FIND that failed (PS3.4 tables C.4-1 and K.4-1): one for everything but a full queue.
+
+    The reference says "unable to process" to a query that it cannot run.
+    """
+    if isinstance(error, BadRequest | ParameterOutOfRange):
+        return UNABLE_TO_PROCESS
+    return OUT_OF_RESOURCES if isinstance(error, DatabaseUnavailable) else UNABLE_TO_PROCESS
+
+
+def error_comment(error: OrthancError) -> str:
+    """The explanation of an error, as it fits into an Error Comment."""
+    text = str(error).encode("ascii", "replace").decode("ascii").replace("\\", "/")
+    return text[:COMMENT_LENGTH].strip()

@@ -1,0 +1,178 @@
+"""The sockets of the DICOM server, tuned where pynetdicom leaves the defaults.
+
+A default ``storescu`` writes each message in small pieces with Nagle's algorithm on, and waits for the ACK of
+one before it sends the next: a receiver that delays its ACKs stores 22 instances/s. So immediate ACKs are
+asked for, and again after each read, since Linux forgets.
+"""
+
+from __future__ import annotations
+
+import logging
+import select
+import socket
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from pynetdicom import evt
+from pynetdicom.transport import AssociationSocket, ThreadedAssociationServer
+
+LOGGER = logging.getLogger(__name__)
+
+_READ_SIZE = 256 * 1024
+_QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
+_LISTEN_BACKLOG = 128
+
+
+def tune(connection: socket.socket, timeout: float | None) -> None:
+    """Send and acknowledge without delay; give up a read or write after ``timeout`` seconds."""
+    connection.settimeout(timeout)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    acknowledge(connection)
+
+
+def acknowledge(connection: socket.socket) -> None:
+    """Let the next segments be acknowledged at once."""
+    if _QUICKACK is not None:
+        connection.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+
+
+class BufferedSocket(AssociationSocket):
+    """Reads what has arrived in one go, and hands it out in the portions that pynetdicom asks for."""
+
+    def __init__(self, association: Any, connection: socket.socket) -> None:
+        super().__init__(association, client_socket=connection)
+        self._buffer = bytearray()
+        self._start = 0  # of what was not handed out yet
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that were read and not handed out."""
+        return len(self._buffer) - self._start
+
+    @property
+    def ready(self) -> bool:
+        """Whether :meth:`recv` has something to read."""
+        return self.buffered > 0 or self.wait(0)
+
+    def wait(self, timeout: float, wake: int | None = None) -> bool:
+        """Wait until there is something to read, at most ``timeout`` seconds.
+
+        :param wake: a file descriptor that ends the waiting when it becomes readable
+        """
+        connection = self.socket
+        if self.buffered:
+            return True
+        if connection is None or not self._is_connected:
+            return False
+        if isinstance(connection, ssl.SSLSocket) and connection.pending():
+            return True
+        try:
+            # Not select(), which knows no descriptors above 1023.
+            poller = select.poll()
+            poller.register(connection, select.POLLIN)
+            if wake is not None:
+                poller.register(wake, select.POLLIN)
+            events = poller.poll(timeout * 1000)
+        except (OSError, ValueError):
+            self.event_queue.put("Evt17")
+            return False
+        return any(descriptor != wake for descriptor, _ in events)
+
+    def recv(self, nr_bytes: int) -> bytearray:
+        """``nr_bytes``, or fewer where the peer closed the connection.
+
+        :raises OSError: if the connection broke, or nothing came for the time-out.
+        """
+        while self.buffered < nr_bytes:
+            if not self._fill():
+                nr_bytes = self.buffered
+        end = self._start + nr_bytes
+        taken = self._buffer[self._start : end]
+        if end == len(self._buffer):
+            self._buffer.clear()
+            self._start = 0
+        else:
+            self._start = end
+        return taken
+
+    def _fill(self) -> bool:
+        connection = self.socket
+        if connection is None:
+            raise OSError("The connection is closed")
+        data = connection.recv(_READ_SIZE)
+        acknowledge(connection)
+        if self._start:
+            del self._buffer[: self._start]
+            self._start = 0
+        self._buffer += data
+        return bool(data)
+
+    def send(self, bytestream: bytes) -> None:
+        """Send everything; a failure ends the association (Evt17)."""
+        try:
+            if self.socket is None:
+                raise OSError("The connection is closed")
+            self.socket.sendall(bytestream)
+        except OSError as exc:
+            LOGGER.info("Cannot send to the peer: %s", exc)
+            self.event_queue.put("Evt17")
+
+
+class DicomListener(ThreadedAssociationServer):
+    """Accepts connections. A TLS hand-shake is made in the thread of its connection: others need not wait.
+
+    :param handler: makes the association of a connection
+    :param timeout: seconds for a read, a write and the hand-shake; None for no limit
+    """
+
+    daemon_threads = True
+    request_queue_size = _LISTEN_BACKLOG
+
+    def __init__(
+        self,
+        application: Any,
+        address: tuple[str, int],
+        handler: Callable[..., Any],
+        tls: ssl.SSLContext | None,
+        timeout: float | None,
+    ) -> None:
+        self._tls = tls
+        self._connection_timeout = timeout
+        # The presentation contexts are decided on for each association.
+        super().__init__(application, address, application.ae_title, [], request_handler=handler)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        if self.socket is None:
+            raise OSError("The listening socket is closed")
+        connection, address = self.socket.accept()
+        try:
+            tune(connection, self._connection_timeout)
+        except OSError:
+            connection.close()
+            raise
+        return connection, address
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """In the thread of the connection: shake hands, then start the association."""
+        if self._tls is None:
+            super().finish_request(request, client_address)
+            return
+        try:
+            secured = self._tls.wrap_socket(request, server_side=True)
+        except (OSError, ValueError) as exc:
+            LOGGER.warning("DICOM TLS: refused the connection of %s: %s", client_address[0], exc)
+            with suppress(OSError):
+                request.close()
+            return
+        super().finish_request(secured, client_address)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        LOGGER.exception("Cannot serve the DICOM connection of %s", client_address[0])
+
+    def _bind_defaults(self) -> None:
+        """Only the handlers that answer: those that merely write logs cost more than the work."""
+        for event in evt._INTERVENTION_EVENTS:
+            self.bind(event, evt.get_default_handler(event))
