@@ -66,11 +66,13 @@ def parse_aet(value: object) -> str:
 
 
 def parse_modalities(value: object) -> Mapping[str, Modality]:
-    return {name: _named(name, Modality.parse, item) for name, item in _registry(value).items()}
+    expected = '[ "AET", "host", port ], [ "AET", "host", port, "manufacturer" ] or an object'
+    return {name: _named(name, Modality.parse, item, expected) for name, item in _registry(value).items()}
 
 
 def parse_peers(value: object) -> Mapping[str, Peer]:
-    return {name: _named(name, Peer.parse, item) for name, item in _registry(value).items()}
+    expected = '[ "url" ], [ "url", "user", "password" ] or an object with "Url"'
+    return {name: _named(name, Peer.parse, item, expected) for name, item in _registry(value).items()}
 
 
 def parse_user_metadata(value: object) -> Mapping[str, int]:
@@ -154,11 +156,11 @@ def _registry(value: object) -> dict[str, object]:
     return entries
 
 
-def _named(name: str, parse: Callable[[object], T], item: object) -> T:
+def _named(name: str, parse: Callable[[object], T], item: object, expected: str) -> T:
     try:
         return parse(item)
     except OrthancError as exc:
-        raise type(exc)(f'"{name}": {exc.details or exc.message}') from exc
+        raise type(exc)(f'"{name}": {exc.details or "must be " + expected}') from exc
 
 
 def _object(value: object) -> dict[str, object]:

@@ -75,10 +75,8 @@ UNUSED: tuple[Row, ...] = (
     inert("SequentialDicomReaderWindowSize", int, 4, _THREADS),
     inert("SequentialDicomReaderWindowCapacity", int, 128, _THREADS),
     inert("Locale", str, "en_US.UTF-8", "text is compared by Unicode rules in any locale", optional=True),
-    inert("DeidentifyLogs", bool, True, "queries are never written to the log with their values"),
-    inert(
-        "DeidentifyLogsDicomVersion", str, "2023b", "queries are never written to the log with their values"
-    ),
+    inert("DeidentifyLogs", bool, True, "queries are never written to the log"),
+    inert("DeidentifyLogsDicomVersion", str, "2023b", "queries are never written to the log"),
     inert("BuiltinDecoderTranscoderOrder", str, "After", "there are no plugins beside the built-in decoders"),
     inert(
         "Pkcs11",

@@ -1,0 +1,163 @@
+"""``orthanclite verify``: check the stored files against the index."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import islice
+from pathlib import Path
+from typing import Protocol, cast
+
+from tqdm import tqdm
+
+from orthanclite.config import Settings
+from orthanclite.core.errors import CorruptedFile
+from orthanclite.core.levels import Level
+from orthanclite.core.model import Attachment
+from orthanclite.core.ports import BlobStore, Maintenance
+
+ORPHAN_GRACE = 3600.0
+"""Seconds for which a file may wait for its index entry: an upload may be going on."""
+
+_PIECE = 1 << 20
+_BATCH = 500
+
+
+class Trouble(StrEnum):
+    """What can be wrong with a file."""
+
+    MISSING = "missing"  # the index knows it, the storage does not
+    SIZE = "wrong size"
+    CONTENT = "wrong MD5"
+    ORPHAN = "orphan"  # the storage has it, the index does not know it
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One problem, and whether it was repaired."""
+
+    trouble: Trouble
+    uuid: str
+    owner: str  # e.g. ``instance 1234...``; empty for an orphan
+    repaired: bool
+
+
+class Stores(Protocol):
+    """What ``orthanclite.app`` provides for this command."""
+
+    def stores(self, settings: Settings) -> AbstractContextManager[tuple[Maintenance, BlobStore]]:
+        """The index and the storage of a server, opened without serving."""
+        ...
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; 0 when nothing was found, 1 when something was."""
+    from orthanclite import cli, logs
+
+    options = _parser().parse_args(arguments)
+    logs.set_up(logs.LogOptions())
+    settings = cli.load_settings(options.configurations)
+    app = cast(Stores, importlib.import_module("orthanclite.app"))
+    with app.stores(settings) as (index, blobs):
+        progress = tqdm(unit="file", disable=None)
+        with progress:
+            findings = list(check(index, blobs, repair=options.repair, advance=progress.update))
+    for finding in findings:
+        outcome = ", repaired" if finding.repaired else ""
+        sys.stdout.write(f"{finding.trouble}: {finding.uuid} {finding.owner}".rstrip() + f"{outcome}\n")
+    sys.stdout.write(_conclusion(findings, options.repair))
+    return 1 if findings else 0
+
+
+def check(
+    index: Maintenance,
+    blobs: BlobStore,
+    *,
+    repair: bool = False,
+    advance: Callable[[int], object] = lambda files: None,
+    now: float | None = None,
+) -> Iterator[Finding]:
+    """Compare every attachment with its file, then every file with the index.
+
+    With ``repair``, attachments whose file is lost are forgotten by the index, and orphans are deleted. A
+    file with wrong bytes is only reported: it may still be readable, and nothing better is known.
+
+    :param advance: told of each file that was looked at.
+    :param now: seconds since the epoch; orphans younger than :data:`ORPHAN_GRACE` are left alone.
+    """
+    for level, owner, attachment in index.attachment_catalog():
+        trouble = _trouble_of(attachment, blobs)
+        advance(1)
+        # The attachment may have been deleted since the catalogue was read.
+        if trouble is not None and index.known_blobs([attachment.uuid]):
+            yield _deal_with(trouble, level, owner, attachment, index, repair)
+    yield from _orphans(index, blobs, repair, advance, time.time() if now is None else now)
+
+
+def _trouble_of(attachment: Attachment, blobs: BlobStore) -> Trouble | None:
+    digest = hashlib.md5(usedforsecurity=False)
+    size = 0
+    try:
+        with blobs.open(attachment.uuid) as stream:
+            while piece := stream.read(_PIECE):
+                digest.update(piece)
+                size += len(piece)
+    except CorruptedFile:
+        return Trouble.MISSING
+    if size != attachment.stored_size:
+        return Trouble.SIZE
+    if attachment.stored_md5 and digest.hexdigest() != attachment.stored_md5:
+        return Trouble.CONTENT
+    return None
+
+
+def _deal_with(
+    trouble: Trouble, level: Level, owner: str, attachment: Attachment, index: Maintenance, repair: bool
+) -> Finding:
+    repaired = repair and trouble is Trouble.MISSING
+    if repaired:
+        index.drop_attachment(attachment.uuid)
+    label = f"({level.label.lower()} {owner}, attachment {attachment.type})"
+    return Finding(trouble, attachment.uuid, label, repaired)
+
+
+def _orphans(
+    index: Maintenance, blobs: BlobStore, repair: bool, advance: Callable[[int], object], now: float
+) -> Iterator[Finding]:
+    stored = iter(blobs.scan())
+    while batch := list(islice(stored, _BATCH)):
+        known = index.known_blobs([uuid for uuid, _, _ in batch])
+        advance(len(batch))
+        for uuid, _, modified in batch:
+            if uuid not in known and modified < now - ORPHAN_GRACE:
+                if repair:
+                    blobs.delete(uuid)
+                yield Finding(Trouble.ORPHAN, uuid, "", repair)
+
+
+def _conclusion(findings: Sequence[Finding], repair: bool) -> str:
+    if not findings:
+        return "Every file is as the index says.\n"
+    repaired = sum(finding.repaired for finding in findings)
+    hint = "" if repair else "; --repair forgets missing files and deletes orphans"
+    return f"{len(findings)} problems, {repaired} repaired{hint}.\n"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="orthanclite verify",
+        description="Check that every stored file is as the index says: there, complete and undamaged; and "
+        "that no file is unknown to the index. Exits with 1 when something is wrong.",
+    )
+    parser.add_argument("configurations", metavar="CONFIG", nargs="*", type=Path, help="as for the server")
+    parser.add_argument(
+        "--repair", action="store_true", help="make the index forget missing files, and delete orphans"
+    )
+    return parser
