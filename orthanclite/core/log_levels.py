@@ -1,13 +1,14 @@
 """How much each part of the server logs: Orthanc's categories over Python's loggers.
 
 ``default`` shows warnings and errors, ``verbose`` also what happens, ``trace`` everything. A logger belongs
-to the category named after its first part below ``orthanclite``; all others are ``generic``.
+to the category of the longest of the names below that it starts with; all others are ``generic``.
 """
 
 from __future__ import annotations
 
 import logging
 from enum import StrEnum
+from functools import lru_cache
 
 from orthanclite.core.errors import ParameterOutOfRange
 
@@ -15,6 +16,8 @@ ROOT = "orthanclite"
 
 
 class LogLevel(StrEnum):
+    """How much is logged."""
+
     DEFAULT = "default"
     VERBOSE = "verbose"
     TRACE = "trace"
@@ -28,18 +31,27 @@ class LogLevel(StrEnum):
             raise ParameterOutOfRange(f'Verbosity can be "default", "verbose" or "trace": {text}') from exc
 
 
-# Category -> its loggers. What is not listed inherits from the first one.
-_LOGGERS: dict[str, tuple[str, ...]] = {
-    "generic": (ROOT,),
-    "dicom": (f"{ROOT}.dicom", f"{ROOT}.dimse", "pynetdicom"),
-    "http": (f"{ROOT}.http", f"{ROOT}.rest"),
-    "jobs": (f"{ROOT}.jobs",),
-    "lua": (f"{ROOT}.lua",),
-    "plugins": (f"{ROOT}.plugins",),
-    "sqlite": (f"{ROOT}.sqlite", f"{ROOT}.index"),
-}
+class LogCategory(StrEnum):
+    """The parts of the server whose levels are set one by one (``/tools/log-level-{category}``)."""
 
-CATEGORIES: tuple[str, ...] = tuple(sorted(_LOGGERS))
+    GENERIC = "generic"
+    DICOM = "dicom"
+    HTTP = "http"
+    JOBS = "jobs"
+    LUA = "lua"
+    PLUGINS = "plugins"
+    SQLITE = "sqlite"
+
+
+_LOGGERS: dict[LogCategory, tuple[str, ...]] = {
+    LogCategory.GENERIC: (ROOT,),  # inherited by every logger that is not listed
+    LogCategory.DICOM: (f"{ROOT}.dicom", f"{ROOT}.dimse", "pynetdicom"),
+    LogCategory.HTTP: (f"{ROOT}.http", f"{ROOT}.rest", "uvicorn"),
+    LogCategory.JOBS: (f"{ROOT}.jobs",),
+    LogCategory.LUA: (f"{ROOT}.lua",),
+    LogCategory.PLUGINS: (f"{ROOT}.plugins",),
+    LogCategory.SQLITE: (f"{ROOT}.sqlite", f"{ROOT}.index"),
+}
 
 _TO_PYTHON = {
     LogLevel.DEFAULT: logging.WARNING,
@@ -48,31 +60,33 @@ _TO_PYTHON = {
 }
 
 
-def get_level(category: str) -> LogLevel:
-    """The level of one of :data:`CATEGORIES`."""
-    effective = logging.getLogger(_LOGGERS[category][0]).getEffectiveLevel()
-    if effective <= logging.DEBUG:
+@lru_cache(maxsize=512)
+def category_of(logger_name: str) -> LogCategory:
+    """The category that a logger belongs to.
+
+    >>> str(category_of("orthanclite.dimse.store"))
+    'dicom'
+    """
+    for category, names in _LOGGERS.items():
+        if category is not LogCategory.GENERIC and any(
+            logger_name == name or logger_name.startswith(name + ".") for name in names
+        ):
+            return category
+    return LogCategory.GENERIC
+
+
+def get_level(category: LogCategory | None = None) -> LogLevel:
+    """The level of one category; without one the most talkative of all, as the reference tells it."""
+    categories = LogCategory if category is None else (category,)
+    level = min(logging.getLogger(_LOGGERS[one][0]).getEffectiveLevel() for one in categories)
+    if level <= logging.DEBUG:
         return LogLevel.TRACE
-    return LogLevel.VERBOSE if effective <= logging.INFO else LogLevel.DEFAULT
+    return LogLevel.VERBOSE if level <= logging.INFO else LogLevel.DEFAULT
 
 
-def set_level(category: str, level: LogLevel) -> None:
-    """Set one category; the others keep theirs, also where they inherited it."""
-    kept = {other: get_level(other) for other in CATEGORIES if other != category}
-    for other, previous in {**kept, category: level}.items():
-        for name in _LOGGERS[other]:
-            logging.getLogger(name).setLevel(_TO_PYTHON[previous])
-
-
-def get_overall_level() -> LogLevel:
-    """The most talkative level of all categories, as the reference tells it."""
-    levels = {get_level(category) for category in CATEGORIES}
-    for level in (LogLevel.TRACE, LogLevel.VERBOSE):
-        if level in levels:
-            return level
-    return LogLevel.DEFAULT
-
-
-def set_overall_level(level: LogLevel) -> None:
-    for category in CATEGORIES:
-        set_level(category, level)
+def set_level(level: LogLevel, category: LogCategory | None = None) -> None:
+    """Set one category (the others keep theirs, also where they inherited it), or all of them."""
+    levels = {one: level if category in (None, one) else get_level(one) for one in LogCategory}
+    for one, wanted in levels.items():
+        for name in _LOGGERS[one]:
+            logging.getLogger(name).setLevel(_TO_PYTHON[wanted])

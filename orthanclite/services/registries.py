@@ -11,7 +11,7 @@ from orthanclite.core.errors import InexistentItem
 from orthanclite.core.ports import Properties
 from orthanclite.core.registry import Modality, Peer
 
-T = TypeVar("T", Modality, Peer)
+T = TypeVar("T", bound=Modality | Peer)
 
 
 class Registry(Generic[T]):
@@ -90,7 +90,7 @@ class Registry(Generic[T]):
 
 
 def modalities(initial: Mapping[str, Modality], properties: Properties | None = None) -> Registry[Modality]:
-    """The registry of remote modalities; with ``properties`` (``DicomModalitiesInDatabase``) in the database."""
+    """The remote modalities; with ``properties`` (``DicomModalitiesInDatabase``) kept in the database."""
     return Registry(
         "modality",
         "DICOM modality with symbolic name",
@@ -102,5 +102,5 @@ def modalities(initial: Mapping[str, Modality], properties: Properties | None = 
 
 
 def peers(initial: Mapping[str, Peer], properties: Properties | None = None) -> Registry[Peer]:
-    """The registry of peers; with ``properties`` (``OrthancPeersInDatabase``) in the database."""
+    """The peers; with ``properties`` (``OrthancPeersInDatabase``) kept in the database."""
     return Registry("peer", "Orthanc peer", Peer.parse, Peer.to_stored_json, initial, properties)
