@@ -1,20 +1,21 @@
-"""The one thread that writes: takes an operation, drains what else is queued, commits them together.
+"""Writing, one transaction at a time: whoever comes first commits for all that came meanwhile.
 
-No lingering: a batch forms by itself while the previous commit syncs. Each operation runs under a savepoint,
-so that a failing one takes nothing of its neighbours with it; its caller gets its exception. A caller gets
-its result only after the commit. On PostgreSQL the whole batch is tried again, with a random pause, when the
-server reports a conflict with another orthanclite.
+Callers queue up. The first of the queue takes all that wait behind it, runs their operations in one
+transaction and commits; then it wakes them, and the next in the queue does the same. There is no lingering:
+a batch forms by itself while the previous commit syncs, and a lone caller pays for no change of threads.
+Each operation runs under a savepoint, so that a failing one takes nothing of its neighbours with it; its
+caller gets its exception. A caller gets its result only after the commit. On PostgreSQL the whole batch is
+tried again, with a random pause, when the server reports a conflict with another orthanclite.
 """
 
 from __future__ import annotations
 
 import logging
-import queue
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import Any, Generic, TypeVar
 
 from orthanclite.core.errors import DatabaseUnavailable
@@ -35,72 +36,77 @@ log = logging.getLogger("orthanclite.sqlite")
 
 
 class _Job(Generic[T]):
-    __slots__ = ("future", "operation", "order")
+    """An operation that waits for its turn or its result."""
+
+    __slots__ = ("done", "error", "operation", "order", "result", "turn")
 
     def __init__(self, operation: Operation[T], order: str) -> None:
         self.operation = operation
         self.order = order
-        self.future: Future[T] = Future()
+        self.turn = threading.Semaphore(0)  # released when the job is done, or is the first of the queue
+        self.done = False
+        self.result: T | None = None
+        self.error: Exception | None = DatabaseUnavailable("The transaction was interrupted")
 
 
 class Writer:
-    """Runs operations in the writer thread.
-
-    :param database: where to write
-    """
+    """Runs operations, each in the thread of one of the callers. Thread-safe."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._queue: queue.Queue[_Job[Any] | None] = queue.Queue(QUEUE)
-        self._session: Session | None = None
+        self._queue: deque[_Job[Any]] = deque()
+        self._lock = threading.Lock()  # of the queue
+        self._session: Session | None = None  # used by the first of the queue only
         self._closed = False
-        self._thread = threading.Thread(target=self._loop, name="index-writer", daemon=True)
-        self._thread.start()
-
-    def submit(self, operation: Operation[T], order: str = "") -> Future[T]:
-        """Queue an operation. ``order`` sorts a batch, so that several servers lock rows in one order.
-
-        :raises DatabaseUnavailable: when the queue is full, or closed.
-        """
-        job = _Job(operation, order)
-        if self._closed:
-            raise DatabaseUnavailable("The server is shutting down")
-        try:
-            self._queue.put_nowait(job)
-        except queue.Full:
-            raise DatabaseUnavailable("Too many write operations are waiting") from None
-        return job.future
 
     def run(self, operation: Operation[T], order: str = "") -> T:
-        """Queue an operation and wait until it is committed."""
-        return self.submit(operation, order).result()
+        """Run an operation and wait until it is committed.
+
+        :param order: sorts a batch, so that several servers lock rows in one order
+        :raises DatabaseUnavailable: when the queue is full, or closed
+        """
+        if self._closed:
+            raise DatabaseUnavailable("The server is shutting down")
+        return self._run_job(_Job(operation, order))
 
     def close(self) -> None:
-        """Finish what is queued, then stop."""
+        """Finish what is queued, refuse what comes later, and close the connection."""
         self._closed = True
-        self._queue.put(None)
-        self._thread.join()
-
-    def _loop(self) -> None:
-        stopping = False
-        while not stopping:
-            first = self._queue.get()
-            if first is None:
-                break
-            batch = [first]
-            while len(batch) < BATCH:
-                try:
-                    job = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-                if job is None:
-                    stopping = True
-                    break
-                batch.append(job)
-            batch.sort(key=lambda job: job.order)
-            self._commit(batch)
+        self._run_job(_Job(lambda tx: None, ""))
         if self._session is not None:
             self._session.connection.close()
+            self._session = None
+
+    def _run_job(self, job: _Job[T]) -> T:
+        with self._lock:
+            if len(self._queue) >= QUEUE:
+                raise DatabaseUnavailable("Too many write operations are waiting")
+            self._queue.append(job)
+            first = len(self._queue) == 1
+        if not first:
+            job.turn.acquire()
+        if not job.done:
+            self._commit_queue()
+        if job.error is not None:
+            raise job.error
+        return job.result  # type: ignore[return-value]
+
+    def _commit_queue(self) -> None:
+        """Commit what waits, for everyone; then pass the turn on."""
+        with self._lock:
+            batch = [job for job, _ in zip(self._queue, range(BATCH), strict=False)]
+        try:
+            self._commit(sorted(batch, key=lambda job: job.order))
+        finally:
+            with self._lock:
+                for _ in batch:
+                    self._queue.popleft()
+                following = self._queue[0] if self._queue else None
+            for job in batch:
+                job.done = True
+                job.turn.release()
+            if following is not None:
+                following.turn.release()
 
     def _commit(self, batch: list[_Job[Any]]) -> None:
         for attempt in range(1, ATTEMPTS + 1):
@@ -117,13 +123,10 @@ class Writer:
                     for job in batch:
                         self._commit([job])
                 else:
-                    batch[0].future.set_exception(translate(exc))
+                    batch[0].error = translate(exc)
                 return
         for job, (result, error) in zip(batch, outcomes, strict=True):
-            if error is not None:
-                job.future.set_exception(error)
-            else:
-                job.future.set_result(result)
+            job.result, job.error = result, error
 
     def _attempt(self, batch: list[_Job[Any]]) -> list[tuple[Any, Exception | None]]:
         """One transaction; the result or the error of each operation."""
