@@ -7,7 +7,7 @@ A resource that does not exist raises :class:`~orthanclite.core.errors.UnknownRe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -149,11 +149,13 @@ class Resources(Protocol):
         main_sequences: str,
         signature: str,
         patient_tags: TagValues | None = None,
+        metadata: Mapping[int, str | None] | None = None,
     ) -> None:
         """Replace the main tags of one resource by ones just read from its file.
 
         ``main_sequences`` is the metadata MainDicomSequences, empty where there are none;
-        ``patient_tags`` is a study's copy of its patient's tags.
+        ``patient_tags`` is a study's copy of its patient's tags; ``metadata`` are further system metadata to
+        replace, None to remove one.
         """
         ...
 

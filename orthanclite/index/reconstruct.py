@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -53,6 +54,7 @@ def replace_tags(
     main_sequences: str,
     signature: str,
     patient_tags: TagValues | None,
+    metadata: Mapping[int, str | None],
 ) -> None:
     """Write the main tags of one resource anew, with all that is derived from them."""
     session = tx.session
@@ -60,6 +62,11 @@ def replace_tags(
     meta.pop(str(int(Metadata.MAIN_DICOM_SEQUENCES)), None)
     if main_sequences:
         meta[str(int(Metadata.MAIN_DICOM_SEQUENCES))] = main_sequences
+    for number, value in metadata.items():
+        if value is None:
+            meta.pop(str(int(number)), None)
+        else:
+            meta[str(int(number))] = value
     values = {
         "tags": orjson.dumps(dict(tags)).decode(),
         "meta": orjson.dumps(meta).decode(),

@@ -340,12 +340,13 @@ class SqlResources:
         main_sequences: str,
         signature: str,
         patient_tags: TagValues | None = None,
+        metadata: Mapping[int, str | None] | None = None,
     ) -> None:
         def operation(tx: Transaction) -> None:
             key = tx.session.value(FIND_KEY[level], public_id=id)
             if key is None:
                 raise UnknownResource
-            replace_tags(tx, level, key, tags, main_sequences, signature, patient_tags)
+            replace_tags(tx, level, key, tags, main_sequences, signature, patient_tags, metadata or {})
 
         self._writer.run(operation)
 
