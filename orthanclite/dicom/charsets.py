@@ -88,18 +88,21 @@ class Charset:
         return "".join(self._decode_run(run) for run in _split_runs(raw, pattern))
 
     def _decode_run(self, run: bytes) -> str:
-        codec, keep, prefix = self.codec, False, b""
+        codec = single = self.codec  # what is active, and what is again when a set in G0 ends
+        prefix = b""
         parts = []
         for piece in _ESCAPE_SPLIT.split(run):
             found = _ESCAPE_CODECS.get(piece)
             if found is None:
-                parts.append((prefix + piece if keep else piece).decode(codec, "ignore"))
-            elif found[0]:
-                codec, keep = found
-                prefix = piece
+                parts.append((prefix + piece).decode(codec, "ignore"))
+                continue
+            name, keep = found
+            prefix = piece if keep else b""
+            if keep:
+                codec = name
             else:
-                # ASCII in G0: a multi-byte set of G0 ends, a set designated to G1 stays active.
-                codec, keep = (self.codec, False) if keep else (codec, False)
+                # ESC ( B ends a multi-byte set in G0; what is designated to G1 stays active.
+                codec = single = name or single
         return "".join(parts)
 
     def encode(self, text: str) -> bytes:
@@ -145,50 +148,56 @@ def _join_kanji(runs: list[bytes]) -> list[bytes]:
     return joined
 
 
-_EXTENSION_CODES: dict[str, tuple[bytes, bytes]] = {
-    "ISO 2022 IR 100": (b"\x1b-A", b""),
-    "ISO 2022 IR 101": (b"\x1b-B", b""),
-    "ISO 2022 IR 109": (b"\x1b-C", b""),
-    "ISO 2022 IR 110": (b"\x1b-D", b""),
-    "ISO 2022 IR 126": (b"\x1b-F", b""),
-    "ISO 2022 IR 127": (b"\x1b-G", b""),
-    "ISO 2022 IR 138": (b"\x1b-H", b""),
-    "ISO 2022 IR 144": (b"\x1b-L", b""),
-    "ISO 2022 IR 148": (b"\x1b-M", b""),
-    "ISO 2022 IR 166": (b"\x1b-T", b""),
-    "ISO 2022 IR 203": (b"\x1b-b", b""),
-    "ISO 2022 IR 13": (b"\x1b)I", b""),
-    "ISO 2022 IR 149": (b"\x1b$)C", b""),
-    "ISO 2022 IR 58": (b"\x1b$)A", b""),
+_DESIGNATIONS: dict[str, bytes] = {
+    "ISO 2022 IR 100": b"\x1b-A",
+    "ISO 2022 IR 101": b"\x1b-B",
+    "ISO 2022 IR 109": b"\x1b-C",
+    "ISO 2022 IR 110": b"\x1b-D",
+    "ISO 2022 IR 126": b"\x1b-F",
+    "ISO 2022 IR 127": b"\x1b-G",
+    "ISO 2022 IR 138": b"\x1b-H",
+    "ISO 2022 IR 144": b"\x1b-L",
+    "ISO 2022 IR 148": b"\x1b-M",
+    "ISO 2022 IR 166": b"\x1b-T",
+    "ISO 2022 IR 203": b"\x1b-b",
+    "ISO 2022 IR 13": b"\x1b)I",
+    "ISO 2022 IR 149": b"\x1b$)C",
+    "ISO 2022 IR 58": b"\x1b$)A",
     # Python's codecs write the escape sequences of the Japanese sets themselves.
-    "ISO 2022 IR 87": (b"", b""),
-    "ISO 2022 IR 159": (b"", b""),
+    "ISO 2022 IR 87": b"",
+    "ISO 2022 IR 159": b"",
 }
+"""The escape sequence that makes a set active."""
 
 
 def _encode_extended(text: str, first: str, terms: tuple[str, ...]) -> bytes:
-    codecs = [(b"", first)] + [
-        (_EXTENSION_CODES[term][0], _codec_of(term)) for term in terms[1:] if term in _EXTENSION_CODES
-    ]
-    result = bytearray()
-    for run in re.split(r"([\\^=\r\n\f\t])", text):
-        result += _encode_run(run, codecs)
-    return bytes(result)
+    initial = terms[0] if terms else ""
+    sets = [(_DESIGNATIONS.get(initial, b""), first)]
+    sets += [(_DESIGNATIONS[term], _codec_of(term)) for term in terms[1:] if term in _DESIGNATIONS]
+    runs = re.split(r"([\\^=\r\n\f\t])", text)
+    return b"".join(_encode_run(run, sets) for run in runs)
 
 
-def _encode_run(run: str, codecs: list[tuple[bytes, str]]) -> bytes:
-    """One stretch between delimiters, in the first set that has it all, else character by character."""
-    for escape, codec in codecs:
+def _encode_run(run: str, sets: list[tuple[bytes, str]]) -> bytes:
+    """One stretch between delimiters: in the first set that has it all, else character by character.
+
+    At its beginning the initial set is active.
+    """
+    for index, (designation, codec) in enumerate(sets):
         try:
-            return (escape if not run.isascii() else b"") + run.encode(codec)
+            return (designation if index and not run.isascii() else b"") + run.encode(codec)
         except UnicodeEncodeError:
             continue
-    result = bytearray()
+    result, active = bytearray(), 0
     for char in run:
-        for escape, codec in codecs:
+        for index, (designation, codec) in enumerate(sets):
             encoded = char.encode(codec, "ignore")
             if encoded:
-                result += (escape if not char.isascii() else b"") + encoded
+                if index != active and not char.isascii():
+                    result += designation
+                    # A Japanese set in G0 ends by itself and leaves G1 as it was.
+                    active = index if designation else active
+                result += encoded
                 break
     return bytes(result)
 
@@ -249,7 +258,7 @@ def parse_default_encoding(name: str) -> DefaultEncoding:
 
 def is_known_term(term: str) -> bool:
     """Whether ``term`` is a single defined term of SpecificCharacterSet that this server can write."""
-    return term in _CODECS or term in _EXTENSION_CODES
+    return term in _CODECS or term in _DESIGNATIONS
 
 
 @lru_cache(maxsize=256)

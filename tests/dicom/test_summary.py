@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+import mmap
+import struct
+from pathlib import Path
+
 import pydicom
 import pytest
+from dicom_builder import (
+    EXPLICIT_BE,
+    EXPLICIT_LE,
+    IMPLICIT_LE,
+    element,
+    file_of,
+    minimal,
+    undefined_fragments,
+)
+from hypothesis import given
+from hypothesis import strategies as st
 from pydicom.data import get_testdata_file
 
 from orthanclite.core.errors import BadFileFormat, InexistentTag
@@ -64,3 +79,135 @@ def test_empty_file(summarizer: Summarizer) -> None:
 def test_missing_identifiers(summarizer: Summarizer) -> None:
     with pytest.raises(InexistentTag):
         summarizer.summarize(read("nested_priv_SQ.dcm"))
+
+
+def build(extra: dict[int, bytes], syntax: str = EXPLICIT_LE, tail: bytes = b"") -> bytes:
+    return file_of(minimal(syntax, extra) + tail, syntax)
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        ({}, None),
+        ({0x00201002: b"3 "}, None),
+        ({0x00201002: b"3 ", 0x00200105: b"4 "}, 12),
+        ({0x00201002: b"3 ", 0x00200105: b"0 "}, None),
+        ({0x00201002: b"x ", 0x00200105: b"4 "}, None),
+        ({0x00181090: b"25"}, 25),
+        ({0x00181090: b"-1"}, None),
+    ],
+)
+def test_expected_instances(summarizer: Summarizer, counts: dict[int, bytes], expected: int | None) -> None:
+    extra = {tag: element(tag, "IS", value) for tag, value in counts.items()}
+    assert summarizer.summarize(build(extra)).expected_instances == expected
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT_LE, EXPLICIT_BE, IMPLICIT_LE])
+def test_expected_instances_of_nuclear_medicine(summarizer: Summarizer, syntax: str) -> None:
+    order = ">" if syntax == EXPLICIT_BE else "<"
+    extra = {
+        tag: element(tag, "US", struct.pack(order + "H", value), syntax)
+        for tag, value in ((0x00540081, 5), (0x00540101, 7))
+    }
+    summary = summarizer.summarize(build(extra, syntax))
+    assert summary.expected_instances == 35
+    assert summary.tags[Level.SERIES]["0054,0081"] == "5"
+
+
+@pytest.mark.parametrize(
+    ("extra", "expected"),
+    [
+        ({}, None),
+        ({0x00200013: element(0x00200013, "IS", b" 7 ")}, "7"),
+        ({0x00200013: element(0x00200013, "IS", b"")}, ""),
+        ({0x00541330: element(0x00541330, "US", b"\x09\0")}, "9"),
+        ({0x00200013: element(0x00200013, "IS", b"1 "), 0x00541330: element(0x00541330, "US", b"\2\0")}, "1"),
+    ],
+)
+def test_index_in_series(summarizer: Summarizer, extra: dict[int, bytes], expected: str | None) -> None:
+    assert summarizer.summarize(build(extra)).index_in_series == expected
+
+
+@pytest.mark.parametrize(
+    ("syntax", "bits", "vr", "expected"),
+    [
+        (EXPLICIT_LE, 16, "OW", None),
+        (EXPLICIT_LE, 16, "OB", "OB"),
+        (EXPLICIT_LE, 8, "OB", None),
+        (EXPLICIT_LE, 8, "OW", "OW"),
+        (IMPLICIT_LE, 8, "OW", None),
+        (EXPLICIT_BE, 16, "OW", None),
+    ],
+)
+def test_pixel_data_vr(summarizer: Summarizer, syntax: str, bits: int, vr: str, expected: str | None) -> None:
+    order = ">" if syntax == EXPLICIT_BE else "<"
+    extra = {0x00280100: element(0x00280100, "US", struct.pack(order + "H", bits), syntax)}
+    data = build(extra, syntax, element(0x7FE00010, vr, b"abcd", syntax))
+    assert summarizer.summarize(data).pixel_data_vr == expected
+
+
+def test_encapsulated_pixel_data_is_ob(summarizer: Summarizer) -> None:
+    data = build({}, "1.2.840.10008.1.2.4.50", undefined_fragments(b"", b"abcd"))
+    summary = summarizer.summarize(data)
+    assert summary.pixel_data_vr is None
+    assert summary.pixel_data_offset == data.index(b"\xe0\x7f\x10\0")
+
+
+def test_values_kept(summarizer: Summarizer) -> None:
+    extra = {
+        0x00080020: element(0x00080020, "DA", b""),
+        0x00081030: element(0x00081030, "LO", b"a\\b  "),
+        0x00204000: element(0x00204000, "LT", b"x" * 300),
+        0x00100020: element(0x00100020, "LO", b" ID \0"),
+        0x00080005: element(0x00080005, "CS", b"ISO_IR 192"),
+        0x00080070: element(0x00080070, "LO", "é".encode()),
+    }
+    summary = summarizer.summarize(build(extra))
+    assert summary.patient_id == "ID"
+    assert summary.tags[Level.STUDY] == {"0008,0020": "", "0008,1030": "a\\b", "0020,000d": "1.2.3"}
+    assert summary.tags[Level.SERIES] == {"0008,0070": "é", "0020,000e": "1.2.3.5"}
+    assert summary.tags[Level.INSTANCE] == {"0008,0018": "1.2.3.4"}
+
+
+def test_extra_main_tags() -> None:
+    tags = MainTags.build({Level.INSTANCE: [0x00280010, 0x00280106, 0x00091010]})
+    dictionary = TagDictionary.build({0x00091010: ("US", "Private", "ACME")})
+    extra = {
+        0x00280010: element(0x00280010, "US", b"\1\2", IMPLICIT_LE),
+        0x00280103: element(0x00280103, "US", b"\1\0", IMPLICIT_LE),
+        0x00280106: element(0x00280106, "SS", b"\xff\xff", IMPLICIT_LE),
+        0x00091010: element(0x00091010, "US", b"\3\0", IMPLICIT_LE),
+    }
+    shown = Summarizer(tags, dictionary).summarize(build(extra, IMPLICIT_LE)).tags[Level.INSTANCE]
+    assert (shown["0028,0010"], shown["0028,0106"], shown["0009,1010"]) == ("513", "-1", "3")
+
+
+def test_default_encoding(summarizer: Summarizer) -> None:
+    data = build({0x00080070: element(0x00080070, "LO", b"\xb0 ")})
+    assert summarizer.summarize(data).tags[Level.SERIES]["0008,0070"] == "°"
+    assert summarizer.summarize(data, "Cyrillic").tags[Level.SERIES]["0008,0070"] == "А"
+
+
+def test_memory_map(summarizer: Summarizer) -> None:
+    path = Path(get_testdata_file("CT_small.dcm", download=False))
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        assert summarizer.summarize(mapped) == summarizer.summarize(path.read_bytes())
+
+
+TEXT = st.text(alphabet="ABCdef 019^=.-", max_size=20)
+
+
+@given(
+    st.dictionaries(st.sampled_from([0x00080050, 0x00081030, 0x00100010, 0x00081010, 0x00204000]), TEXT),
+    st.sampled_from([EXPLICIT_LE, EXPLICIT_BE, IMPLICIT_LE]),
+)
+def test_summary_agrees_with_what_was_written(values: dict[int, str], syntax: str) -> None:
+    dictionary = TagDictionary.build(load_private=False)
+    extra = {
+        tag: element(tag, dictionary.vr(tag), text.encode() + b" " * (len(text) % 2), syntax)
+        for tag, text in values.items()
+    }
+    tags = Summarizer(MainTags.build(), dictionary).summarize(build(extra, syntax)).tags
+    found = {key: text for level in tags.values() for key, text in level.items()}
+    for tag, text in values.items():
+        assert found[f"{tag >> 16:04x},{tag & 0xFFFF:04x}"] == text.rstrip(" ")
