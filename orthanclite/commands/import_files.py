@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -84,7 +85,8 @@ def send_all(
     failures: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
 
     def send(source: Source) -> None:
-        status, reason = _upload(client, source)
+        with closing(source):
+            status, reason = _upload(client, source)
         with lock:
             _note(summary, state, source, status, reason)
             progress.set_postfix(summary.statuses, refresh=False)
@@ -134,8 +136,10 @@ def _upload(client: httpx.Client, source: Source) -> tuple[str, str]:
         last = attempt + 1 == _RETRIES
         try:
             answer = client.post(
-                "/instances", content=source.data, headers={"Content-Type": "application/dicom"}
+                "/instances", content=source.body(), headers={"Content-Type": "application/dicom"}
             )
+        except OSError as exc:
+            return "Unreadable", str(exc)
         except httpx.TransportError as exc:
             if last:
                 raise Unreachable(f"The server does not answer: {exc}") from exc
@@ -166,7 +170,7 @@ def _read_answer(answer: httpx.Response) -> tuple[str, str]:
 
 def _note(summary: Summary, state: ImportState, source: Source, status: str, reason: str) -> None:
     summary.statuses[status] += 1
-    summary.bytes += len(source.data)
+    summary.bytes += source.size
     if reason:
         summary.refusals.append(Refusal(source.name, reason))
     else:

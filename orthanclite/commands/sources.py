@@ -10,19 +10,33 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from typing import IO
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _SKIPPED_NAMES = {"DICOMDIR", ".DS_Store", "Thumbs.db"}
-_MEMORY_PIECE = 1 << 20
+_PIECE = 1 << 20
+_IN_MEMORY = 8 << 20
+"""Bytes up to which a file is held in memory; larger ones are read from the disk while they are sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One file to send: its name for messages and for the state, and its content."""
+    """One file to send. Whoever receives it calls :meth:`close` at the end."""
 
     name: str  # path, for a member of an archive followed by ``!`` and its name there
-    data: bytes
+    size: int  # bytes
+    content: bytes | IO[bytes]
+
+    def body(self) -> bytes | IO[bytes]:
+        """The content from its start."""
+        if not isinstance(self.content, bytes):
+            self.content.seek(0)
+        return self.content
+
+    def close(self) -> None:
+        if not isinstance(self.content, bytes):
+            self.content.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +100,10 @@ def _read_any(path: Path, done: frozenset[str], maximum: int) -> Iterator[Source
 def _read_file(path: Path, maximum: int) -> Source | Unreadable:
     if not path.is_file():
         return Unreadable(str(path), "is not a regular file" if path.exists() else "does not exist")
-    if path.stat().st_size > maximum:
+    size = path.stat().st_size
+    if size > maximum:
         return Unreadable(str(path), _too_large(maximum))
-    return Source(str(path), path.read_bytes())
+    return Source(str(path), size, path.read_bytes() if size <= _IN_MEMORY else path.open("rb"))
 
 
 def _read_zip(path: Path, done: frozenset[str], maximum: int) -> Iterator[Source | Unreadable]:
@@ -120,12 +135,18 @@ def _read_tar(path: Path, done: frozenset[str], maximum: int) -> Iterator[Source
 
 def _read_member(name: str, stream: IO[bytes], maximum: int) -> Source | Unreadable:
     """The bytes that really come out of a member: the size in an archive's directory may lie."""
-    data = bytearray()
-    while piece := stream.read(_MEMORY_PIECE):
-        data += piece
-        if len(data) > maximum:
-            return Unreadable(name, _too_large(maximum))
-    return Source(name, bytes(data))
+    with SpooledTemporaryFile(_IN_MEMORY) as spool:
+        size = 0
+        while piece := stream.read(_PIECE):
+            size += len(piece)
+            if size > maximum:
+                return Unreadable(name, _too_large(maximum))
+            spool.write(piece)
+        spool.seek(0)
+        if size <= _IN_MEMORY:
+            return Source(name, size, spool.read())
+        # The spool is a file on the disk by now, with a descriptor of its own.
+        return Source(name, size, os.fdopen(os.dup(spool.fileno()), "rb"))
 
 
 def _is_skipped(member: str) -> bool:

@@ -21,10 +21,8 @@ from orthanclite.config import Settings
 from orthanclite.core.errors import CorruptedFile
 from orthanclite.core.levels import Level
 from orthanclite.core.model import Attachment
-from orthanclite.core.ports import BlobStore, Maintenance
-
-ORPHAN_GRACE = 3600.0
-"""Seconds for which a file may wait for its index entry: an upload may be going on."""
+from orthanclite.core.ports import BlobStore, Maintenance, Properties
+from orthanclite.services.sweep import GRACE, OrphanSweep
 
 _PIECE = 1 << 20
 _BATCH = 500
@@ -52,7 +50,7 @@ class Finding:
 class Stores(Protocol):
     """What ``orthanclite.app`` provides for this command."""
 
-    def stores(self, settings: Settings) -> AbstractContextManager[tuple[Maintenance, BlobStore]]:
+    def stores(self, settings: Settings) -> AbstractContextManager[tuple[Maintenance, Properties, BlobStore]]:
         """The index and the storage of a server, opened without serving."""
         ...
 
@@ -65,10 +63,9 @@ def main(arguments: Sequence[str]) -> int:
     logs.set_up(logs.LogOptions())
     settings = cli.load_settings(options.configurations)
     app = cast(Stores, importlib.import_module("orthanclite.app"))
-    with app.stores(settings) as (index, blobs):
-        progress = tqdm(unit="file", disable=None)
-        with progress:
-            findings = list(check(index, blobs, repair=options.repair, advance=progress.update))
+    with app.stores(settings) as (index, properties, blobs), tqdm(unit="file", disable=None) as progress:
+        sweep = OrphanSweep(blobs, index, properties).run if options.repair else None
+        findings = list(check(index, blobs, sweep, progress.update))
     for finding in findings:
         outcome = ", repaired" if finding.repaired else ""
         sys.stdout.write(f"{finding.trouble}: {finding.uuid} {finding.owner}".rstrip() + f"{outcome}\n")
@@ -79,26 +76,29 @@ def main(arguments: Sequence[str]) -> int:
 def check(
     index: Maintenance,
     blobs: BlobStore,
-    *,
-    repair: bool = False,
+    sweep: Callable[[], int] | None = None,
     advance: Callable[[int], object] = lambda files: None,
-    now: float | None = None,
 ) -> Iterator[Finding]:
     """Compare every attachment with its file, then every file with the index.
 
-    With ``repair``, attachments whose file is lost are forgotten by the index, and orphans are deleted. A
-    file with wrong bytes is only reported: it may still be readable, and nothing better is known.
+    To repair means that the index forgets the attachments whose file is lost, and that orphans are deleted.
+    A file with wrong bytes is only reported: it may still be readable, and nothing better is known. Files
+    younger than the grace period of the sweep may belong to an upload under way, and are no orphans.
 
+    :param sweep: deletes the orphans that it is safe to delete; without it, nothing is repaired.
     :param advance: told of each file that was looked at.
-    :param now: seconds since the epoch; orphans younger than :data:`ORPHAN_GRACE` are left alone.
     """
     for level, owner, attachment in index.attachment_catalog():
         trouble = _trouble_of(attachment, blobs)
         advance(1)
         # The attachment may have been deleted since the catalogue was read.
         if trouble is not None and index.known_blobs([attachment.uuid]):
-            yield _deal_with(trouble, level, owner, attachment, index, repair)
-    yield from _orphans(index, blobs, repair, advance, time.time() if now is None else now)
+            yield _deal_with(trouble, level, owner, attachment, index, sweep is not None)
+    orphans = list(_orphans(index, blobs, advance))
+    if orphans and sweep is not None:
+        sweep()
+    for uuid in orphans:
+        yield Finding(Trouble.ORPHAN, uuid, "", sweep is not None and not _exists(uuid, blobs))
 
 
 def _trouble_of(attachment: Attachment, blobs: BlobStore) -> Trouble | None:
@@ -128,25 +128,30 @@ def _deal_with(
     return Finding(trouble, attachment.uuid, label, repaired)
 
 
-def _orphans(
-    index: Maintenance, blobs: BlobStore, repair: bool, advance: Callable[[int], object], now: float
-) -> Iterator[Finding]:
+def _exists(uuid: str, blobs: BlobStore) -> bool:
+    try:
+        blobs.open(uuid).close()
+    except CorruptedFile:
+        return False
+    return True
+
+
+def _orphans(index: Maintenance, blobs: BlobStore, advance: Callable[[int], object]) -> Iterator[str]:
+    until = time.time() - GRACE
     stored = iter(blobs.scan())
     while batch := list(islice(stored, _BATCH)):
         known = index.known_blobs([uuid for uuid, _, _ in batch])
         advance(len(batch))
         for uuid, _, modified in batch:
-            if uuid not in known and modified < now - ORPHAN_GRACE:
-                if repair:
-                    blobs.delete(uuid)
-                yield Finding(Trouble.ORPHAN, uuid, "", repair)
+            if uuid not in known and modified <= until:
+                yield uuid
 
 
 def _conclusion(findings: Sequence[Finding], repair: bool) -> str:
     if not findings:
         return "Every file is as the index says.\n"
     repaired = sum(finding.repaired for finding in findings)
-    hint = "" if repair else "; --repair forgets missing files and deletes orphans"
+    hint = "" if repair else " (--repair makes the index forget missing files, and deletes orphans)"
     return f"{len(findings)} problems, {repaired} repaired{hint}.\n"
 
 

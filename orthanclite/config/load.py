@@ -16,6 +16,10 @@ from orthanclite.core.errors import BadFileFormat, IncompatibleConfigurations
 from orthanclite.core.registry import MODALITY_KEYS
 
 
+DEFAULTS = "ORTHANCLITE_DEFAULTS"
+"""The environment variable with a file of defaults."""
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """The outcome of :func:`load`."""
@@ -53,6 +57,7 @@ class _Loader:
             first = paths[0]
             self.base = first if first.is_dir() else first.parent
         content = self._read_files(paths)
+        self._add_defaults(content)
         for override in environment.overrides(self.environ, self.secrets):
             environment.merge(content, override.path, override.value)
             for path in _leaves(override):
@@ -75,6 +80,14 @@ class _Loader:
                 content[key] = value
                 self.sources[(key,)] = f'"{file}"'
         return content
+
+    def _add_defaults(self, content: dict[str, Any]) -> None:
+        """Take what no file sets from the one that ``ORTHANCLITE_DEFAULTS`` names, as the image does."""
+        if file := self.environ.get(DEFAULTS):
+            for key, value in jsonc.read(Path(file), self.environ).items():
+                if key not in content:
+                    content[key] = value
+                    self.sources[(key,)] = f'"{file}"'
 
     def _build(self, cls: type[Any], content: Mapping[str, object], path: tuple[str, ...]) -> Any:
         values: dict[str, Any] = {}

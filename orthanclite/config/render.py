@@ -131,5 +131,6 @@ Every key can be set, or replaced, by an environment variable, as in the image `
 The variable stands below each key. Its value is JSON where it can be read as such, else text. Where both are
 objects, as with `ORTHANC__DICOM_MODALITIES='{"pacs": ["PACS", "10.0.0.1", 104]}'`, they are joined.
 
-`ORTHANC_JSON` holds a whole configuration that is applied first. `ORTHANC__..._SECRET` names a file below
+`ORTHANCLITE_DEFAULTS` names a file with what holds where neither a file nor a variable says otherwise; the
+Docker image uses it. `ORTHANC_JSON` holds a whole configuration that is applied first. `ORTHANC__..._SECRET` names a file below
 `/run/secrets` with the value, and a file there that is called like a variable is read as one."""
