@@ -8,6 +8,7 @@ from urllib.parse import unquote_plus
 
 import orjson
 
+from orthanclite.core.constants import Origin
 from orthanclite.core.errors import BadFileFormat, BadParameterType, OrthancError, ParameterOutOfRange
 
 T = TypeVar("T")
@@ -33,6 +34,7 @@ class Call:
         "chunks",
         "method",
         "operations",
+        "origin",
         "params",
         "path",
         "remote_ip",
@@ -57,6 +59,7 @@ class Call:
         self.body = body  # inflated where it was sent with Content-Encoding: gzip
         self.user = user  # empty without authentication
         self.remote_ip = remote_ip
+        self.origin = Origin.REST_API  # another one for calls from inside the server
         self.operations: Sequence[str] = ()  # names of the routes below this one, sorted
         self.chunks: AsyncIterator[bytes] | None = None  # the body, for async handlers that stream
         self.run: Runner | None = None  # set for async handlers
