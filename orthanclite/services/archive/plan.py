@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from orthanclite.core.constants import AttachmentType, Metadata
-from orthanclite.core.errors import UnknownResource
+from orthanclite.core.errors import InexistentItem, UnknownResource
 from orthanclite.core.levels import Level
 from orthanclite.core.model import Attachment, Parts, Resource
 from orthanclite.core.ports import Resources
@@ -76,7 +76,7 @@ class _Tree:
     """The resources asked for, with their ancestors and all that is below them."""
 
     def __init__(self, resources: Resources, ids: Iterable[str], level: Level | None) -> None:
-        """:raises UnknownResource: for an ID that is not stored (at ``level``, where given)."""
+        """:raises UnknownResource: see :func:`make_plan`."""
         self._resources = resources
         self.patients: dict[str, Resource] = {}
         self.studies: dict[str, Resource] = {}
@@ -94,8 +94,10 @@ class _Tree:
                 named[level] = found
                 known = {resource.id for resource in found}
                 ids = [id for id in ids if id not in known]
+        if ids and only is not None:
+            raise InexistentItem(f"Missing resource while creating an archive: {ids[0]}")
         if ids:
-            raise UnknownResource(f"Missing resource while creating an archive: {ids[0]}")
+            raise UnknownResource
         return named
 
     def _go_down(self, named: dict[Level, list[Resource]]) -> None:
@@ -150,7 +152,9 @@ def make_plan(
 
     What is named twice, by itself or as part of another resource, is there once.
 
-    :raises UnknownResource: for an ID that is not stored, and for an instance without its DICOM file.
+    :raises InexistentItem: for an ID that is not stored at ``level``.
+    :raises UnknownResource: for an ID that is not stored, where no level is given, and for an instance
+        without its DICOM file.
     """
     tree = _Tree(resources, ids, level)
     members: list[Member] = []

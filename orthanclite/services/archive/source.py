@@ -5,22 +5,21 @@ from __future__ import annotations
 import logging
 import mmap
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from isal import isal_zlib
-
-from orthanclite.core.errors import CorruptedFile, OrthancError
-from orthanclite.core.ports import BlobStore
+from orthanclite.core.constants import AttachmentType
+from orthanclite.core.errors import OrthancError
+from orthanclite.core.model import Attachment
 from orthanclite.services.archive.plan import Member
+from orthanclite.services.blobs import BlobReader
 
 _LOG = logging.getLogger(__name__)
 
 BLOCK = 4 * 1024 * 1024
 """Bytes that are read and deflated as one piece of work."""
-
-_ZLIB_HEAD = 8  # bytes: the size, before the zlib stream of a compressed blob
 
 Load = Callable[[], bytes]
 
@@ -46,9 +45,12 @@ class Transcoding:
 
 
 class MemberSource:
-    """Reads the members of archives from the storage."""
+    """Reads the members of archives from the storage.
 
-    def __init__(self, blobs: BlobStore, transcoding: Transcoding | None = None) -> None:
+    What it reads raises :class:`~orthanclite.core.errors.CorruptedFile` where a blob is missing or broken.
+    """
+
+    def __init__(self, blobs: BlobReader, transcoding: Transcoding | None = None) -> None:
         self._blobs = blobs
         self._transcoding = transcoding
 
@@ -57,24 +59,25 @@ class MemberSource:
 
         The functions may be called in any order and by any thread; the iterator itself may read.
         """
+        attachment = _attachment(member)
         if self._is_transcoded(member):
             yield partial(self._transcode, member)
-        elif not member.compressed:
-            for start in range(0, max(member.size, 1), BLOCK):
-                yield partial(self._read, member, start, min(BLOCK, member.size - start))
         elif member.size <= BLOCK:
-            yield partial(self._whole, member)
+            yield partial(self._blobs.read, attachment)
+        elif not member.compressed:
+            for start, length in _pieces(member):
+                yield partial(self._blobs.read, attachment, start, length)
         else:
             # Inflating is sequential, but much faster than deflating.
-            for block in self._inflate(member):
-                yield partial(bytes, block)
+            read = self._blobs.reader(attachment)
+            for start, length in _pieces(member):
+                yield partial(bytes, read(start, length))
 
-    def header(self, member: Member) -> bytes | mmap.mmap:
+    @contextmanager
+    def whole(self, member: Member) -> Iterator[bytes | mmap.mmap]:
         """The stored file of a member, mapped where it can be."""
-        if member.compressed:
-            return self._whole(member)
-        with self._blobs.path(member.uuid).open("rb") as file:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        with self._blobs.whole(_attachment(member)) as data:
+            yield data
 
     def is_one_block(self, member: Member) -> bool:
         """Whether :meth:`blocks` gives the whole file at once."""
@@ -83,17 +86,9 @@ class MemberSource:
     def _is_transcoded(self, member: Member) -> bool:
         return self._transcoding is not None and member.transfer_syntax != self._transcoding.transfer_syntax
 
-    def _read(self, member: Member, start: int, length: int) -> bytes:
-        return self._blobs.read(member.uuid, start, length)
-
-    def _whole(self, member: Member) -> bytes:
-        if not member.compressed:
-            return self._blobs.read(member.uuid)
-        return b"".join(self._inflate(member))
-
     def _transcode(self, member: Member) -> bytes:
         """The transcoded file; one that cannot be transcoded goes into the archive as it is stored."""
-        original = self._whole(member)
+        original = self._blobs.read(_attachment(member))
         assert self._transcoding is not None
         try:
             return self._transcoding.transcoder.transcode(
@@ -103,25 +98,14 @@ class MemberSource:
             _LOG.warning("Cannot transcode instance %s, archived as it is: %s", member.instance, exc)
             return original
 
-    def _inflate(self, member: Member) -> Iterator[bytes]:
-        """A compressed blob, inflated block by block.
 
-        :raises CorruptedFile: where it is broken or has another size than the index says.
-        """
-        total = 0
-        inflater = isal_zlib.decompressobj()
-        with self._blobs.open(member.uuid) as file:
-            file.seek(_ZLIB_HEAD)
-            while not inflater.eof:
-                data = inflater.unconsumed_tail or file.read(BLOCK)
-                if not data:
-                    break
-                try:
-                    block = inflater.decompress(data, BLOCK)
-                except isal_zlib.IsalError as exc:
-                    raise CorruptedFile(f"Broken attachment of instance {member.instance}") from exc
-                total += len(block)
-                if block:
-                    yield block
-        if total != member.size:
-            raise CorruptedFile(f"Broken attachment of instance {member.instance}")
+def _attachment(member: Member) -> Attachment:
+    """What a reader of blobs needs to know of a member."""
+    return Attachment(
+        AttachmentType.DICOM, member.uuid, member.size, "", member.size, "", compressed=member.compressed
+    )
+
+
+def _pieces(member: Member) -> Iterator[tuple[int, int]]:
+    for start in range(0, member.size, BLOCK):
+        yield start, min(BLOCK, member.size - start)

@@ -1,0 +1,174 @@
+"""Archives for the adapters: from a request to a writer, or to a temporary file of known size."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import tempfile
+import weakref
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+from orthanclite.core.errors import CannotWriteFile, FullStorage, ParameterOutOfRange
+from orthanclite.core.levels import Level
+from orthanclite.core.ports import Resources
+from orthanclite.dicom.dicomdir import DicomDirWriter, DirectoryKeys, read_keys
+from orthanclite.dicom.dictionary import TagDictionary
+from orthanclite.dicom.known_uids import KNOWN_TRANSFER_SYNTAXES
+from orthanclite.dicom.parser import Buffer
+from orthanclite.services.archive.plan import Layout, Member, Plan, make_plan
+from orthanclite.services.archive.source import MemberSource, Transcoder, Transcoding
+from orthanclite.services.archive.writer import ArchiveWriter
+from orthanclite.services.blobs import BlobReader
+from orthanclite.services.runtime import RuntimeOptions
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveRequest:
+    """What a client wants in one archive."""
+
+    ids: Sequence[str]
+    layout: Layout
+    level: Level | None = None  # of the IDs; None where they may be of any level
+    extended: bool = False
+    utf8: bool | None = None  # None for the option ZipUseUtf8
+    transfer_syntax: str | None = None  # None to leave the files as they are
+    lossy_quality: int | None = None  # 1 to 100; None for the option DicomLossyTranscodingQuality
+
+
+class ArchiveService:
+    """Makes archives. Thread-safe; to be closed.
+
+    :param utf8: names in UTF-8 where a request does not say (option ``ZipUseUtf8``)
+    :param threads: how many blocks are deflated at once, for all archives together; None for one per
+        processor
+    """
+
+    def __init__(
+        self,
+        resources: Resources,
+        blobs: BlobReader,
+        transcoder: Transcoder,
+        dictionary: TagDictionary,
+        runtime: RuntimeOptions,
+        *,
+        utf8: bool = False,
+        threads: int | None = None,
+        temporary_folder: str | None = None,
+    ) -> None:
+        self._resources = resources
+        self._blobs = blobs
+        self._transcoder = transcoder
+        self._dictionary = dictionary
+        self._runtime = runtime
+        self._utf8 = utf8
+        self._temporary_folder = temporary_folder
+        self._pool = ThreadPoolExecutor(threads or os.cpu_count() or 2, "archive")
+
+    def close(self) -> None:
+        """End the threads; archives that are being sent fail."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def writer(self, request: ArchiveRequest) -> ArchiveWriter:
+        """A writer of the archive that was asked for.
+
+        :raises InexistentItem: for an unknown ID, where the request names a level.
+        :raises UnknownResource: for an unknown ID, where it does not.
+        :raises ParameterOutOfRange: for an unknown transfer syntax or an impossible quality.
+        """
+        return self._writer(self._plan(request), request)
+
+    def spool(self, request: ArchiveRequest) -> Spool:
+        """The complete archive, in a temporary file that goes away with the result; errors as :meth:`writer`.
+
+        :raises FullStorage: where the disk is full.
+        """
+        plan = self._plan(request)
+        writer = self._writer(plan, request)
+        # Lossy images get new identifiers each time: such an archive is never the same again.
+        tag = None if request.transfer_syntax else plan.digest()
+        return Spool(writer, tag, self._temporary_folder)
+
+    def _plan(self, request: ArchiveRequest) -> Plan:
+        syntax, quality = request.transfer_syntax, request.lossy_quality
+        if syntax is not None and syntax not in KNOWN_TRANSFER_SYNTAXES:
+            raise ParameterOutOfRange(f"Unknown transfer syntax: {syntax}")
+        if quality is not None and not 1 <= quality <= 100:
+            raise ParameterOutOfRange(
+                f"The quality of lossy transcoding must be between 1 and 100: {quality}"
+            )
+        return make_plan(
+            self._resources,
+            request.ids,
+            request.layout,
+            level=request.level,
+            utf8=self._utf8 if request.utf8 is None else request.utf8,
+            extended=request.extended,
+        )
+
+    def _writer(self, plan: Plan, request: ArchiveRequest) -> ArchiveWriter:
+        transcoding = None
+        if request.transfer_syntax is not None:
+            transcoding = Transcoding(self._transcoder, request.transfer_syntax, request.lossy_quality)
+        source = MemberSource(self._blobs, transcoding)
+        is_stored = partial(self._resources.exists, Level.INSTANCE)
+        if not plan.media:
+            return ArchiveWriter(plan, source, self._pool, is_stored)
+        # Derived from the content, so that the same medium is the same file (PS3.5 annex B.2).
+        number = int(hashlib.sha256(plan.digest().encode("ascii")).hexdigest()[:32], 16)
+        reader = _KeysReader(source, self._dictionary, self._runtime.default_encoding.name, plan.extended)
+        return ArchiveWriter(plan, source, self._pool, is_stored, DicomDirWriter(f"2.25.{number}"), reader)
+
+
+@dataclass(frozen=True, slots=True)
+class _KeysReader:
+    source: MemberSource
+    dictionary: TagDictionary
+    default_encoding: str
+    extended: bool
+
+    def __call__(self, member: Member, first_block: bytes) -> DirectoryKeys:
+        # What the DICOMDIR shows may lie behind megabytes of other elements.
+        if self.source.is_one_block(member):
+            return self._read(first_block)
+        with self.source.whole(member) as data:
+            return self._read(data)
+
+    def _read(self, data: Buffer) -> DirectoryKeys:
+        return read_keys(
+            data, self.dictionary, extended=self.extended, default_encoding=self.default_encoding
+        )
+
+
+class Spool:
+    """An archive in a temporary file without a name.
+
+    :param tag: a text that is the same for the same bytes; None where there is none
+    """
+
+    def __init__(self, writer: ArchiveWriter, tag: str | None, folder: str | None) -> None:
+        self.tag = tag
+        self._descriptor, path = tempfile.mkstemp(suffix=".zip", dir=folder)
+        # Closed with the last reference: an answer that is sent in pieces may never come to its end.
+        weakref.finalize(self, os.close, self._descriptor)
+        os.unlink(path)
+        for piece in writer.stream():
+            self._write(piece)
+        self.size = os.fstat(self._descriptor).st_size
+
+    def read(self, start: int, length: int) -> bytes:
+        """Bytes of the archive; short only at its end."""
+        return os.pread(self._descriptor, length, start)
+
+    def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+        except OSError as exc:
+            if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise FullStorage(f"No room for an archive: {exc.strerror}") from exc
+            raise CannotWriteFile(f"An archive cannot be written: {exc.strerror}") from exc

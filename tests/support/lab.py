@@ -1,0 +1,64 @@
+"""The real index, storage and ingest over one folder, without a server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from orthanclite.core.constants import Origin
+from orthanclite.core.main_tags import MainTags
+from orthanclite.core.ports import Resources
+from orthanclite.dicom.dictionary import TagDictionary
+from orthanclite.index import SqlIndex
+from orthanclite.services.blobs import BlobReader
+from orthanclite.services.ingest import IngestOptions, IngestOrigin, IngestService, StoreResult
+from orthanclite.services.runtime import RuntimeOptions
+from orthanclite.storage import FileStorage
+
+ORIGIN = IngestOrigin(Origin.REST_API)
+
+
+@dataclass(frozen=True)
+class Lab:
+    """What most services are built of."""
+
+    index: SqlIndex
+    blobs: FileStorage
+    ingest: IngestService
+    dictionary: TagDictionary
+    runtime: RuntimeOptions
+
+    @property
+    def resources(self) -> Resources:
+        return self.index.resources
+
+    @property
+    def reader(self) -> BlobReader:
+        return BlobReader(self.blobs)
+
+    def store(self, *files: bytes) -> list[StoreResult]:
+        return [self.ingest.store(file, ORIGIN) for file in files]
+
+
+@contextmanager
+def lab(
+    folder: Path,
+    options: IngestOptions | None = None,
+    dictionary: Mapping[int, tuple[str, str, str]] | None = None,
+) -> Iterator[Lab]:
+    """A lab in ``folder``, on SQLite, without syncing to the disk."""
+    index = SqlIndex(f"sqlite:///{folder}/index.db")
+    blobs = FileStorage(folder / "blobs", sync=False)
+    tags = TagDictionary.build(dictionary)
+    runtime = RuntimeOptions()
+    with ThreadPoolExecutor(2) as pool:
+        ingest = IngestService(
+            index.ingest, blobs, MainTags.build(), tags, runtime, options or IngestOptions(), pool
+        )
+        try:
+            yield Lab(index, blobs, ingest, tags, runtime)
+        finally:
+            index.close()
