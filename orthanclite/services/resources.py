@@ -9,6 +9,7 @@ from orthanclite.core.errors import ParameterOutOfRange, UnknownResource
 from orthanclite.core.levels import Level
 from orthanclite.core.model import Counts, Parts, Resource, ResourceRef
 from orthanclite.core.ports import BlobStore, Resources
+from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.services.blobs import remove_blobs
 from orthanclite.services.resource_json import ResourceRenderer, View
 
@@ -32,12 +33,21 @@ class ResourceService:
         resources: Resources,
         blobs: BlobStore,
         renderer: ResourceRenderer,
+        dictionary: TagDictionary,
         requested_tags: RequestedTagsResolver,
     ) -> None:
         self._resources = resources
         self._blobs = blobs
         self._renderer = renderer
+        self._dictionary = dictionary
         self._requested_tags = requested_tags
+
+    def parse_tag(self, text: str) -> int:
+        """The tag that ``text`` names.
+
+        :raises UnknownDicomTag: for a text that names none.
+        """
+        return self._dictionary.parse_tag(text)
 
     def ids(self, level: Level, since: int = 0, limit: int | None = None) -> list[str]:
         """The Orthanc IDs of a level, sorted."""
