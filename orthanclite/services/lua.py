@@ -7,11 +7,13 @@ and pass unchanged.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from lupa import lua54
@@ -76,6 +78,9 @@ class LuaScripts:
         self._rest = rest
         # Reentrant: a script may post to /tools/execute-script.
         self._lock = threading.RLock()
+        # A thread of its own: scripts that wait for each other hold no thread that requests need.
+        self._thread = ThreadPoolExecutor(1, "lua", initializer=self._remember_thread)
+        self._thread_id: int | None = None
         self._printed: list[list[str]] = []
         # Latin-1 makes characters and bytes the same thing.
         self._lua = lua54.LuaRuntime(
@@ -102,6 +107,19 @@ class LuaScripts:
             finally:
                 printed = self._printed.pop()
             return "".join(printed).encode("latin-1")
+
+    async def submit(self, script: bytes) -> bytes:
+        """As :meth:`execute`, for the event loop."""
+        if threading.get_ident() == self._thread_id:
+            return self.execute(script)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self.execute, script)
+
+    def close(self) -> None:
+        """Wait for the script at work, drop those that wait."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    def _remember_thread(self) -> None:
+        self._thread_id = threading.get_ident()
 
     def _write(self, text: str) -> None:
         if self._printed:
