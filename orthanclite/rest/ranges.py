@@ -49,20 +49,21 @@ def content_response(
     if not wanted:
         if total <= SMALL:
             return bytes_response(read(0, total), media_type, filename)
-        return StreamResponse(_chunks(read, 0, total), media_type, total, filename)
+        return StreamResponse(read_chunks(read, 0, total), media_type, total, filename)
     start, end = parse_range(wanted, total)
     length = end - start + 1
     response = (
         bytes_response(read(start, length), "application/octet-stream", filename)
         if length <= SMALL
-        else StreamResponse(_chunks(read, start, length), "application/octet-stream", length, filename)
+        else StreamResponse(read_chunks(read, start, length), "application/octet-stream", length, filename)
     )
     response.status = 206
     response.headers.append(header("content-range", f"bytes {start}-{end}/{total}"))
     return response
 
 
-def _chunks(read: Reader, start: int, length: int) -> Iterator[bytes]:
+def read_chunks(read: Reader, start: int, length: int) -> Iterator[bytes]:
+    """``length`` bytes of a content from ``start``, piece by piece."""
     end = start + length
     while start < end:
         chunk = read(start, min(CHUNK, end - start))

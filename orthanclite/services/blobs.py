@@ -22,8 +22,8 @@ CHUNK = 1 << 20
 SIZE_HEAD = 8
 """Bytes of a compressed blob before its zlib stream: the uncompressed size, little endian."""
 
-_MAPPED = 1 << 20
-"""Bytes from which on a file is mapped rather than read."""
+SMALL = 1 << 20
+"""Bytes up to which a content is read whole rather than mapped or streamed."""
 
 Reader = Callable[[int, int], bytes]
 """Reads ``(start, length)`` of a content."""
@@ -49,8 +49,8 @@ class BlobReader:
     def reader(self, attachment: Attachment) -> Reader:
         """A function that reads pieces of the content; cheap where they follow each other.
 
-        Not thread-safe. It holds no file: a compressed blob is opened anew only when a piece lies before
-        the last one.
+        Not thread-safe: one reader serves one answer. A compressed blob stays open as long as the reader
+        lives, and is inflated anew only when a piece lies before the last one.
         """
         if not attachment.compressed:
             uuid = attachment.uuid
@@ -76,7 +76,7 @@ class BlobReader:
     @contextmanager
     def whole(self, attachment: Attachment) -> Iterator[bytes | mmap.mmap]:
         """The whole content as a buffer: mapped where it is large and stored as it is, else in memory."""
-        if attachment.compressed or attachment.size < _MAPPED:
+        if attachment.compressed or attachment.size <= SMALL:
             yield self.read(attachment)
             return
         with (

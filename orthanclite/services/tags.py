@@ -11,7 +11,7 @@ import orjson
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import SOP_CLASS_UID
 from orthanclite.core.metrics import Metrics
-from orthanclite.core.styled_json import dumps
+from orthanclite.core.styled_json import Raw, dumps
 from orthanclite.dicom.content import open_path
 from orthanclite.dicom.dicomweb_json import stream_json
 from orthanclite.dicom.dicomweb_xml import stream_xml
@@ -103,13 +103,15 @@ class TagService:
 
         return self._cached((*self._key(file, format), module), render)
 
-    def instances_tags(self, level: Level, id: str, format: TagsFormat) -> Iterator[tuple[str, bytes]]:
-        """The tags of all instances of a resource, each as a JSON document, in the order of their IDs.
+    def instances_tags(
+        self, level: Level, id: str, format: TagsFormat
+    ) -> tuple[int, Iterator[tuple[str, Raw]]]:
+        """How many instances a resource has, and the tags of each as JSON, in the order of their IDs.
 
         :raises UnknownResource: for an unknown resource, at once.
         """
         files = self._files.locate_below(level, id)
-        return ((file.id, self._tags(file, format)) for file in files)
+        return len(files), ((file.id, Raw(self._tags(file, format).decode("ascii"))) for file in files)
 
     def shared_tags(self, level: Level, id: str, style: Style) -> dict[str, Any]:
         """The text tags that have one value in all instances of a resource.

@@ -1,0 +1,96 @@
+"""The files of instances: ``/instances/{id}/file`` and ``export``."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from orthanclite.core.errors import ParameterOutOfRange
+from orthanclite.rest.call import Call
+from orthanclite.rest.responses import (
+    Response,
+    StreamResponse,
+    bytes_response,
+    literal_object,
+    status_only,
+)
+from orthanclite.rest.routing import Arg, Body, Router
+from orthanclite.services.blobs import SMALL
+from orthanclite.services.files import InstanceFiles
+from orthanclite.services.tags import TagService
+
+_DICOM = "application/dicom"
+_DICOM_JSON = "application/dicom+json"
+_DICOM_XML = "application/dicom+xml"
+
+
+class FileTranscoder(Protocol):
+    """Changes the transfer syntax of the file of an instance."""
+
+    def transcode_instance(self, id: str, transfer_syntax: str, lossy_quality: int | None) -> bytes:
+        """The file in another transfer syntax.
+
+        :raises ParameterOutOfRange: for an unknown transfer syntax.
+        :raises NotImplementedInServer: for one that cannot be produced.
+        :raises UnknownResource: for an unknown instance.
+        """
+        ...
+
+
+def file_routes(
+    files: InstanceFiles, tags: TagService, transcoder: FileTranscoder, export_allowed: bool = False
+) -> Router:
+    """Routes that give the files of instances.
+
+    :param export_allowed: the option ``RestApiWriteToFileSystemEnabled``
+    """
+    router = Router("Instances")
+
+    @router.get(
+        "/instances/{id}/file",
+        "Download the DICOM file",
+        query=[
+            Arg("filename", "Name of the file in the header Content-Disposition"),
+            Arg("transcode", "Transfer syntax that the file is changed to"),
+            Arg("lossy-quality", "Quality of lossy JPEG, from 1 to 100", "number"),
+        ],
+        headers=[Arg("Accept", "application/dicom+json and application/dicom+xml are served, too")],
+        answers=(_DICOM, _DICOM_JSON, _DICOM_XML),
+    )
+    def get_file(call: Call) -> Response:
+        id = call.params["id"]
+        accept = call.header("accept").strip()
+        if accept == _DICOM_JSON:
+            return StreamResponse(tags.dicom_json(id), accept)
+        if accept == _DICOM_XML:
+            return StreamResponse(tags.dicom_xml(id), accept)
+        filename = call.argument("filename") or f"{id}.dcm"
+        if call.has("transcode"):
+            content = transcoder.transcode_instance(id, call.argument("transcode"), _lossy_quality(call))
+            return bytes_response(content, _DICOM, filename)
+        file = files.locate(id)
+        chunks = files.chunks(file)
+        if file.attachment.size <= SMALL:
+            return bytes_response(b"".join(chunks), _DICOM, filename)
+        return StreamResponse(chunks, _DICOM, file.attachment.size, filename)
+
+    @router.post(
+        "/instances/{id}/export",
+        "Write the DICOM file to the file system of the server",
+        description="Only with the option RestApiWriteToFileSystemEnabled.",
+        body=Body(("text/plain",), text="The path of the file"),
+        answers="application/json",
+    )
+    def export_file(call: Call) -> Response:
+        if not export_allowed:
+            return status_only(403)
+        files.export(call.params["id"], call.text)
+        return literal_object()
+
+    return router
+
+
+def _lossy_quality(call: Call) -> int | None:
+    quality = call.unsigned("lossy-quality")
+    if quality is not None and not 1 <= quality <= 100:
+        raise ParameterOutOfRange("The quality for lossy transcoding must be between 1 and 100")
+    return quality
