@@ -28,6 +28,7 @@ from orthanclite.core.model import (
     StoreOutcome,
     TagValues,
 )
+from orthanclite.core.query import FindRequest
 
 
 class BlobWriter(Protocol):
@@ -157,6 +158,24 @@ class Resources(Protocol):
         ``patient_tags`` is a study's copy of its patient's tags; ``metadata`` are further system metadata to
         replace, None to remove one.
         """
+        ...
+
+
+class Search(Protocol):
+    """Searches whose constraints are on main tags of the level or of a parent, and on computed tags."""
+
+    def find_ids(self, request: FindRequest) -> list[str]:
+        """The Orthanc IDs of the matches, in order, ``since`` and ``limit`` applied."""
+        ...
+
+    def count(self, request: FindRequest) -> int:
+        """How many resources match, whatever ``since`` and ``limit``."""
+        ...
+
+    def computed_tags(
+        self, level: Level, keys: Sequence[int], tags: Iterable[int]
+    ) -> dict[int, Mapping[int, str]]:
+        """The computed ones among ``tags`` that describe ``level``, by ``Resource.key``."""
         ...
 
 

@@ -12,12 +12,14 @@ from sqlalchemy.engine import URL
 
 from orthanclite.core.constants import AttachmentType
 from orthanclite.core.levels import Level
+from orthanclite.core.main_tags import MainTags
 from orthanclite.core.model import InstanceRecord, StoreOutcome
 from orthanclite.index.annotations import SqlAnnotations
 from orthanclite.index.database import Database
 from orthanclite.index.log import SqlChangeLog, SqlProperties
 from orthanclite.index.maintenance import SqlMaintenance
 from orthanclite.index.migrations import prepare
+from orthanclite.index.query import SqlSearch
 from orthanclite.index.remove import Limits
 from orthanclite.index.resources import SqlResources
 from orthanclite.index.schema import attachments, instances
@@ -82,6 +84,10 @@ class SqlIndex:
         self.changes = SqlChangeLog(self.database, writer)
         self.properties = SqlProperties(self.database, writer)
         self.maintenance = SqlMaintenance(self.database, writer, limits)
+
+    def search(self, main_tags: MainTags) -> SqlSearch:
+        """Searches, with the main tags that are in force."""
+        return SqlSearch(self.database, main_tags)
 
     def close(self) -> None:
         """Commit what is queued and close all connections."""

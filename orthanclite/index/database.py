@@ -65,7 +65,7 @@ class Database:
         return engine
 
     def _postgresql(self, size: int) -> Engine:
-        return create_engine(
+        engine = create_engine(
             self.url,
             pool_size=size,
             max_overflow=0,
@@ -73,6 +73,16 @@ class Database:
             pool_pre_ping=True,
             isolation_level="AUTOCOMMIT",
         )
+
+        @event.listens_for(engine, "connect")
+        def set_up(connection: psycopg.Connection[Any], record: object) -> None:
+            # Compiling a statement costs more than any search takes, and a plan made for one pattern or range
+            # of dates is wrong for the next.
+            connection.execute("SET jit = off")
+            connection.execute("SET plan_cache_mode = force_custom_plan")
+            connection.commit()
+
+        return engine
 
     def engine(self) -> Engine:
         """The engine that may write: for migrations and for tests."""

@@ -1,12 +1,13 @@
 """Conditions of a search in SQL: each as a filter on a row, and where an index finds its rows, as a driver.
 
-A filter never tempts the planner: on SQLite its columns are written ``+column``, which no index serves, so that
-``query_plan`` alone decides what drives a statement. What SQL cannot say exactly (case, attributes that stand
-only in the JSON text) leaves a residue that is tested in Python on the text the statement returns.
+A filter never tempts the planner: on SQLite its columns are written ``+column``, which no index serves, so
+that ``query_plan`` alone decides what drives a statement. What SQL cannot say exactly (case, attributes that
+stand only in the JSON text) leaves a residue that is tested in Python on the text the statement returns.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -104,13 +105,20 @@ class Driver:
 
     where: Callable[[FromClause], Test]
     is_point: bool = False  # a few rows, whatever the size of the table
+    rows: Select[Any] | None = None
+    """One row for each that is found, to count without looking further; None to count with ``where``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
+    """One condition, as a filter on a row of the level's table (or a subquery with its columns)."""
+
     filter: Callable[[FromClause], Test]
     driver: Driver | None = None
     residue: tuple[Callable[[FromClause], Expression], Predicate] | None = None
+    """A value to select, and the test that it must pass beyond the filter."""
+    column: str | None = None
+    """The column of the level's own table that the condition is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,30 +156,24 @@ class Dialect:
             return column.in_(values)
         bound: BindParameter[Any]
         if self.is_sqlite:
-            bound = bindparam(None, _json_array(values), unique=True)
+            bound = bindparam(None, json.dumps(list(values)), unique=True)
             each = func.json_each(bound).table_valued("value")
             return column.in_(select(each.c.value))
         bound = bindparam(None, list(values), unique=True)
         return column == func.any(bound)
 
-    def trigrams(self, level: Level, column: str, parts: Sequence[str]) -> Callable[[FromClause], Test]:
+    def trigrams(self, level: Level, column: str, parts: Sequence[str]) -> Driver:
         """Rows whose ``column`` contains one of ``parts``, each of three characters or more."""
         if not self.is_sqlite:
-            return lambda source: or_(*(self.contains(source.c[column], part) for part in parts))
+            return Driver(lambda source: or_(*(self.contains(source.c[column], part) for part in parts)))
         fts = fts_table(level)
         phrases = " OR ".join('"{}"'.format(part.replace('"', '""')) for part in parts)
-        found = (
+        found: Select[Any] = (
             select(literal_column("rowid"))
             .select_from(table(fts))
             .where(literal_column(fts).op("MATCH")(f"{{{column}}} : ({phrases})"))
         )
-        return lambda source: source.c.id.in_(found)
-
-
-def _json_array(values: Sequence[str]) -> str:
-    import json
-
-    return json.dumps(list(values))
+        return Driver(lambda source: source.c.id.in_(found), rows=found)
 
 
 def up(source: FromClause, level: Level, home: Level, build: Callable[[FromClause], Test]) -> Test:
@@ -204,18 +206,18 @@ def _path(source: FromClause, level: Level, home: Level) -> tuple[FromClause, Fr
     return current, joined, link
 
 
-def driven_down(level: Level, home: Level, where: Callable[[FromClause], Test]) -> Callable[[FromClause], Test]:
-    """A driver on the table of ``home`` that finds rows of ``level`` below it."""
+def driven_down(level: Level, home: Level, driver: Driver) -> Driver:
+    """What finds the rows of ``level`` below those of ``home`` that ``driver`` finds."""
     if home is level:
-        return where
+        return driver
     keys: Select[Any] | None = None
     for step in range(home, level):
         each = TABLES[Level(step)].alias()
-        test = where(each) if keys is None else each.c.parent.in_(keys)
+        test = driver.where(each) if keys is None else each.c.parent.in_(keys)
         keys = select(each.c.id).where(test)
     assert keys is not None
     found = keys
-    return lambda source: source.c.parent.in_(found)
+    return Driver(lambda source: source.c.parent.in_(found), driver.is_point, driver.rows)
 
 
 class Conditions:
@@ -267,20 +269,22 @@ class Conditions:
             lambda source: up(source, self.level, home.level, test),
             driver,
             self._residue(constraint, home),
+            column if home.level is self.level else None,
         )
 
     def _driver(self, words: Words, level: Level, column: str) -> Driver | None:
         where: Callable[[FromClause], Test]
         part = words.longest_part()
         if column in INDEXED[level] and words.is_sargable and len(part) <= max(len(words.prefix), TRIGRAM):
+
             def where(row: FromClause) -> Test:
                 return words.sargable(self.dialect, row.c[column])
         elif len(part) >= TRIGRAM and column in TRIGRAM_COLUMNS.get(level, ()):
-            where = self.dialect.trigrams(level, column, [part])
+            return driven_down(self.level, level, self.dialect.trigrams(level, column, [part]))
         else:
             return None
         is_point = column in _UNIQUE and words.match in (Match.EQUAL, Match.LIST)
-        return Driver(driven_down(self.level, level, where), is_point)
+        return driven_down(self.level, level, Driver(where, is_point))
 
     def _of_extra(self, constraint: Constraint, home: Home, owner: Level) -> Condition:
         words = Words.of(constraint)
@@ -300,7 +304,7 @@ class Conditions:
 
         return Condition(
             lambda source: up(source, self.level, owner, test),
-            Driver(driven_down(self.level, owner, where)) if words.is_sargable else None,
+            driven_down(self.level, owner, Driver(where)) if words.is_sargable else None,
             self._residue(constraint, home),
         )
 

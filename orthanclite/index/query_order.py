@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Double, FromClause, case, cast, func
+from sqlalchemy.types import TypeEngine
 
 from orthanclite.core.constants import Metadata
 from orthanclite.core.levels import Level
@@ -14,6 +15,7 @@ from orthanclite.core.main_tags import MainTags
 from orthanclite.core.query import COMPUTED_TAGS, OrderBy, OrderType
 from orthanclite.index.query_conditions import Conditions, Dialect, home_of, value_above
 from orthanclite.index.query_special import SpecialConditions
+from orthanclite.index.schema import TABLES
 
 Expression = ColumnElement[Any]
 
@@ -46,20 +48,38 @@ class Order:
             column = "last_update"
         return column if (column, self.level) in _WALKED else None
 
-    def expressions(self, source: FromClause, walking: bool = False) -> list[Expression]:
-        """For ORDER BY. ``walking``: over rows that all have the first criterion, so that an index serves."""
-        found: list[Expression] = []
-        for number, criterion in enumerate(self.criteria):
-            value = self._value(source, criterion)
-            if value is not None:
-                ordered = value.asc() if criterion.ascending else value.desc()
-                found.append(ordered if walking and number == 0 else ordered.nulls_last())
-        last = source.c.public_id
-        if not walking:
-            last = self.dialect.blunt(last)
+    def keys(self, source: FromClause) -> list[Expression]:
+        """The values to order by, named for :meth:`by_keys`."""
+        return [value.label(f"key{i}") for i, (value, _) in enumerate(self._values(source))]
+
+    def by_keys(self, inner: FromClause) -> list[Expression]:
+        """For ORDER BY over a subquery with ``public_id`` and the columns of :meth:`keys`."""
+        values = self._values(TABLES[self.level])
+        named = [(inner.c[f"key{i}"], ascending) for i, (_, ascending) in enumerate(values)]
+        return self._ordered(named, inner.c.public_id)
+
+    def expressions(self, source: FromClause) -> list[Expression]:
+        """For ORDER BY over the table of the level, sorted."""
+        return self._ordered(self._values(source), self.dialect.blunt(source.c.public_id))
+
+    def walking(self, source: FromClause) -> list[Expression]:
+        """For ORDER BY over rows that all have the first criterion, so that its index serves."""
+        first, *others = self._values(source) or [(source.c.public_id, True)]
+        ordered = first[0].asc() if first[1] else first[0].desc()
+        if not self.criteria:
+            return [ordered]
+        return [ordered, *self._ordered(others, source.c.public_id)]
+
+    def _ordered(self, values: Sequence[tuple[Expression, bool]], last: Expression) -> list[Expression]:
+        found = [(value.asc() if ascending else value.desc()).nulls_last() for value, ascending in values]
         # In the direction of the last criterion: the index of a date holds the ID too.
-        ascending = not self.criteria or self.criteria[-1].ascending
-        return [*found, last.asc() if ascending else last.desc()]
+        is_ascending = not self.criteria or self.criteria[-1].ascending
+        return [*found, last.asc() if is_ascending else last.desc()]
+
+    def _values(self, source: FromClause) -> list[tuple[Expression, bool]]:
+        """What each criterion that has something to compare compares, and whether it ascends."""
+        values = ((self._value(source, criterion), criterion.ascending) for criterion in self.criteria)
+        return [(value, ascending) for value, ascending in values if value is not None]
 
     def _value(self, source: FromClause, criterion: OrderBy) -> Expression | None:
         """What a criterion compares; None for a tag that resources of this level cannot have."""
@@ -84,15 +104,9 @@ class Order:
         if type in (OrderType.TAG, OrderType.METADATA):
             return value
         is_integer = type in (OrderType.TAG_AS_INT, OrderType.METADATA_AS_INT)
-        number = BigInteger() if is_integer else Double()
+        number: TypeEngine[Any] = BigInteger() if is_integer else Double()
         if self.dialect.is_sqlite:
             return cast(value, number)
         # As SQLite casts: the number that the text begins with, else zero.
         digits = func.substring(value, _INTEGER if is_integer else _NUMBER)
         return case((value.is_not(None), func.coalesce(cast(digits, number), 0)))
-
-
-def order_of(
-    dialect: Dialect, level: Level, main_tags: MainTags, criteria: Sequence[OrderBy]
-) -> Order:
-    return Order(dialect, level, main_tags, tuple(criteria))

@@ -80,7 +80,7 @@ class SpecialConditions:
         driver = None
         if in_modalities and parts and "" not in values:
             found = self.dialect.trigrams(Level.STUDY, "modalities", parts)
-            driver = Driver(driven_down(self.level, Level.STUDY, found))
+            driver = driven_down(self.level, Level.STUDY, found)
         return Condition(lambda source: up(source, self.level, Level.STUDY, test), driver)
 
     def _of_set_pattern(self, constraint: Constraint) -> Condition:
@@ -114,9 +114,7 @@ class SpecialConditions:
         return [self._label([name]) for name in wanted]
 
     def _label(self, names: list[str]) -> Condition:
-        owners = select(labels.c.resource).where(
-            labels.c.level == int(self.level), labels.c.label.in_(names)
-        )
+        owners = select(labels.c.resource).where(labels.c.level == int(self.level), labels.c.label.in_(names))
         return Condition(
             lambda source: self._labelled(source, names),
             Driver(lambda source: source.c.id.in_(owners)),
@@ -149,9 +147,7 @@ class SpecialConditions:
         if type == Metadata.LAST_UPDATE and self.level is not Level.INSTANCE:
             return source.c.last_update
         if type == Metadata.MAIN_DICOM_TAGS_SIGNATURE:
-            return (
-                select(signatures.c.value).where(signatures.c.id == source.c.signature).scalar_subquery()
-            )
+            return select(signatures.c.value).where(signatures.c.id == source.c.signature).scalar_subquery()
         if type in USER_RANGE:
             return (
                 select(user_metadata.c.value)
@@ -173,7 +169,7 @@ class SpecialConditions:
         top = Level(level + 1)
         return Condition(
             lambda source: up(source, self.level, top, link),
-            Driver(driven_down(self.level, top, link), is_point=True),
+            driven_down(self.level, top, Driver(link, is_point=True)),
         )
 
     def computed_text(self, source: FromClause, tag: int) -> Expression | None:

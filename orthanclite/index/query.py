@@ -1,0 +1,118 @@
+"""Searching the index: the port ``core.ports.Search``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from sqlalchemy import ColumnElement, select
+
+from orthanclite.core.levels import Level
+from orthanclite.core.main_tags import MainTags
+from orthanclite.core.query import (
+    COMPUTED_TAGS,
+    COUNTED_LEVELS,
+    INSTANCE_AVAILABILITY,
+    MODALITIES_IN_STUDY,
+    ONLINE,
+    SOP_CLASSES_IN_STUDY,
+    FindRequest,
+)
+from orthanclite.index.database import Database
+from orthanclite.index.query_conditions import Condition, Conditions, Dialect
+from orthanclite.index.query_order import Order
+from orthanclite.index.query_plan import Search
+from orthanclite.index.query_special import SpecialConditions, count_below
+from orthanclite.index.remove import unpacked
+from orthanclite.index.resources import FIND_KEY
+from orthanclite.index.schema import TABLES, series
+from orthanclite.index.session import Session, any_of, chunks
+
+
+class SqlSearch:
+    """Runs searches whose constraints are on main tags and on computed ones.
+
+    :param main_tags: the main tags that are in force; a resource indexed with a shorter list is not found by
+        a tag that it lacks until it is indexed anew
+    """
+
+    def __init__(self, database: Database, main_tags: MainTags) -> None:
+        self._database = database
+        self._main_tags = main_tags
+        self._dialect = Dialect(database.is_sqlite)
+
+    def find_ids(self, request: FindRequest) -> list[str]:
+        """The Orthanc IDs of the matching resources, in order, ``since`` and ``limit`` applied."""
+        with self._database.reader() as session:
+            search = self._search(session, request)
+            return [] if search is None else search.ids()
+
+    def count(self, request: FindRequest) -> int:
+        """How many resources match; ``since`` and ``limit`` do not count."""
+        with self._database.reader() as session:
+            search = self._search(session, request)
+            return 0 if search is None else search.count()
+
+    def _search(self, session: Session, request: FindRequest) -> Search | None:
+        """None where an unknown parent leaves nothing to find."""
+        tags = Conditions(self._dialect, request.level, self._main_tags)
+        special = SpecialConditions(self._dialect, request.level)
+        conditions: list[Condition] = []
+        if request.parent is not None:
+            key = session.value(FIND_KEY[request.parent.level], public_id=request.parent.id)
+            if key is None:
+                return None
+            conditions.append(special.of_parent(request.parent.level, key))
+        for constraint in request.constraints:
+            is_computed = constraint.tag in COMPUTED_TAGS
+            conditions.append(special.of_computed(constraint) if is_computed else tags.of_tag(constraint))
+        conditions += special.of_labels(request)
+        conditions += [special.of_metadata(constraint) for constraint in request.metadata]
+        order = Order(self._dialect, request.level, self._main_tags, request.order_by)
+        return Search(session, self._dialect, request, tuple(conditions), order)
+
+    def computed_tags(
+        self, level: Level, keys: Sequence[int], tags: Iterable[int]
+    ) -> dict[int, Mapping[int, str]]:
+        """The computed ones among ``tags`` that describe ``level``, for each resource by internal number.
+
+        At most two statements for any number of resources.
+        """
+        wanted = [tag for tag in dict.fromkeys(tags) if COMPUTED_TAGS.get(tag) is level]
+        found: dict[int, dict[int, str]] = {key: {} for key in keys}
+        if not wanted:
+            return dict(found)
+        if wanted == [INSTANCE_AVAILABILITY]:
+            return {key: {INSTANCE_AVAILABILITY: ONLINE} for key in keys}
+        table = TABLES[level]
+        selected = [tag for tag in wanted if tag in COUNTED_LEVELS or tag == MODALITIES_IN_STUDY]
+        columns: list[ColumnElement[object]] = [
+            count_below(table, level, COUNTED_LEVELS[tag]) if tag in COUNTED_LEVELS else table.c.modalities
+            for tag in selected
+        ]
+        with self._database.reader() as session:
+            for batch in chunks(keys):
+                if selected:
+                    statement = select(table.c.id, *columns).where(table.c.id.in_(batch))
+                    for key, *values in session.connection.execute(statement):
+                        found[key].update(
+                            (tag, _text(value)) for tag, value in zip(selected, values, strict=True)
+                        )
+                if SOP_CLASSES_IN_STUDY in wanted:
+                    _add_sop_classes(session.all(_SOP_CLASSES, keys=batch), found)
+        return dict(found)
+
+
+_SOP_CLASSES = select(series.c.parent, series.c.sop_classes).where(any_of(series.c.parent, "keys"))
+
+
+def _text(value: object) -> str:
+    """A count, or the values of a set as DICOM separates them."""
+    return "\\".join(unpacked(value)) if isinstance(value, str) else str(value)
+
+
+def _add_sop_classes(rows: Iterable[tuple[int, str]], found: dict[int, dict[int, str]]) -> None:
+    classes: dict[int, set[str]] = {}
+    for key, text in rows:
+        classes.setdefault(key, set()).update(unpacked(text))
+    for key, uids in classes.items():
+        found[key][SOP_CLASSES_IN_STUDY] = "\\".join(sorted(uids))
