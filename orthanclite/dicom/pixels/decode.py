@@ -33,6 +33,9 @@ def decode_frame(source: PixelSource, index: int) -> Frame:
     :raises BadFileFormat: for a damaged image.
     """
     description = source.description
+    is_native = source.transfer_syntax in UNCOMPRESSED_SYNTAXES
+    if is_native and description.photometric.startswith("YBR_"):  # refused by the reference too
+        raise UnsupportedMediaType(f"Uncompressed {description.photometric} is not supported")
     samples, photometric = decode_samples(source, index)
     if photometric in GRAYSCALE:
         return Frame(_single(samples, description), photometric, description.bits_stored)
@@ -47,18 +50,19 @@ def decode_frame(source: PixelSource, index: int) -> Frame:
     return Frame(samples, "RGB", description.bits_stored)
 
 
-def decode_samples(source: PixelSource, index: int) -> tuple[Samples, str]:
-    """The sample values of one frame as encoded, and their photometric interpretation.
+def decode_samples(
+    source: PixelSource, index: int, description: PixelDescription | None = None
+) -> tuple[Samples, str]:
+    """The sample values of one frame, and the photometric interpretation that they have now.
 
+    :param description: how to read the values, where not as the header says.
     :raises ParameterOutOfRange: see :func:`decode_frame`.
     :raises UnsupportedMediaType: see :func:`decode_frame`.
     :raises BadFileFormat: see :func:`decode_frame`.
     """
-    description = source.description
+    description = description or source.description
     data = source.frame_bytes(index)
     if source.transfer_syntax in UNCOMPRESSED_SYNTAXES:
-        if description.photometric.startswith("YBR_"):
-            raise UnsupportedMediaType(f"Uncompressed {description.photometric} is not supported")
         native = decode_native(description, data, source.big_endian, source.bit_offset(index))
         return native, description.photometric
     if not source.encapsulated:

@@ -24,7 +24,16 @@ def decode_native(description: PixelDescription, data: bytes, big_endian: bool, 
     values = np.frombuffer(data, _CONTAINERS[description.bits_allocated])
     if big_endian and description.bits_allocated == 32:
         values = (values << np.uint32(16)) | (values >> np.uint32(16))
+    if description.photometric == "YBR_FULL_422":
+        values = full_width(values)
+        return stored_values(description, shaped(description, values, planar=False))
     return stored_values(description, shaped(description, values, description.planar))
+
+
+def full_width(values: Samples) -> Samples:
+    """Pixels of Y Y Cb Cr for two, as Y Cb Cr for each (PS3.3 C.7.6.3.1.2)."""
+    pairs = values[: values.size // 4 * 4].reshape(-1, 4)
+    return pairs[:, (0, 2, 3, 1, 2, 3)].reshape(-1)
 
 
 def unpack_bits(description: PixelDescription, data: bytes, first_bit: int = 0) -> Samples:
