@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
 from fastapi import FastAPI
@@ -14,6 +14,7 @@ from orthanclite import __version__
 from orthanclite.core.metrics import Metrics
 from orthanclite.rest.dispatch import Dispatcher
 from orthanclite.rest.openapi import describe
+from orthanclite.rest.pages import documentation_routes
 from orthanclite.rest.policy import HttpPolicy
 from orthanclite.rest.read_only import writes
 from orthanclite.rest.routing import Router, RouteTable
@@ -28,8 +29,13 @@ class RestApplication(FastAPI):
         policy: HttpPolicy,
         metrics: Metrics | None = None,
         lifespan: Lifespan[FastAPI] | None = None,
+        pool: Executor | None = None,
     ) -> None:
-        """:raises ValueError: where two routers claim the same operation."""
+        """The routes of ``routers``, and the API documentation.
+
+        :param pool: the worker threads of the handlers; without it the application makes its own.
+        :raises ValueError: where two routers claim the same operation.
+        """
         super().__init__(
             title="orthanclite",
             version=__version__,
@@ -39,13 +45,14 @@ class RestApplication(FastAPI):
             lifespan=lifespan,
         )
         self.table = RouteTable()
-        for router in routers:
+        for router in (*routers, documentation_routes(self.openapi)):
             for operation in router.operations:
                 if not (policy.read_only and writes(operation)):
                     self.table.add(operation)
         self._policy = policy
         self._metrics = metrics or Metrics()
-        self._pool = ThreadPoolExecutor(policy.threads, thread_name_prefix="http")
+        self._owns_pool = pool is None
+        self._pool: Executor = ThreadPoolExecutor(policy.threads, "http") if pool is None else pool
         self._document: dict[str, Any] | None = None
         self._document_lock = threading.Lock()
 
@@ -73,5 +80,6 @@ class RestApplication(FastAPI):
             return self._document
 
     def close(self) -> None:
-        """Wait for the handlers at work and end their threads."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        """Wait for the handlers at work and end their threads, unless these belong to somebody else."""
+        if self._owns_pool:
+            self._pool.shutdown(wait=True, cancel_futures=True)
