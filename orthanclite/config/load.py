@@ -15,7 +15,6 @@ from orthanclite.config.table import Fate, Row, groups, rows, sections
 from orthanclite.core.errors import BadFileFormat, IncompatibleConfigurations
 from orthanclite.core.registry import MODALITY_KEYS
 
-
 DEFAULTS = "ORTHANCLITE_DEFAULTS"
 """The environment variable with a file of defaults."""
 

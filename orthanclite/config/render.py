@@ -18,12 +18,12 @@ _INDENT = "  "
 def default_file() -> str:
     """A configuration with every key at its default, explained; keys that are unset are commented out."""
     nested = {row.key.name: row for row in sections(Settings)}
-    entries: list[tuple[str, bool]] = []  # text, and whether a comma follows it
+    entries: list[str] = []
     for title, chapter in chapters():
         heading = f"{_INDENT}/**\n{_INDENT} * {title}\n{_INDENT} **/\n\n"
         for position, row in enumerate(chapter):
             text = _section(row) if row.key.name in nested else _entry(row, _INDENT)
-            entries.append(((heading if position == 0 else "") + text, row.key.optional))
+            entries.append((heading if position == 0 else "") + text)
     return "{\n" + _joined(entries) + "}\n"
 
 
@@ -41,17 +41,13 @@ def documentation() -> str:
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def _joined(entries: list[tuple[str, bool]]) -> str:
-    """The entries with a comma after each but the last one that is not commented out."""
-    last = max(index for index, (_, commented) in enumerate(entries) if not commented)
-    return "\n".join(
-        text + (",\n" if commented or index < last else "\n")
-        for index, (text, commented) in enumerate(entries)
-    )
+def _joined(entries: list[str]) -> str:
+    """The entries with a comma after each but the last; a commented one can thus be uncommented."""
+    return ",\n\n".join(entries) + "\n"
 
 
 def _section(row: Row) -> str:
-    inner = [(_entry(item, _INDENT * 2), item.key.optional) for item in rows(row.type)]
+    inner = [_entry(item, _INDENT * 2) for item in rows(row.type)]
     return f'{_comment(row.key.help, _INDENT)}\n{_INDENT}"{row.key.name}" : {{\n{_joined(inner)}{_INDENT}}}'
 
 
@@ -132,5 +128,6 @@ The variable stands below each key. Its value is JSON where it can be read as su
 objects, as with `ORTHANC__DICOM_MODALITIES='{"pacs": ["PACS", "10.0.0.1", 104]}'`, they are joined.
 
 `ORTHANCLITE_DEFAULTS` names a file with what holds where neither a file nor a variable says otherwise; the
-Docker image uses it. `ORTHANC_JSON` holds a whole configuration that is applied first. `ORTHANC__..._SECRET` names a file below
-`/run/secrets` with the value, and a file there that is called like a variable is read as one."""
+Docker image uses it. `ORTHANC_JSON` holds a whole configuration that is applied before the other variables.
+`ORTHANC__..._SECRET` names a file below `/run/secrets` with the value, and a file there that is called like a
+variable is read as one."""

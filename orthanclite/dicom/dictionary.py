@@ -167,15 +167,14 @@ class TagDictionary:
 
     def entry(self, tag: int, creator: str = "") -> tuple[str, str]:
         """VR and name of ``tag``; ``creator`` is the private creator of its block."""
-        if tag >> 16 & 1 and tag & 0xFFFF > 0xFF:
+        if tag & 0x10000 and tag & 0xFFFF > 0xFF:
             found = self.private.get((creator, tag & 0xFFFF00FF)) if creator else None
             if found is None:
                 found = self.private.get(("", tag))
             if found is not None:
                 return found.vr, found.name
-        elif ("", tag) in self.private:
-            declared = self.private["", tag]
-            return declared.vr, declared.name
+        elif tag in self.declared:
+            return self.declared[tag].vr, self.declared[tag].name
         return _public(tag)
 
     def vr(self, tag: int, creator: str = "") -> str:

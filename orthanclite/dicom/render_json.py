@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from orthanclite.core.main_tags import tag_key
@@ -11,9 +12,14 @@ from orthanclite.dicom.charsets import Charset, charset_of
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.encoding import TEXT_VRS
 from orthanclite.dicom.parser import SPECIFIC_CHARACTER_SET, DataSet, Element
-from orthanclite.dicom.values import BINARY_VRS, decode_text, is_surely_too_long, is_too_long, text_value
-
-_META_CHARSET = charset_of("ISO_IR 6")
+from orthanclite.dicom.values import (
+    BINARY_VRS,
+    SURELY_SHORT,
+    decode_text,
+    is_surely_too_long,
+    is_too_long,
+    text_value,
+)
 
 
 class Style(StrEnum):
@@ -22,6 +28,12 @@ class Style(StrEnum):
     FULL = "full"  # gggg,eeee -> Name, Type, Value
     SIMPLE = "simplify"  # name -> value
     SHORT = "short"  # gggg,eeee -> value
+
+
+_META_CHARSET = charset_of("ISO_IR 6")
+_SIMPLE, _SHORT = Style.SIMPLE, Style.SHORT  # members looked up once: renderings are hot
+
+_key = lru_cache(maxsize=16384)(tag_key)
 
 
 def dataset_charset(dataset: DataSet, default_encoding: str) -> Charset:
@@ -68,17 +80,17 @@ class Renderer:
         tag, style = element.tag, self._style
         creator = dataset.creator(tag) if tag & 0x10000 else ""
         kind, value = self._value(dataset, element, creator, charset)
-        if style is Style.SHORT:
-            result[tag_key(tag)] = value
+        if style is _SHORT:
+            result[_key(tag)] = value
             return
-        name = self._dictionary.name(tag, creator)
-        if style is Style.SIMPLE:
+        name = self._dictionary.entry(tag, creator)[1]
+        if style is _SIMPLE:
             result[name] = value
             return
         entry = {"Name": name, "Type": kind, "Value": value}
         if creator and kind != "Sequence":
             entry["PrivateCreator"] = creator
-        result[tag_key(tag)] = entry
+        result[_key(tag)] = entry
 
     def _value(self, dataset: DataSet, element: Element, creator: str, charset: Charset) -> tuple[str, Any]:
         """Type and Value of one element."""
@@ -90,14 +102,13 @@ class Renderer:
             vr = self._dictionary.vr(element.tag, creator)
         if vr in BINARY_VRS or vr == "SQ":
             return "Null", None
+        length = element.end - element.start
+        if length <= SURELY_SHORT and vr in TEXT_VRS:
+            return "String", decode_text(dataset.data[element.start : element.end], vr, charset)
         limited = element.tag not in self._ignore_length
-        if limited and is_surely_too_long(element.end - element.start, vr):
+        if limited and is_surely_too_long(length, vr):
             return "TooLong", None
-        raw = dataset.data[element.start : element.end]
-        if vr in TEXT_VRS:
-            text: str | None = decode_text(raw, vr, charset)
-        else:
-            text = text_value(raw, vr, dataset.big_endian, charset)
+        text = text_value(dataset.data[element.start : element.end], vr, dataset.big_endian, charset)
         if text is None:
             return "Null", None
         if limited and is_too_long(text):

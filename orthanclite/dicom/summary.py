@@ -7,22 +7,20 @@ that a file that is cut off or broken anywhere is refused before it is stored.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from orthanclite.core.errors import InexistentTag
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import (
+    IDENTIFIER_OF,
     IMAGE_INDEX,
     INSTANCE_NUMBER,
-    PATIENT_ID,
-    SERIES_INSTANCE_UID,
     SOP_CLASS_UID,
-    SOP_INSTANCE_UID,
-    STUDY_INSTANCE_UID,
     MainTags,
     tag_key,
 )
-from orthanclite.core.model import DicomSummary
+from orthanclite.core.model import DicomSummary, TagValues
 from orthanclite.dicom.charsets import Charset, charset_of
 from orthanclite.dicom.dictionary import SIGNED_LIKE_PIXELS, TagDictionary
 from orthanclite.dicom.encoding import (
@@ -44,10 +42,15 @@ from orthanclite.dicom.parser import (
 )
 from orthanclite.dicom.render_json import Renderer, Style
 from orthanclite.dicom.scanner import Found, scan
-from orthanclite.dicom.values import decode_text, is_surely_too_long, is_too_long, text_value
+from orthanclite.dicom.values import SURELY_SHORT, decode_text, is_surely_too_long, is_too_long, text_value
 
 _BITS_ALLOCATED = 0x00280100
 _PIXEL_REPRESENTATION = 0x00280103
+
+_LEVELS = tuple(Level)  # iterating the enumeration itself is slow
+_TEXT_VRS = frozenset(vr.encode("ascii") for vr in TEXT_VRS)
+
+_IDENTIFIER_KEYS = {level: tag_key(tag) for level, tag in IDENTIFIER_OF.items()}
 
 _EXPECTED_INSTANCES: tuple[tuple[int, ...], ...] = (
     (0x00201002, 0x00200105),  # ImagesInAcquisition, NumberOfTemporalPositions
@@ -59,10 +62,7 @@ _EXPECTED_INSTANCES: tuple[tuple[int, ...], ...] = (
 _ALWAYS_WANTED = frozenset(
     {
         SPECIFIC_CHARACTER_SET,
-        PATIENT_ID,
-        STUDY_INSTANCE_UID,
-        SERIES_INSTANCE_UID,
-        SOP_INSTANCE_UID,
+        *IDENTIFIER_OF.values(),
         SOP_CLASS_UID,
         INSTANCE_NUMBER,
         IMAGE_INDEX,
@@ -109,10 +109,10 @@ class Summarizer:
         tags, sequences = self._main_tags(reader)
         located = found.pixel_data >= 0 and header.has_preamble and not deflated
         return DicomSummary(
-            patient_id=reader.text(PATIENT_ID).strip(),
-            study_uid=_identifier(reader, STUDY_INSTANCE_UID),
-            series_uid=_identifier(reader, SERIES_INSTANCE_UID),
-            sop_uid=_identifier(reader, SOP_INSTANCE_UID),
+            patient_id=_identifier(reader, tags, Level.PATIENT),
+            study_uid=_required(_identifier(reader, tags, Level.STUDY)),
+            series_uid=_required(_identifier(reader, tags, Level.SERIES)),
+            sop_uid=_required(_identifier(reader, tags, Level.INSTANCE)),
             sop_class_uid=reader.text(SOP_CLASS_UID).strip(),
             transfer_syntax=syntax,
             tags=tags,
@@ -127,21 +127,27 @@ class Summarizer:
     def _main_tags(
         self, reader: _Reader
     ) -> tuple[dict[Level, dict[str, str]], dict[Level, dict[str, list[dict[str, Any]]]]]:
-        tags: dict[Level, dict[str, str]] = {level: {} for level in Level}
-        sequences: dict[Level, dict[str, list[dict[str, Any]]]] = {level: {} for level in Level}
-        levels = self._levels
-        for tag in reader.positions:
+        tags: dict[Level, dict[str, str]] = {level: {} for level in _LEVELS}
+        sequences: dict[Level, dict[str, list[dict[str, Any]]]] = {level: {} for level in _LEVELS}
+        levels, data, charset = self._levels, reader.data, reader.charset
+        for tag, (file_vr, start, end) in reader.positions.items():
             wanted = levels.get(tag)
             if wanted is None:
                 continue
             key, at = wanted
-            vr = reader.vr(tag)
-            if vr == "SQ":
+            if file_vr in _TEXT_VRS and end - start <= SURELY_SHORT:
+                raw = data[start:end].rstrip(b" \0")
+                if raw.isascii() and b"\0" not in raw and b"\x1b" not in raw:
+                    text: str | None = raw.decode("ascii")
+                else:
+                    text = decode_text(raw, file_vr.decode("ascii"), charset)
+            elif reader.vr(tag) == "SQ":
                 items = self._items(reader, tag)
                 for level in at:
                     sequences[level][key] = items
                 continue
-            text = reader.main_value(tag, vr)
+            else:
+                text = reader.main_value(tag)
             if text is not None:
                 for level in at:
                     tags[level][key] = text
@@ -177,20 +183,14 @@ class _Reader:
         # What a writer did not know and passed on as UN is read as the dictionary says.
         return vr.decode("latin_1") if vr and vr != b"UN" else self._vrs[tag]
 
-    def main_value(self, tag: int, vr: str) -> str | None:
+    def main_value(self, tag: int) -> str | None:
         """The value as kept in the index; None for one that is binary or too long."""
         _, start, end = self.positions[tag]
+        vr = self.vr(tag)
         if is_surely_too_long(end - start, vr):
             return None
-        raw = self.data[start:end]
-        if vr in TEXT_VRS:
-            text = decode_text(raw, vr, self.charset)
-        else:
-            number = text_value(raw, vr, self.encoding.big_endian, self.charset)
-            if number is None:
-                return None
-            text = number
-        return None if is_too_long(text) else text
+        text = text_value(self.data[start:end], vr, self.encoding.big_endian, self.charset)
+        return None if text is None or is_too_long(text) else text
 
     def text(self, tag: int) -> str:
         """The value as text, however long; empty where it is absent."""
@@ -207,11 +207,16 @@ class _Reader:
             return None
 
 
-def _identifier(reader: _Reader, tag: int) -> str:
-    value = reader.text(tag).strip()
-    if not value:
+def _identifier(reader: _Reader, tags: Mapping[Level, TagValues], level: Level) -> str:
+    """The identifying value of a level, stripped; empty where it is absent."""
+    # Read anew only where it is absent or too long to be shown.
+    return (tags[level].get(_IDENTIFIER_KEYS[level]) or reader.text(IDENTIFIER_OF[level])).strip()
+
+
+def _required(uid: str) -> str:
+    if not uid:
         raise InexistentTag
-    return value
+    return uid
 
 
 def _index_in_series(reader: _Reader) -> str | None:

@@ -25,6 +25,9 @@ _NUMBERS: dict[str, tuple[str, int, str]] = {
     "OD": ("d", 8, "%.17g"),
 }
 
+SURELY_SHORT = MAX_TEXT // 4
+"""Bytes that no character set turns into more than :data:`MAX_TEXT` bytes of UTF-8."""
+
 _LONGEST_DECODED = 65536
 """Bytes of text above which a value is too long without a look at it."""
 
@@ -58,9 +61,10 @@ def text_value(raw: bytes, vr: str, big_endian: bool, charset: Charset) -> str |
 
 def decode_text(raw: bytes, vr: str, charset: Charset) -> str:
     """A value of a text VR: up to its first NUL, without trailing spaces, in Unicode."""
-    nul = raw.find(b"\0")
-    if nul >= 0:
-        raw = raw[:nul]
+    if b"\0" in raw:
+        raw = raw[: raw.index(b"\0")]
+    if raw.isascii() and b"\x1b" not in raw:  # nearly always
+        return raw.decode("ascii").rstrip(" ")
     return charset.decode(raw.rstrip(b" "), vr)
 
 

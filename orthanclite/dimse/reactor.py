@@ -1,7 +1,7 @@
 """pynetdicom's association, waiting for events instead of polling, with a short way for C-STORE.
 
 pynetdicom runs two threads for an association that look for work every millisecond. Here the reading thread
-waits for the socket, and the other one for what the first has found. The reading thread assembles the messages
+waits for the socket, and the other one for what the first has found. The reading thread assembles messages
 (``assembly``) and answers C-STORE itself; everything else goes pynetdicom's own way. The private names that
 this relies on are checked by ``tests/dimse/test_reactor.py``.
 """

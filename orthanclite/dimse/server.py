@@ -93,7 +93,9 @@ class DicomServer:
             listener.bind(_EVENTS[service], handler)
         self._listener = listener
         application._servers.append(listener)
-        self._thread = threading.Thread(target=listener.serve_forever, name="DICOM listener", daemon=True)
+        self._thread = threading.Thread(
+            target=listener.serve_forever, args=(_POLL,), name="DICOM listener", daemon=True
+        )
         self._thread.start()
         LOGGER.info("DICOM server listening with AET %s on port %d", options.aet, self.port)
 
@@ -179,6 +181,7 @@ class DicomServer:
 
 
 _ABORT_PATIENCE = 3.0  # seconds
+_POLL = 0.1  # seconds between looks at whether the server is to stop
 
 _EVENTS = {
     Service.FIND: evt.EVT_C_FIND,

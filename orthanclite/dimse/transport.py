@@ -169,6 +169,9 @@ class DicomListener(ThreadedAssociationServer):
             return
         super().finish_request(secured, client_address)
 
+    def service_actions(self) -> None:
+        """Nothing: pynetdicom collects garbage here, which stops all threads when there is much of it."""
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         LOGGER.exception("Cannot serve the DICOM connection of %s", client_address[0])
 

@@ -10,7 +10,7 @@ from orthanclite.rest.responses import Response, StreamResponse, bytes_response,
 from orthanclite.rest.routing import Arg, Router
 from orthanclite.rest.views import STYLE_ARGUMENTS, object_response, style_of
 from orthanclite.services.attachments import OCTET_STREAM
-from orthanclite.services.tags import RawContent, TagsFormat, TagService
+from orthanclite.services.tags import RawContent, TagService, TagsFormat
 
 _WHOLE = Arg("whole", "If present, tags behind the pixel data are shown, too", "boolean")
 _IGNORE_LENGTH = Arg("ignore-length", "Tags whose value is shown however long it is, separated by commas")

@@ -34,3 +34,9 @@ class ByteCache:
             while self._used > self._capacity:
                 _, dropped = self._values.popitem(last=False)
                 self._used -= len(dropped)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._values.clear()
+            self._used = 0

@@ -1,0 +1,153 @@
+"""What the parts of the server are told, made from the settings."""
+
+from __future__ import annotations
+
+from sqlalchemy.engine import URL, make_url
+
+from orthanclite.config import Settings
+from orthanclite.config.storage import MaximumStorageMode, PostgreSQLSettings
+from orthanclite.core.errors import IncompatibleConfigurations
+from orthanclite.core.main_tags import MainTags
+from orthanclite.dicom.dictionary import TagDictionary
+from orthanclite.dimse.options import DicomServerOptions, Service, TlsOptions
+from orthanclite.index import Limits
+from orthanclite.rest.policy import HttpPolicy
+from orthanclite.services.ingest import IngestOptions
+from orthanclite.services.runtime import RuntimeOptions
+
+MEGABYTE = 1 << 20
+
+
+def database_url(settings: Settings) -> URL:
+    """Where the index is."""
+    postgresql = settings.postgresql
+    if postgresql.enable_index:
+        return _postgresql_url(postgresql)
+    return URL.create("sqlite", database=str(settings.storage.index_folder / "index-orthanclite"))
+
+
+def _postgresql_url(settings: PostgreSQLSettings) -> URL:
+    if settings.connection_uri:
+        return make_url(settings.connection_uri).set(drivername="postgresql+psycopg")
+    query = {"options": f"-csearch_path={settings.schema}"}
+    if settings.enable_ssl:
+        query["sslmode"] = "require"
+    if settings.application_name:
+        query["application_name"] = settings.application_name
+    return URL.create(
+        "postgresql+psycopg",
+        username=settings.username,
+        password=settings.password or None,
+        host=settings.host,
+        port=settings.port,
+        database=settings.database,
+        query=query,
+    )
+
+
+def runtime_options(settings: Settings) -> RuntimeOptions:
+    dicom = settings.dicom
+    return RuntimeOptions(
+        dicom.accepted_transfer_syntaxes,
+        {
+            "DeflatedTransferSyntaxAccepted": dicom.deflated_accepted,
+            "JpegTransferSyntaxAccepted": dicom.jpeg_accepted,
+            "Jpeg2000TransferSyntaxAccepted": dicom.jpeg2000_accepted,
+            "JpegLosslessTransferSyntaxAccepted": dicom.jpeg_ls_accepted,
+            "JpipTransferSyntaxAccepted": dicom.jpip_accepted,
+            "Mpeg2TransferSyntaxAccepted": dicom.mpeg2_accepted,
+            "Mpeg4TransferSyntaxAccepted": dicom.mpeg4_accepted,
+            "H265TransferSyntaxAccepted": dicom.h265_accepted,
+            "RleTransferSyntaxAccepted": dicom.rle_accepted,
+        },
+        settings.data.default_encoding,
+        dicom.unknown_sop_class_accepted,
+        dicom.accepted_sop_classes,
+        dicom.rejected_sop_classes,
+    )
+
+
+def tag_dictionary(settings: Settings) -> TagDictionary:
+    entries = {
+        entry.group << 16 | entry.element: (entry.vr, entry.name, entry.private_creator)
+        for entry in settings.data.dictionary
+    }
+    return TagDictionary.build(entries, settings.data.load_private_dictionary)
+
+
+def main_tags(settings: Settings, dictionary: TagDictionary) -> MainTags:
+    return MainTags.build(
+        {
+            level: [dictionary.parse_tag(name) for name in names]
+            for level, names in settings.data.extra_main_tags.items()
+        }
+    )
+
+
+def limits(settings: Settings) -> Limits:
+    storage = settings.storage
+    return Limits(
+        storage.maximum_size_mb * MEGABYTE,
+        storage.maximum_patients,
+        storage.maximum_mode is MaximumStorageMode.REJECT,
+    )
+
+
+def ingest_options(settings: Settings) -> IngestOptions:
+    storage = settings.storage
+    return IngestOptions(storage.overwrite, storage.compression, storage.store_md5, storage.store_dicom)
+
+
+def http_policy(settings: Settings) -> HttpPolicy:
+    http, access = settings.http, settings.access
+    return HttpPolicy(
+        remote_access=access.remote_access,
+        authentication=access.authentication_enabled,
+        users=access.users,
+        read_only=settings.storage.read_only,
+        describe_errors=http.describe_errors,
+        compression=http.compression,
+        keep_alive=http.keep_alive,
+        keep_alive_timeout=http.keep_alive_timeout,
+        request_timeout=float(http.request_timeout),
+        maximum_body=http.maximum_body_mb * MEGABYTE,
+        threads=http.threads,
+    )
+
+
+def dicom_options(settings: Settings) -> DicomServerOptions:
+    dicom, tls = settings.dicom, settings.dicom_tls
+    allowed = {
+        Service.ECHO: dicom.always_allow_echo,
+        Service.STORE: dicom.always_allow_store,
+        Service.FIND: dicom.always_allow_find,
+        Service.FIND_WORKLIST: dicom.always_allow_find_worklist,
+        Service.GET: dicom.always_allow_get,
+        Service.MOVE: dicom.always_allow_move,
+    }
+    return DicomServerOptions(
+        aet=dicom.aet,
+        port=dicom.port,
+        check_called_aet=dicom.check_called_aet,
+        strict_aet=dicom.strict_aet,
+        check_modality_host=dicom.check_modality_host,
+        always_allow=frozenset(service for service, always in allowed.items() if always),
+        maximum_pdu_length=dicom.maximum_pdu_length,
+        scp_timeout=dicom.scp_timeout,
+        threads=dicom.threads,
+        tls=_tls_options(settings) if tls.enabled else None,
+    )
+
+
+def _tls_options(settings: Settings) -> TlsOptions:
+    tls = settings.dicom_tls
+    if tls.certificate is None or tls.private_key is None:
+        raise IncompatibleConfigurations("DicomTlsEnabled needs DicomTlsCertificate and DicomTlsPrivateKey")
+    return TlsOptions(
+        tls.certificate,
+        tls.private_key,
+        tls.trusted_certificates,
+        tls.remote_certificate_required,
+        tls.minimum_version,
+        tls.ciphers or (),
+    )

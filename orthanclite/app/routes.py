@@ -1,0 +1,80 @@
+"""The routes of the REST API, on top of the services."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from orthanclite.app.options import http_policy
+from orthanclite.app.services import Services
+from orthanclite.rest.application import RestApplication
+from orthanclite.rest.changes import changes_routes
+from orthanclite.rest.registries import registry_routes
+from orthanclite.rest.resources import resource_routes
+from orthanclite.rest.routing import Router
+from orthanclite.rest.system import system_routes
+from orthanclite.rest.tools import log_routes, runtime_routes, tools_routes
+from orthanclite.rest.upload import upload_routes
+from orthanclite.services.system import BuiltIn, SystemInformation
+
+
+def rest_application(
+    services: Services, stop: Callable[[], None], restart: Callable[[], None]
+) -> RestApplication:
+    """The REST API.
+
+    :param stop: begins the end of the server (``/tools/shutdown``)
+    :param restart: the same, followed by a new start (``/tools/reset``)
+    """
+    return RestApplication(routers(services, stop, restart), http_policy(services.settings), services.metrics)
+
+
+def routers(services: Services, stop: Callable[[], None], restart: Callable[[], None]) -> list[Router]:
+    """All sections of the API."""
+    index = services.index
+    return [
+        upload_routes(services.uploads),
+        resource_routes(services.resources, services.slices, services.reconstruction),
+        changes_routes(index.changes),
+        system_routes(system_information(services), index.resources, built_in(services)),
+        tools_routes(stop, restart, services.cache.clear),
+        runtime_routes(services.runtime),
+        log_routes(),
+        registry_routes(services.modalities, services.peers),
+    ]
+
+
+def system_information(services: Services) -> SystemInformation:
+    """What ``/system`` tells."""
+    settings = services.settings
+    storage = settings.storage
+    return SystemInformation(
+        name=settings.name,
+        dicom_aet=settings.dicom.aet,
+        dicom_port=settings.dicom.port,
+        http_port=settings.http.port,
+        is_http_secure=settings.access.ssl_enabled
+        or settings.access.authentication_enabled
+        or not settings.access.remote_access,
+        database_version=services.index.maintenance.database_version(),
+        main_tags=services.main_tags.signatures,
+        check_revisions=storage.check_revisions,
+        database_backend="postgresql-index" if settings.postgresql.enable_index else None,
+        database_server_identifier=storage.database_server_identifier or "",
+        maximum_patients=storage.maximum_patients,
+        maximum_storage_mode=storage.maximum_mode.value,
+        maximum_storage_mb=storage.maximum_size_mb,
+        overwrite_instances=storage.overwrite.value != "Never",
+        patient_level=settings.data.patient_level,
+        read_only=storage.read_only,
+        storage_compression=storage.compression,
+        user_metadata=settings.data.user_metadata,
+        capabilities={
+            "HasExtendedChanges": True,
+            "HasExtendedFind": True,
+        },
+    )
+
+
+def built_in(services: Services) -> list[BuiltIn]:
+    """The capabilities that ``/plugins`` names."""
+    return []

@@ -1,0 +1,141 @@
+"""All services of one server, made from the settings and wired together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from orthanclite.app import options
+from orthanclite.config import Settings
+from orthanclite.core.metrics import Metrics
+from orthanclite.core.model import Resource
+from orthanclite.index import SqlIndex
+from orthanclite.services import registries
+from orthanclite.services.annotations import LabelService, MetadataService
+from orthanclite.services.attachments import AttachmentOptions, AttachmentService
+from orthanclite.services.background import Periodic, settle
+from orthanclite.services.blobs import BlobReader
+from orthanclite.services.byte_cache import ByteCache
+from orthanclite.services.files import InstanceFiles
+from orthanclite.services.ingest import IngestService
+from orthanclite.services.names import NameRegistry
+from orthanclite.services.reconstruct import FileOptions, ReconstructService
+from orthanclite.services.resource_json import ResourceRenderer
+from orthanclite.services.resources import ResourceService
+from orthanclite.services.slices import SliceService
+from orthanclite.services.sweep import OrphanSweep
+from orthanclite.services.system import Monitor
+from orthanclite.services.tags import TagService
+from orthanclite.services.upload import UploadService
+from orthanclite.storage import FileStorage
+
+_SETTLE_INTERVAL = 0.5  # seconds between two looks for resources that have become stable
+_SWEEP_DELAY = 300.0  # seconds after the start: the first minutes belong to the clients
+_SWEEP_INTERVAL = 86400.0
+
+
+class _NoTags:
+    """Stands in until RequestedTags lands."""
+
+    def resolve(self, resources: Sequence[Resource], tags: Sequence[int]) -> list[dict[int, object]]:
+        return [{} for _ in resources]
+
+
+class Services:
+    """What the adapters are built upon. ``start`` begins the background duties, ``close`` ends everything."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        storage = settings.storage
+        self.metrics = Metrics(settings.http.metrics_enabled)
+        self.blobs = FileStorage(storage.directory, storage.sync)
+        self.index = SqlIndex(options.database_url(settings), options.limits(settings))
+        self.runtime = options.runtime_options(settings)
+        self.dictionary = options.tag_dictionary(settings)
+        self.main_tags = options.main_tags(settings, self.dictionary)
+        self.helpers = ThreadPoolExecutor(2, "helper")
+        self.ingest = IngestService(
+            self.index.ingest,
+            self.blobs,
+            self.main_tags,
+            self.dictionary,
+            self.runtime,
+            options.ingest_options(settings),
+            self.helpers,
+        )
+        temporary = storage.temporary_directory
+        self.uploads = UploadService(
+            self.ingest,
+            settings.http.maximum_archive_member_mb * options.MEGABYTE,
+            None if temporary is None else str(temporary),
+        )
+        self._add_resources()
+        properties = self.index.properties
+        self.modalities = registries.modalities(
+            settings.dicom.modalities, properties if settings.dicom.modalities_in_database else None
+        )
+        self.peers = registries.peers(
+            settings.dicom.peers, properties if settings.dicom.peers_in_database else None
+        )
+        self.monitor = Monitor(self.metrics, self.index.resources, self.index.changes)
+        self._duties = self._background()
+
+    def _add_resources(self) -> None:
+        """The services of the resource tree."""
+        settings, index = self.settings, self.index
+        storage, data = settings.storage, settings.data
+        metadata_names = NameRegistry.of_metadata(data.user_metadata)
+        types = data.user_content_types
+        attachment_names = NameRegistry.of_attachments({name: entry.number for name, entry in types.items()})
+        self.reader = BlobReader(self.blobs)
+        self.files = InstanceFiles(index.resources, self.reader, self.dictionary, self.runtime, self.metrics)
+        self.cache = ByteCache()
+        self.tags = TagService(self.files, self.reader, self.dictionary, self.cache, self.metrics)
+        self.renderer = ResourceRenderer(self.dictionary, metadata_names)
+        self.resources = ResourceService(
+            index.resources, self.blobs, self.renderer, self.dictionary, _NoTags()
+        )
+        self.attachments = AttachmentService(
+            index.annotations,
+            self.blobs,
+            attachment_names,
+            AttachmentOptions(
+                storage.check_revisions,
+                storage.compression,
+                storage.store_md5,
+                {entry.number: entry.mime for entry in types.values()},
+            ),
+        )
+        self.metadata = MetadataService(index.annotations, metadata_names, storage.check_revisions)
+        self.labels = LabelService(index.annotations)
+        self.slices = SliceService(index.resources)
+        self.reconstruction = ReconstructService(
+            index.resources,
+            index.annotations,
+            self.blobs,
+            self.files,
+            self.main_tags,
+            self.dictionary,
+            FileOptions(storage.compression, storage.store_md5),
+        )
+
+    def _background(self) -> list[Periodic]:
+        maintenance = self.index.maintenance
+        sweep = OrphanSweep(self.blobs, maintenance, self.index.properties)
+        sweep.bind()
+        return [
+            Periodic("settler", _SETTLE_INTERVAL, settle(maintenance, self.settings.storage.stable_age)),
+            Periodic("sweeper", _SWEEP_INTERVAL, sweep.run, _SWEEP_DELAY),
+        ]
+
+    def start(self) -> None:
+        """Begin the background duties."""
+        for duty in self._duties:
+            duty.start()
+
+    def close(self) -> None:
+        """End everything in the order of dependence; what is acknowledged is durable already."""
+        for duty in self._duties:
+            duty.stop()
+        self.helpers.shutdown(wait=True)
+        self.index.close()

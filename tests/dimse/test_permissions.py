@@ -1,0 +1,124 @@
+"""Who is let in, who is sent away, and at which stage (compared with the reference, see the module)."""
+
+from __future__ import annotations
+
+import pytest
+from pynetdicom.association import Association
+from pynetdicom.sop_class import CTImageStorage
+
+from orthanclite.core.registry import Modality
+from orthanclite.dimse.options import DicomServerOptions, Service
+from orthanclite.dimse.permissions import Permissions, plain_ip
+from tests.dimse.conftest import StartServer
+from tests.dimse.support import CT, ECHO, ct, eventually
+
+KNOWN = Modality("KNOWN", "127.0.0.1", 104)
+LIMITED = Modality("LIMITED", "127.0.0.1", 104, allow_echo=False, allow_store=False)
+ELSEWHERE = Modality("ELSEWHERE", "192.0.2.7", 104)
+MODALITIES = [KNOWN, LIMITED, ELSEWHERE]
+NOTHING = frozenset[Service]()
+
+
+def refusal(association: Association) -> tuple[int, int, int] | None:
+    """Result, source and reason of a rejection."""
+    if not association.is_rejected:
+        return None
+    answer = association.acceptor.primitive
+    assert answer is not None
+    return answer.result, answer.result_source, answer.diagnostic  # type: ignore[return-value]
+
+
+def test_anybody_may_echo_and_store_by_default(start: StartServer) -> None:
+    site = start()
+    with site.associate(ECHO, CT, aet="STRANGER", called="WHATEVER") as association:
+        assert association.send_c_echo().Status == 0x0000
+        assert association.send_c_store(ct()).Status == 0x0000
+
+
+def test_the_called_aet_is_checked_when_asked_to(start: StartServer) -> None:
+    site = start(check_called_aet=True)
+    with site.associate(called="OTHER") as association:
+        assert refusal(association) == (1, 1, 7)
+    with site.associate(called="orthanc ") as association:
+        assert association.is_established
+    strict = start(check_called_aet=True, strict_aet=True)
+    with strict.associate(called="orthanc") as association:
+        assert refusal(association) == (1, 1, 7)
+
+
+def test_strangers_are_rejected_where_nothing_is_open_to_all(start: StartServer) -> None:
+    site = start(MODALITIES, always_allow=NOTHING)
+    with site.associate(aet="STRANGER") as association:
+        assert refusal(association) == (1, 1, 3)
+    with site.associate(aet="known") as association:
+        assert association.send_c_echo().Status == 0x0000
+
+
+def test_what_a_modality_may_not_do_aborts_the_association(start: StartServer) -> None:
+    site = start(MODALITIES, always_allow=NOTHING)
+    with site.associate(ECHO, aet="LIMITED") as association:
+        assert association.is_established
+        assert "Status" not in association.send_c_echo()
+        assert eventually(lambda: association.is_aborted)
+    with site.associate(CT, aet="LIMITED") as association:
+        assert "Status" not in association.send_c_store(ct())
+        assert eventually(lambda: association.is_aborted)
+    assert site.instances() == []
+    assert not site.is_alive()  # as TESTER, a stranger
+    with site.associate(aet="KNOWN") as association:
+        assert association.send_c_echo().Status == 0x0000
+
+
+def test_what_is_open_to_all_is_open_to_listed_modalities(start: StartServer) -> None:
+    site = start(MODALITIES)
+    with site.associate(ECHO, CT, aet="LIMITED") as association:
+        assert association.send_c_echo().Status == 0x0000
+        assert association.send_c_store(ct()).Status == 0x0000
+
+
+def test_hosts_are_checked_when_asked_to(start: StartServer) -> None:
+    site = start(MODALITIES, always_allow=NOTHING, check_modality_host=True)
+    with site.associate(aet="ELSEWHERE") as association:
+        assert refusal(association) == (1, 1, 3)
+    with site.associate(aet="KNOWN") as association:
+        assert association.send_c_echo().Status == 0x0000
+    careless = start(MODALITIES, always_allow=NOTHING)
+    with careless.associate(aet="ELSEWHERE") as association:
+        assert association.send_c_echo().Status == 0x0000
+
+
+def test_modalities_are_looked_up_anew_for_each_request() -> None:
+    modalities = [LIMITED]
+    permissions = Permissions(DicomServerOptions(always_allow=NOTHING), lambda: modalities)
+    assert not permissions.is_allowed(Service.STORE, "LIMITED", "127.0.0.1")
+    modalities[:] = [Modality("LIMITED", "127.0.0.1", 104)]
+    assert permissions.is_allowed(Service.STORE, "LIMITED", "127.0.0.1")
+
+
+def test_one_of_several_entries_of_an_aet_is_enough() -> None:
+    options = DicomServerOptions(always_allow=NOTHING, check_modality_host=True)
+    permissions = Permissions(options, lambda: [Modality("A", "192.0.2.7", 1), Modality("A", "localhost", 1)])
+    assert permissions.is_allowed(Service.MOVE, "A", "127.0.0.1")
+    assert permissions.is_allowed(Service.MOVE, "A", "192.0.2.7")
+    assert not permissions.is_allowed(Service.MOVE, "A", "192.0.2.8")
+
+
+def test_ipv4_addresses_within_ipv6() -> None:
+    assert plain_ip("::ffff:192.0.2.7") == "192.0.2.7"
+    assert plain_ip("2001:db8::1") == "2001:db8::1"
+    assert plain_ip("not an address") == "not an address"
+
+
+@pytest.mark.parametrize("service", list(Service))
+def test_each_service_has_its_flag(service: Service) -> None:
+    assert service.allowed_to(KNOWN)
+
+
+def test_more_associations_than_allowed_are_rejected_for_now(start: StartServer) -> None:
+    site = start(maximum_associations=2)
+    with site.associate() as first, site.associate() as second:
+        assert first.is_established
+        assert second.is_established
+        with site.associate(str(CTImageStorage)) as third:
+            assert refusal(third) == (2, 3, 2)
+    assert eventually(site.is_alive)

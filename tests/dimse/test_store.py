@@ -1,0 +1,196 @@
+"""C-STORE: what is sent is what is stored, and every failure has its status."""
+
+from __future__ import annotations
+
+import threading
+from io import BytesIO
+from pathlib import Path
+
+import pydicom
+import pytest
+from pydicom.data import get_testdata_file
+from pydicom.uid import (
+    JPEG2000,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+from pynetdicom.dsutils import encode
+
+from orthanclite.core.constants import Metadata
+from orthanclite.core.errors import DatabaseUnavailable, FullStorage, OrthancError
+from orthanclite.core.levels import Level
+from orthanclite.dimse.part10 import IMPLEMENTATION_CLASS_UID
+from orthanclite.services.ingest import IngestService
+from tests.dimse.conftest import StartServer
+from tests.dimse.support import CT, IMPLICIT, ct, implicit, needs_dcmtk, send_bytes, write_many
+
+
+def test_the_data_set_is_stored_byte_for_byte(start: StartServer) -> None:
+    site = start()
+    sent = encode(ct(), True, True)
+    assert sent is not None
+    with site.associate(CT, syntaxes=IMPLICIT) as association:
+        assert send_bytes(association, sent, uid=ct().SOPInstanceUID) == 0x0000
+    (instance,) = site.instances()
+    file = site.file(instance)
+    assert file.endswith(sent)
+    meta = pydicom.dcmread(BytesIO(file)).file_meta
+    assert file[:132] == bytes(128) + b"DICM"
+    assert meta.FileMetaInformationGroupLength == len(file) - len(sent) - 144
+    assert (meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID) == (CT, ct().SOPInstanceUID)
+    assert meta.TransferSyntaxUID == ImplicitVRLittleEndian
+    assert meta.ImplementationClassUID == IMPLEMENTATION_CLASS_UID
+
+
+def test_the_origin_is_kept_as_metadata(start: StartServer) -> None:
+    site = start()
+    with site.associate(CT, aet="  SCANNER ", called="ANYTHING") as association:
+        assert association.send_c_store(ct()).Status == 0x0000
+    (instance,) = site.instances()
+    values = site.lab.index.annotations.metadata(Level.INSTANCE, instance)
+    found = {Metadata(key).name: entry.value for key, entry in values.items() if key < 1024}
+    assert found["REMOTE_AET"] == "SCANNER"
+    assert found["CALLED_AET"] == "ANYTHING"
+    assert found["REMOTE_IP"] == "127.0.0.1"
+    assert found["ORIGIN"] == "DicomProtocol"
+
+
+@pytest.mark.parametrize(
+    "syntax",
+    [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian],
+)
+def test_every_encoding_is_stored_as_it_comes(start: StartServer, syntax: pydicom.uid.UID) -> None:
+    site = start()
+    dataset = ct()
+    encoded = encode(dataset, syntax.is_implicit_VR, syntax.is_little_endian, deflated=syntax.is_deflated)
+    assert encoded is not None
+    with site.associate(CT, syntaxes=[syntax]) as association:
+        assert send_bytes(association, encoded, uid=dataset.SOPInstanceUID) == 0x0000
+    (stored,) = site.stored()
+    assert stored.file_meta.TransferSyntaxUID == syntax
+    assert stored.PatientName == dataset.PatientName
+    assert stored.Rows == dataset.Rows
+
+
+def test_compressed_images_stay_compressed(start: StartServer) -> None:
+    site = start()
+    dataset = pydicom.dcmread(str(get_testdata_file("JPEG2000.dcm")))
+    with site.associate(dataset.SOPClassUID, syntaxes=[JPEG2000]) as association:
+        assert association.send_c_store(dataset).Status == 0x0000
+    (stored,) = site.stored()
+    assert stored.file_meta.TransferSyntaxUID == JPEG2000
+    assert stored.PixelData == dataset.PixelData
+
+
+def test_large_instances_go_to_the_storage_while_they_arrive(
+    start: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = start()
+    dataset = ct(PixelData=bytes(range(256)) * 32768)  # 8 MiB
+    monkeypatch.setattr(IngestService, "store", None)  # the way of what is kept in memory
+    with site.associate(CT, syntaxes=IMPLICIT) as association:
+        assert send_bytes(association, implicit(dataset), uid=dataset.SOPInstanceUID) == 0x0000
+    (stored,) = site.stored()
+    assert stored.PixelData == dataset.PixelData
+    assert len(list(site.lab.blobs.scan())) == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (implicit(ct()), 0x0000),
+        (implicit(ct(SOPInstanceUID="1.2.3")), 0xA900),
+        (implicit(ct(SOPClassUID="1.2.840.10008.5.1.4.1.1.4")), 0xA900),
+        (implicit(ct(SOPInstanceUID=None)), 0xC000),
+        (implicit(ct(StudyInstanceUID=None)), 0xA700),
+        (implicit(ct())[:-1000], 0xC000),
+        (b"garbage!" * 100, 0xC000),
+        (b"\0\0", 0xC000),
+    ],
+    ids=["good", "instance", "class", "no-uid", "no-study", "truncated", "garbage", "tiny"],
+)
+def test_each_failure_has_its_status(start: StartServer, data: bytes, status: int) -> None:
+    site = start()
+    with site.associate(CT, syntaxes=IMPLICIT) as association:
+        assert send_bytes(association, data, uid=ct().SOPInstanceUID) == status
+        # The association lives on, whatever was sent.
+        assert send_bytes(association, implicit(ct()), uid=ct().SOPInstanceUID) == 0x0000
+    assert len(site.instances()) == 1
+    assert len(list(site.lab.blobs.scan())) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(FullStorage(), 0xA700), (DatabaseUnavailable("The queue is full"), 0xA700), (OrthancError(), 0x0110)],
+)
+def test_a_server_that_cannot_store_says_so(
+    start: StartServer, monkeypatch: pytest.MonkeyPatch, error: OrthancError, status: int
+) -> None:
+    site = start()
+
+    def fail(*_arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr(IngestService, "store", fail)
+    with site.associate(CT) as association:
+        answer = association.send_c_store(ct())
+    assert answer.Status == status
+    assert answer.ErrorComment == str(error)
+
+
+def test_storing_twice_is_no_failure(start: StartServer) -> None:
+    site = start()
+    with site.associate(CT) as association:
+        assert [association.send_c_store(ct()).Status for _ in range(2)] == [0, 0]
+    assert len(site.instances()) == 1
+
+
+def test_several_associations_at_once(start: StartServer) -> None:
+    site = start(threads=2)
+    failures: list[int] = []
+
+    def send(number: int) -> None:
+        with site.associate(CT) as association:
+            for index in range(10):
+                status = association.send_c_store(ct(SOPInstanceUID=f"1.2.{number}.{index}")).Status
+                if status != 0x0000:
+                    failures.append(status)
+
+    threads = [threading.Thread(target=send, args=(number,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not failures
+    assert len(site.instances()) == 120
+
+
+@needs_dcmtk
+def test_dcmtk_tools(start: StartServer, tmp_path: Path) -> None:
+    site = start()
+    assert site.run("echoscu").returncode == 0
+    folder = write_many(tmp_path / "files", 5)
+    sent = site.run("storescu", str(folder), options=["+sd"])
+    assert sent.returncode == 0, sent.stderr
+    assert len(site.instances()) == 5
+    rle = str(get_testdata_file("MR_small_RLE.dcm"))
+    sent = site.run("dcmsend", rle)
+    assert sent.returncode == 0, sent.stderr
+    assert len(site.instances()) == 6
+
+
+@needs_dcmtk
+def test_default_storescu_is_not_held_up_by_delayed_acks(start: StartServer, tmp_path: Path) -> None:
+    """With delayed ACKs each instance takes 44 ms."""
+    import time
+
+    site = start()
+    folder = write_many(tmp_path / "files", 100)
+    began = time.monotonic()
+    sent = site.run("storescu", str(folder), options=["+sd"])
+    took = time.monotonic() - began
+    assert sent.returncode == 0, sent.stderr
+    assert len(site.instances()) == 100
+    assert took < 3.0
