@@ -7,11 +7,15 @@ from collections.abc import Callable
 from orthanclite.app.options import http_policy
 from orthanclite.app.services import Services
 from orthanclite.rest.application import RestApplication
+from orthanclite.rest.attachments import attachment_routes
 from orthanclite.rest.changes import changes_routes
+from orthanclite.rest.labels import label_routes
+from orthanclite.rest.metadata import metadata_routes
 from orthanclite.rest.registries import registry_routes
 from orthanclite.rest.resources import resource_routes
 from orthanclite.rest.routing import Router
 from orthanclite.rest.system import system_routes
+from orthanclite.rest.tags import tag_routes
 from orthanclite.rest.tools import log_routes, runtime_routes, tools_routes
 from orthanclite.rest.upload import upload_routes
 from orthanclite.services.system import BuiltIn, SystemInformation
@@ -34,6 +38,10 @@ def routers(services: Services, stop: Callable[[], None], restart: Callable[[], 
     return [
         upload_routes(services.uploads),
         resource_routes(services.resources, services.slices, services.reconstruction),
+        tag_routes(services.tags),
+        metadata_routes(services.metadata),
+        attachment_routes(services.attachments),
+        label_routes(services.labels),
         changes_routes(index.changes),
         system_routes(system_information(services), index.resources, built_in(services)),
         tools_routes(stop, restart, services.cache.clear),
