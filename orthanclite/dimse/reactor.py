@@ -159,6 +159,7 @@ class EventDrivenDul(DULServiceProvider):
         self._assembly = MessageAssembly(association, self._send_now)
         self._max_data_pdu = max(association.ae.maximum_pdu_size + _PDU_SLACK, _LENIENT_PDU)
         self._busy = False
+        self._has_sent = False  # in the last round: the peer's turn, where it has something to say
 
     def run_reactor(self) -> None:
         try:
@@ -167,12 +168,15 @@ class EventDrivenDul(DULServiceProvider):
             self._assembly.abort()
             self._kill_thread = True
             # Nothing more will come: whoever waits for the peer's next primitive need not.
-            self.to_user_queue.put(None)  # type: ignore[arg-type]
+            self.to_user_queue.put(None)
             self._association.wake()
-            wake_read, self._wake_read = self._wake_read, -1
-            wake_write, self._wake_write = self._wake_write, -1
-            os.close(wake_read)
-            os.close(wake_write)
+            self._close_pipe()
+
+    def _close_pipe(self) -> None:
+        wake_read, self._wake_read = self._wake_read, -1
+        wake_write, self._wake_write = self._wake_write, -1
+        os.close(wake_read)
+        os.close(wake_write)
 
     def wake(self) -> None:
         """End the waiting for the socket."""
@@ -216,6 +220,15 @@ class EventDrivenDul(DULServiceProvider):
 
     def _is_own_thread(self) -> bool:
         return threading.current_thread() is self
+
+    def _process_recv_primitive(self) -> bool:
+        """Take the next thing to send, but read in between: a C-CANCEL comes while answers are queued."""
+        connection = self.socket
+        if self._has_sent and isinstance(connection, BufferedSocket) and connection.ready:
+            self._has_sent = False
+            return False
+        self._has_sent = bool(super()._process_recv_primitive())
+        return self._has_sent
 
     def _is_transport_event(self) -> bool:
         if not self.to_user_queue.empty() or not self.assoc.dimse.msg_queue.empty():

@@ -110,6 +110,15 @@ class BufferedSocket(AssociationSocket):
         self._buffer += data
         return bool(data)
 
+    def _shutdown_socket(self) -> None:
+        """Close the connection, also where the peer has gone already (then there is nothing to shut down)."""
+        connection = self.socket
+        if connection is None:
+            return
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+        connection.close()
+
     def send(self, bytestream: bytes) -> None:
         """Send everything; a failure ends the association (Evt17)."""
         try:

@@ -23,6 +23,7 @@ from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode
 from pynetdicom.sop_class import CTImageStorage, Verification
+from pynetdicom.transport import AssociationSocket
 
 from orthanclite.core.levels import Level
 from orthanclite.dimse.options import DicomServerOptions
@@ -33,6 +34,24 @@ CT = str(CTImageStorage)
 ECHO = str(Verification)
 
 needs_dcmtk = pytest.mark.skipif(shutil.which("storescu") is None, reason="DCMTK is not installed")
+
+
+class ClientSocket(AssociationSocket):
+    """pynetdicom leaves a socket open whose peer has gone; a ResourceWarning would fail the next test."""
+
+    def _shutdown_socket(self) -> None:
+        super()._shutdown_socket()
+        if self.socket is not None:
+            self.socket.close()
+
+
+class Client(AE):
+    """A pynetdicom client that closes what it opens."""
+
+    def _create_socket(self, assoc: Any, address: Any, tls_args: Any) -> AssociationSocket:
+        connection = ClientSocket(assoc, address=address)
+        connection.tls_args = tls_args
+        return connection
 
 
 @dataclass(frozen=True)
@@ -67,7 +86,7 @@ class Site:
         **arguments: Any,
     ) -> Iterator[Association]:
         """An association as a pynetdicom client; it may have been refused."""
-        application = AE(aet)
+        application = Client(aet)
         application.acse_timeout = application.dimse_timeout = application.network_timeout = 10
         for uid in classes or (ECHO,):
             application.add_requested_context(uid, list(syntaxes) if syntaxes else None)

@@ -118,7 +118,7 @@ def test_a_peer_that_hangs_up_within_an_instance_leaves_nothing(start: StartServ
     with site.associate(CT, syntaxes=IMPLICIT) as association:
         for part in islice(message.encode_msg(1, 16384), 400):  # 6.5 MB: in the storage already
             association.dul.send_pdu(part)
-        assert eventually(lambda: len(list(site.lab.blobs.folder.rglob("*"))) > 0)
+        assert eventually(lambda: len(list(site.lab.blobs.scan())) > 0)
         assert association.dul.socket is not None
         connection = association.dul.socket.socket
         assert connection is not None

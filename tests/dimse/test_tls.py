@@ -86,7 +86,7 @@ def client_context(
 
 def connects(site: Site, context: ssl.SSLContext) -> bool:
     """Whether an instance can be stored over TLS."""
-    with site.associate(CT, tls_args=(context, "")) as association:
+    with site.associate(CT, tls_args=(context, "localhost")) as association:
         return _stores(association)
 
 
@@ -134,7 +134,7 @@ def test_a_silent_hand_shake_does_not_stop_others(
 
 def test_large_instances_over_tls(start: StartServer, identities: dict[str, Identity]) -> None:
     site = start(tls=options(identities))
-    with site.associate(CT, tls_args=(client_context(identities, "client"), "")) as association:
+    with site.associate(CT, tls_args=(client_context(identities, "client"), "localhost")) as association:
         assert association.send_c_store(ct(PixelData=bytes(1 << 20))).Status == 0x0000
     (stored,) = site.stored()
     assert len(stored.PixelData) == 1 << 20
