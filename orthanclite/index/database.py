@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool, QueuePool
 
-from orthanclite.core.errors import DatabaseError, DatabaseUnavailable
+from orthanclite.core.errors import DatabaseError, DatabaseUnavailable, OrthancError, ParameterOutOfRange
 from orthanclite.index.session import Session, Statements
 
 READERS = 16
@@ -124,12 +124,15 @@ def translated() -> Iterator[None]:
         yield
     except PoolTimeout as exc:
         raise DatabaseUnavailable("All connections to the database are busy") from exc
-    except (SQLAlchemyError, sqlite3.Error, psycopg.Error) as exc:
+    except (SQLAlchemyError, sqlite3.Error, psycopg.Error, OverflowError) as exc:
         raise translate(exc) from exc
 
 
-def translate(error: Exception) -> DatabaseError:
+def translate(error: Exception) -> OrthancError:
     cause: Any = getattr(error, "orig", None) or error
+    if isinstance(cause, psycopg.DataError | OverflowError):
+        # A value that no column holds, such as a text with a NUL: what the client has sent is to blame.
+        return ParameterOutOfRange(str(cause).strip())
     if is_retryable(cause) or is_connection_lost(cause) or isinstance(cause, psycopg.OperationalError):
         return DatabaseUnavailable(str(cause).strip())
     return DatabaseError(str(cause).strip())

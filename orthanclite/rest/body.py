@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from typing import Any
 
 from orthanclite.core.errors import BadFileFormat, BadRequest, BodyTooLarge
+from orthanclite.core.numbers import natural
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
@@ -92,9 +93,10 @@ def declared_length(value: bytes | None) -> int | None:
     """
     if value is None:
         return None
-    if not value.isdigit():
+    length = natural(value.decode("latin-1"))
+    if length is None:
         raise BadRequest("Bad Content-Length")
-    return int(value)
+    return length
 
 
 class ByteBudget:

@@ -10,6 +10,7 @@ import orjson
 
 from orthanclite.core.constants import Origin
 from orthanclite.core.errors import BadFileFormat, BadParameterType, OrthancError, ParameterOutOfRange
+from orthanclite.core.numbers import natural
 
 T = TypeVar("T")
 
@@ -92,16 +93,17 @@ class Call:
         return default if value is None else value not in ("false", "0")
 
     def unsigned(self, name: str, default: int | None = None) -> int | None:
-        """A non-negative integer argument; ``default`` when it is absent.
+        """A non-negative integer argument (see :func:`natural`); ``default`` when it is absent.
 
         :raises BadParameterType: where it is not one.
         """
         value = self.query.get(name)
         if value is None:
             return default
-        if not (value.isascii() and value.isdigit()):
+        number = natural(value)
+        if number is None:
             raise BadParameterType(f'Value for "{name}" should be a non-negative integer: {value}')
-        return int(value)
+        return number
 
     # -- headers ---------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from orthanclite.core.constants import ChangeType
 from orthanclite.core.errors import ParameterOutOfRange
 from orthanclite.core.levels import Level
 from orthanclite.core.model import Change, ChangesPage, Export, ExportsPage, ResourceRef
+from orthanclite.core.numbers import natural
 from orthanclite.core.ports import ChangeLog
 from orthanclite.rest.call import Call
 from orthanclite.rest.responses import Response, empty, json_response
@@ -75,10 +76,13 @@ def changes_routes(log: ChangeLog) -> Router:
 
 def _window(call: Call) -> tuple[int, int, int | None]:
     """``since``, ``limit`` and ``to``. One that is no number makes all three the defaults, silently."""
-    texts = {name: call.query[name] for name in ("since", "limit", "to") if name in call.query}
-    if not all(text.isascii() and text.isdigit() for text in texts.values()):
-        return 0, _DEFAULT_LIMIT, None
-    numbers = {name: min(int(text), 2**62) for name, text in texts.items()}
+    numbers: dict[str, int] = {}
+    for name in ("since", "limit", "to"):
+        if name in call.query:
+            number = natural(call.query[name])
+            if number is None:
+                return 0, _DEFAULT_LIMIT, None
+            numbers[name] = number
     return numbers.get("since", 0), numbers.get("limit", _DEFAULT_LIMIT), numbers.get("to")
 
 

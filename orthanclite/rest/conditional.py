@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from orthanclite.core.errors import ParameterOutOfRange
+from orthanclite.core.numbers import natural
 from orthanclite.rest.call import Call
 from orthanclite.rest.responses import Response, header
 
@@ -34,10 +35,11 @@ def expected_revision(call: Call, name: str = "if-match") -> Revision | None:
     value = call.header(name).strip()
     if not value:
         return None
-    revision, dash, md5 = value.strip('"').partition("-")
-    if not dash or not (revision.isascii() and revision.isdigit()):
+    number, dash, md5 = value.strip('"').partition("-")
+    revision = natural(number)
+    if not dash or revision is None:
         raise ParameterOutOfRange(f'The "{name.title()}" HTTP header should be a "Revision-MD5" pair')
-    return int(revision), md5
+    return revision, md5
 
 
 def not_modified(call: Call, revision: int, md5: str) -> Response | None:

@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from orthanclite.core.errors import BodyTooLarge, NetworkProtocol, OrthancError, UnknownResource
 from orthanclite.core.metrics import Metrics
+from orthanclite.core.numbers import natural
 from orthanclite.rest.body import (
     ByteBudget,
     ClientDisconnected,
@@ -99,7 +100,8 @@ class Dispatcher:
             _logger.info("%s %s", method, path)
         if method == "HEAD":
             return Response(404)  # as the reference does
-        found = self._table.find(path)
+        # PostgreSQL has no NUL in a text, so nothing bears a name with one.
+        found = None if "\0" in path else self._table.find(path)
         if found is None:
             return self._error(UnknownResource(), method, path)
         node, values = found
@@ -164,13 +166,14 @@ class Dispatcher:
         if requested_with and requested_with != "XMLHttpRequest":
             raise NetworkProtocol('Bad value of the HTTP header "X-Requested-With"')
         name, size = call.header("x-file-name"), call.header("x-file-size")
-        if bool(name) != bool(size) or (size and not (size.isascii() and size.isdigit())):
+        total = natural(size or "0")
+        if bool(name) != bool(size) or total is None:
             raise NetworkProtocol('The HTTP headers "X-File-Name" and "X-File-Size" go together')
         async with aclosing(FormParts(chunks, boundary).parts()) as parts:
             async for part in parts:
                 if name:
                     piece = b"".join([chunk async for chunk in part])
-                    whole = self._uploads.add(name, int(size), piece)
+                    whole = self._uploads.add(name, total, piece)
                     if whole is None:
                         continue
                     part = _once(whole)

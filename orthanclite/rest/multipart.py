@@ -11,7 +11,7 @@ from collections import OrderedDict, deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 
-from python_multipart.exceptions import MultipartParseError
+from python_multipart.exceptions import FormParserError, MultipartParseError
 from python_multipart.multipart import MultipartParser
 
 from orthanclite.core.errors import BadFileFormat, BodyTooLarge
@@ -55,18 +55,22 @@ class FormParts:
     """The parts of a form, one after the other, as its bytes arrive."""
 
     def __init__(self, chunks: AsyncIterator[bytes], boundary: str) -> None:
+        """:raises BadFileFormat: for a boundary that is too long (RFC 2046 5.1.1)."""
         self._chunks = chunks
         self._events: deque[_Event] = deque()
         self._finished = False
-        self._parser = MultipartParser(
-            boundary.encode("latin-1", "replace"),
-            {
-                "on_part_begin": lambda: self._events.append(_PartBegins()),
-                "on_part_data": lambda data, start, end: self._events.append(bytes(data[start:end])),
-                "on_part_end": lambda: self._events.append(_PartEnds()),
-                "on_end": self._finish,
-            },
-        )
+        try:
+            self._parser = MultipartParser(
+                boundary.encode("latin-1", "replace"),
+                {
+                    "on_part_begin": lambda: self._events.append(_PartBegins()),
+                    "on_part_data": lambda data, start, end: self._events.append(bytes(data[start:end])),
+                    "on_part_end": lambda: self._events.append(_PartEnds()),
+                    "on_end": self._finish,
+                },
+            )
+        except FormParserError as exc:
+            raise BadFileFormat(f"Bad multipart body: {exc}") from exc
 
     async def parts(self) -> AsyncGenerator[AsyncIterator[bytes]]:
         """Each part as a stream of its bytes. What the receiver of a part leaves of it is skipped.

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from orthanclite.core.errors import BadRange
+from orthanclite.core.numbers import natural
 from orthanclite.rest.call import Call
 from orthanclite.rest.responses import Response, StreamResponse, bytes_response, header
 
@@ -31,9 +32,9 @@ def parse_range(value: str, total: int) -> tuple[int, int]:
     match = _RANGE.fullmatch(value.strip().replace(" ", ""))
     if match is None:
         raise BadRange
-    start = int(match[1] or 0)
-    end = int(match[2]) if match[2] else total - 1
-    if not 0 <= start <= end < total:
+    start = natural(match[1] or "0")
+    end = natural(match[2]) if match[2] else total - 1
+    if start is None or end is None or not 0 <= start <= end < total:
         raise BadRange
     return start, end
 

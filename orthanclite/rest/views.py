@@ -17,9 +17,6 @@ from orthanclite.services.resource_json import Content, View
 IN_MEMORY = 1000
 """Resources up to which a list is answered as one piece."""
 
-MAXIMUM = 2**62
-"""Larger numbers of resources mean the same, and databases cannot count so far."""
-
 FORMAT_ARGUMENTS = (
     Arg("short", "If present, tags are shown by their number", "boolean"),
     Arg("full", "If present, tags are shown with number, name and type", "boolean"),
@@ -82,7 +79,7 @@ def page_of(call: Call, level: Level) -> tuple[int, int | None]:
         if not call.has(name):
             raise BadRequest(f'Missing "{name}" argument for GET request against: /{level.plural}/')
     since, limit = call.unsigned("since", 0), call.unsigned("limit", 0)
-    return min(since or 0, MAXIMUM), min(limit or 0, MAXIMUM)
+    return since or 0, limit or 0
 
 
 def array_response(batches: Iterable[list[Any]], count: int) -> Response:

@@ -39,7 +39,10 @@ class MetadataService:
         :raises RevisionConflict: where the present value has another revision, or none is given and the
             server wants one.
         :raises UnknownResource: for an unknown resource.
+        :raises ParameterOutOfRange: for a value with a NUL, which PostgreSQL cannot keep.
         """
+        if "\0" in value:
+            raise ParameterOutOfRange("A metadata cannot contain a NUL")
         revision = self._annotations.set_metadata(
             level, id, type, value, expected, must_match=self._check_revisions
         )
