@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
+from orthanclite.app.http_protocol import bounded_protocol
 from orthanclite.app.options import dicom_options
 from orthanclite.app.routes import rest_application
 from orthanclite.app.services import Services
@@ -106,6 +107,7 @@ class ServerProcess:
         http, access = self._settings.http, self._settings.access
         config = uvicorn.Config(
             self._rest,
+            http=bounded_protocol(float(http.request_timeout)),
             access_log=False,
             log_config=None,
             lifespan="off",

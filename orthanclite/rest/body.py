@@ -124,6 +124,15 @@ class ByteBudget:
                 self._waiting.remove(entry)
             raise
 
+    def extend(self, size: int) -> None:
+        """Take ``size`` bytes more for a body that turns out to be larger than announced, without waiting.
+
+        :raises BodyTooLarge: where they do not fit: who holds some bytes must not wait for more.
+        """
+        if not self._fits(size):
+            raise BodyTooLarge("Too many bodies of unknown length arrive at the same time")
+        self._used += size
+
     def release(self, size: int) -> None:
         self._used -= size
         while self._waiting and self._fits(self._waiting[0][0]):

@@ -44,6 +44,8 @@ _logger = logging.getLogger("orthanclite.http")
 _OVERRIDES = {"PUT": "PUT", "DELETE": "DELETE"}
 _BODIES_IN_MEMORY = 512 * 1024 * 1024
 """Bytes of request bodies that handlers other than streaming ones may have in memory together."""
+_SMALL_BODY = 1024 * 1024
+"""Bytes of a body that is not worth counting."""
 
 _ACTIVE = "orthanc_rest_api_active_requests"
 _DURATION = "orthanc_rest_api_duration_ms"
@@ -151,12 +153,22 @@ class Dispatcher:
         if operation.streaming:
             call.chunks = chunks
             return await self._handle(operation, call)
-        await self._budget.acquire(size)
+        reserved = size if size > _SMALL_BODY else 0  # small ones wait for nobody
+        if reserved:
+            await self._budget.acquire(reserved)
         try:
-            call.body = b"".join([chunk async for chunk in chunks])
+            parts: list[bytes] = []
+            received = 0
+            async for chunk in chunks:
+                parts.append(chunk)
+                received += len(chunk)
+                if received > max(reserved, _SMALL_BODY):  # its length was not announced, or it is gzipped
+                    self._budget.extend(received - reserved)
+                    reserved = received
+            call.body = b"".join(parts)
             return await self._handle(operation, call)
         finally:
-            self._budget.release(size)
+            self._budget.release(reserved)
 
     async def _handle_form(
         self, operation: Operation, call: Call, chunks: AsyncIterator[bytes], boundary: str
