@@ -137,5 +137,6 @@ class Services:
         """End everything in the order of dependence; what is acknowledged is durable already."""
         for duty in self._duties:
             duty.stop()
+        self.ingest.close()
         self.helpers.shutdown(wait=True)
         self.index.close()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from orthanclite.core.constants import ChangeType
+from orthanclite.core.errors import OrthancError
 from orthanclite.core.levels import Level
 from orthanclite.core.model import (
     Attachment,
@@ -58,6 +59,10 @@ class BlobStore(Protocol):
         """Store ``data`` durably; the new UUID."""
         ...
 
+    def put_many(self, contents: Sequence[bytes]) -> list[str | OrthancError]:
+        """Store several blobs durably, syncing them together; for each its UUID, or its error."""
+        ...
+
     def read(self, uuid: str, start: int = 0, length: int | None = None) -> bytes: ...
 
     def open(self, uuid: str) -> BinaryIO:
@@ -89,6 +94,13 @@ class Ingest(Protocol):
 
         :raises DatabaseUnavailable: when the queue is full.
         :raises FullStorage: in mode Reject, when the limits are reached.
+        """
+        ...
+
+    def store_many(self, records: Sequence[InstanceRecord]) -> list[StoreOutcome | Exception]:
+        """Index instances together; for each its outcome, or the error that :meth:`store` would raise.
+
+        :raises DatabaseUnavailable: when the queue is full.
         """
         ...
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 from orthanclite.core.registry import Modality
-from orthanclite.services.ingest import IngestOrigin, StoreResult
+from orthanclite.services.ingest import IngestOrigin
+from orthanclite.services.intake import StoreResult
 
 
 class Service(Enum):

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import bindparam, select
 from sqlalchemy.engine import URL
@@ -24,7 +24,7 @@ from orthanclite.index.remove import Limits
 from orthanclite.index.resources import SqlResources
 from orthanclite.index.schema import attachments, instances
 from orthanclite.index.store import StoreOperation, signature_ids
-from orthanclite.index.writer import Writer
+from orthanclite.index.writer import Work, Writer
 
 __all__ = ["Limits", "SqlIndex"]
 
@@ -49,14 +49,24 @@ class SqlIngest:
         self._signatures: dict[str, int] = {}
 
     def store(self, record: InstanceRecord) -> StoreOutcome:
-        ids = record.ids
-        operation = StoreOperation(record, self._limits, self._signature_ids(record.signatures))
-        return self._writer.run(operation, order=f"{ids.patient}{ids.study}{ids.series}{ids.instance}")
+        work = self._work(record)
+        self._writer.run_all([work])
+        return work.outcome()
+
+    def store_many(self, records: Sequence[InstanceRecord]) -> list[StoreOutcome | Exception]:
+        works = [self._work(record) for record in records]
+        self._writer.run_all(works)
+        return [work.error or work.outcome() for work in works]
 
     def stored_md5(self, instance_id: str) -> str | None:
         with self._database.reader() as session:
             value: str | None = session.value(_STORED_MD5, public_id=instance_id)
             return value
+
+    def _work(self, record: InstanceRecord) -> Work[StoreOutcome]:
+        ids = record.ids
+        operation = StoreOperation(record, self._limits, self._signature_ids(record.signatures))
+        return Work(operation, f"{ids.patient}{ids.study}{ids.series}{ids.instance}")
 
     def _signature_ids(self, signatures: Mapping[Level, str]) -> dict[str, int]:
         missing = {text for text in signatures.values() if text not in self._signatures}

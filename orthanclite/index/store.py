@@ -28,7 +28,6 @@ from orthanclite.index.schema import (
     signatures,
     studies,
 )
-from orthanclite.index.session import Session
 from orthanclite.index.transaction import Transaction
 
 _FIND_SERIES = (
@@ -57,7 +56,7 @@ _FIND_ID = {
 }
 _ADD_SIGNATURE = insert(signatures).values(value=bindparam("value"))
 _FIND_SIGNATURE = select(signatures.c.id).where(signatures.c.value == bindparam("value"))
-_DICOM_MD5 = select(attachments.c.md5).where(
+_DICOM_FILE = select(attachments.c.md5, attachments.c.uuid).where(
     attachments.c.level == int(Level.INSTANCE),
     attachments.c.resource == bindparam("resource"),
     attachments.c.type == int(AttachmentType.DICOM),
@@ -141,7 +140,11 @@ class StoreOperation:
         removed: list[str] = []
         row = session.one(_FIND_SERIES, series=record.ids.series, instance=record.ids.instance)
         if row is not None and row[10] is not None:
-            if self._keeps(session, row[10]):
+            md5, uuid = session.one(_DICOM_FILE, resource=row[10]) or (None, None)
+            if uuid is not None and uuid == self._dicom_file("uuid"):
+                # The connection was lost in a commit that did succeed, and the operation is tried again.
+                return StoreOutcome(StoreStatus.SUCCESS, record.ids)
+            if self._keeps(md5):
                 return StoreOutcome(StoreStatus.ALREADY_STORED, record.ids)
             removed += delete_resource(tx, Level.INSTANCE, row[10]).removed_blobs
             row = session.one(_FIND_SERIES, series=record.ids.series, instance=record.ids.instance)
@@ -165,13 +168,18 @@ class StoreOperation:
         self._log_completion(tx, chain, row is not None)
         return StoreOutcome(StoreStatus.SUCCESS, record.ids, tuple(created), tuple(removed))
 
-    def _keeps(self, session: Session, existing: int) -> bool:
+    def _keeps(self, stored_md5: str | None) -> bool:
         """Whether the instance that is there already stays."""
         mode = self.record.overwrite
         if mode is OverwriteMode.IF_CHANGED:
-            new = next((a.md5 for a in self.record.attachments if a.type == AttachmentType.DICOM), "")
-            return bool(new) and session.value(_DICOM_MD5, resource=existing) == new
+            new = self._dicom_file("md5")
+            return bool(new) and stored_md5 == new
         return mode is OverwriteMode.NEVER
+
+    def _dicom_file(self, field: str) -> str:
+        """A field of the attachment ``dicom`` of the record; empty where there is none."""
+        files = (file for file in self.record.attachments if file.type == AttachmentType.DICOM)
+        return str(getattr(next(files, None), field, ""))
 
     def _touch_ancestors(self, tx: Transaction, row: tuple[Any, ...], moment: float) -> _Chain:
         """Renew the dates of known ancestors, at most once a second each: that is their resolution."""

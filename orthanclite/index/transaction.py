@@ -82,12 +82,6 @@ class Transaction:
             self._totals = list(self.session.one(_GET_TOTALS) or (0,) * len(_TOTALS))
         return [total + delta for total, delta in zip(self._totals, self.deltas, strict=True)]
 
-    def mark(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[int]]:
-        return list(self.pending_changes), list(self.pending_exports), list(self.deltas)
-
-    def back_to(self, mark: tuple[list[dict[str, Any]], list[dict[str, Any]], list[int]]) -> None:
-        self.pending_changes, self.pending_exports, self.deltas = mark
-
     def finish(self) -> None:
         """Write totals, changes and exports; nothing else may follow but the commit."""
         if not (self.pending_changes or self.pending_exports or any(self.deltas)):

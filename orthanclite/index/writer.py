@@ -3,9 +3,11 @@
 Callers queue up. The first of the queue takes all that wait behind it, runs their operations in one
 transaction and commits; then it wakes them, and the next in the queue does the same. There is no lingering:
 a batch forms by itself while the previous commit syncs, and a lone caller pays for no change of threads.
-Each operation runs under a savepoint, so that a failing one takes nothing of its neighbours with it; its
-caller gets its exception. A caller gets its result only after the commit. On PostgreSQL the whole batch is
-tried again, with a random pause, when the server reports a conflict with another orthanclite.
+When an operation fails, the batch is rolled back and each of its operations gets a transaction of its own, so
+that the failing one takes nothing of its neighbours with it; its caller gets its exception. (Savepoints would
+do that, too, at the price of two more statements for every operation.) A caller gets its result only after
+the commit. On PostgreSQL the whole batch is tried again, with a random pause, when the server reports a
+conflict with another orthanclite.
 """
 
 from __future__ import annotations
@@ -15,10 +17,11 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from orthanclite.core.errors import DatabaseUnavailable
+from orthanclite.core.errors import DatabaseUnavailable, OrthancError
 from orthanclite.index.database import Database, is_connection_lost, is_retryable, translate
 from orthanclite.index.session import Session
 from orthanclite.index.transaction import Transaction
@@ -29,24 +32,40 @@ Operation = Callable[[Transaction], T]
 BATCH = 256
 """Operations in one transaction at most."""
 QUEUE = 4096
-"""Operations that may wait; beyond, callers are refused rather than kept."""
+"""Callers that may wait; beyond, they are refused rather than kept."""
 ATTEMPTS = 8
 
 log = logging.getLogger("orthanclite.sqlite")
 
 
-class _Job(Generic[T]):
-    """An operation that waits for its turn or its result."""
+@dataclass(slots=True)
+class Work(Generic[T]):
+    """An operation, and what became of it."""
 
-    __slots__ = ("done", "error", "operation", "order", "result", "turn")
+    operation: Operation[T]
+    order: str = ""  # sorts a batch, so that several servers lock rows in one order
+    result: T | None = None
+    error: Exception | None = None
 
-    def __init__(self, operation: Operation[T], order: str) -> None:
-        self.operation = operation
-        self.order = order
-        self.turn = threading.Semaphore(0)  # released when the job is done, or is the first of the queue
+    def outcome(self) -> T:
+        """The result.
+
+        :raises Exception: the one that the operation raised
+        """
+        if self.error is not None:
+            raise self.error
+        return self.result  # type: ignore[return-value]
+
+
+class _Call:
+    """A caller that waits for its turn or for the end of its work."""
+
+    __slots__ = ("done", "turn", "works")
+
+    def __init__(self, works: Sequence[Work[Any]]) -> None:
+        self.works = works
+        self.turn = threading.Semaphore(0)  # released when the work is done, or is the first of the queue
         self.done = False
-        self.result: T | None = None
-        self.error: Exception | None = DatabaseUnavailable("The transaction was interrupted")
 
 
 class Writer:
@@ -54,7 +73,7 @@ class Writer:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._queue: deque[_Job[Any]] = deque()
+        self._queue: deque[_Call] = deque()
         self._lock = threading.Lock()  # of the queue
         self._session: Session | None = None  # used by the first of the queue only
         self._closed = False
@@ -62,56 +81,66 @@ class Writer:
     def run(self, operation: Operation[T], order: str = "") -> T:
         """Run an operation and wait until it is committed.
 
-        :param order: sorts a batch, so that several servers lock rows in one order
+        :param order: see :class:`Work`
+        :raises DatabaseUnavailable: when the queue is full, or closed
+        """
+        work = Work(operation, order)
+        self.run_all([work])
+        return work.outcome()
+
+    def run_all(self, works: Sequence[Work[Any]]) -> None:
+        """Run several operations and wait until each is committed or has failed.
+
         :raises DatabaseUnavailable: when the queue is full, or closed
         """
         if self._closed:
             raise DatabaseUnavailable("The server is shutting down")
-        return self._run_job(_Job(operation, order))
+        self._wait(_Call(works))
 
     def close(self) -> None:
         """Finish what is queued, refuse what comes later, and close the connection."""
         self._closed = True
-        self._run_job(_Job(lambda tx: None, ""))
+        self._wait(_Call([]))
         if self._session is not None:
             self._session.connection.close()
             self._session = None
 
-    def _run_job(self, job: _Job[T]) -> T:
+    def _wait(self, call: _Call) -> None:
         with self._lock:
             if len(self._queue) >= QUEUE:
                 raise DatabaseUnavailable("Too many write operations are waiting")
-            self._queue.append(job)
+            self._queue.append(call)
             first = len(self._queue) == 1
         if not first:
-            job.turn.acquire()
-        if not job.done:
+            call.turn.acquire()
+        if not call.done:
             self._commit_queue()
-        if job.error is not None:
-            raise job.error
-        return job.result  # type: ignore[return-value]
 
     def _commit_queue(self) -> None:
         """Commit what waits, for everyone; then pass the turn on."""
         with self._lock:
-            batch = [job for job, _ in zip(self._queue, range(BATCH), strict=False)]
+            batch = list(_up_to(self._queue, BATCH))
         try:
-            self._commit(sorted(batch, key=lambda job: job.order))
+            works = [work for call in batch for work in call.works]
+            if works:
+                self._commit(sorted(works, key=lambda work: work.order))
         finally:
             with self._lock:
                 for _ in batch:
                     self._queue.popleft()
                 following = self._queue[0] if self._queue else None
-            for job in batch:
-                job.done = True
-                job.turn.release()
+            for call in batch:
+                call.done = True
+                call.turn.release()
             if following is not None:
                 following.turn.release()
 
-    def _commit(self, batch: list[_Job[Any]]) -> None:
+    def _commit(self, batch: list[Work[Any]]) -> None:
+        for work in batch:
+            work.error = DatabaseUnavailable("The transaction was interrupted")
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                outcomes = self._attempt(batch)
+                results = self._attempt(batch)
                 break
             except Exception as exc:  # noqa: BLE001 - whatever it is, the callers must be told
                 retry = is_retryable(exc) or is_connection_lost(exc)
@@ -119,47 +148,29 @@ class Writer:
                     time.sleep(random.uniform(0, 0.01 * 2**attempt))
                     continue
                 if len(batch) > 1:
-                    # One operation spoils the commit of all: find it by committing each on its own.
-                    for job in batch:
-                        self._commit([job])
+                    for work in batch:
+                        self._commit([work])
                 else:
-                    batch[0].error = translate(exc)
+                    batch[0].error = exc if isinstance(exc, OrthancError) else translate(exc)
                 return
-        for job, (result, error) in zip(batch, outcomes, strict=True):
-            job.result, job.error = result, error
+        for work, result in zip(batch, results, strict=True):
+            work.result, work.error = result, None
 
-    def _attempt(self, batch: list[_Job[Any]]) -> list[tuple[Any, Exception | None]]:
-        """One transaction; the result or the error of each operation."""
+    def _attempt(self, batch: list[Work[Any]]) -> list[Any]:
+        """All operations in one transaction; their results."""
         if self._session is None:
             self._session = self._database.writer()
         session = self._session
         try:
             session.command("BEGIN IMMEDIATE" if session.is_sqlite else "BEGIN")
             transaction = Transaction(session)
-            outcomes = [self._run(transaction, job) for job in batch]
+            results = [work.operation(transaction) for work in batch]
             transaction.finish()
             session.command("COMMIT")
         except Exception as exc:
             self._roll_back(session, exc)
             raise
-        return outcomes
-
-    def _run(self, transaction: Transaction, job: _Job[Any]) -> tuple[Any, Exception | None]:
-        """Run one operation, undoing what it did if it fails."""
-        session = transaction.session
-        mark = transaction.mark()
-        session.command("SAVEPOINT operation")
-        try:
-            result = job.operation(transaction)
-        except Exception as exc:
-            if is_retryable(exc) or is_connection_lost(exc):
-                raise
-            session.command("ROLLBACK TO SAVEPOINT operation")
-            session.command("RELEASE SAVEPOINT operation")
-            transaction.back_to(mark)
-            return None, exc
-        session.command("RELEASE SAVEPOINT operation")
-        return result, None
+        return results
 
     def _roll_back(self, session: Session, cause: Exception) -> None:
         try:
@@ -169,3 +180,13 @@ class Writer:
             session.connection.invalidate()
             session.connection.close()
             self._session = None
+
+
+def _up_to(queue: Iterable[_Call], limit: int) -> Iterator[_Call]:
+    """Calls from the head of the queue: at least one, and no more than have ``limit`` operations."""
+    count = 0
+    for call in queue:
+        count += len(call.works)
+        if count > limit and count > len(call.works):
+            return
+        yield call

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import wrap_future
 from collections.abc import AsyncIterator
 from typing import IO
 
@@ -9,7 +10,8 @@ from orthanclite.core.constants import Origin
 from orthanclite.rest.call import Call
 from orthanclite.rest.responses import Response, json_response
 from orthanclite.rest.routing import Body, Router
-from orthanclite.services.ingest import IngestOrigin, Reception, StoreResult
+from orthanclite.services.ingest import IngestOrigin, Reception
+from orthanclite.services.intake import StoreResult
 from orthanclite.services.upload import MEMORY_LIMIT, UploadService, is_zip
 
 
@@ -26,24 +28,35 @@ def upload_routes(uploads: UploadService) -> Router:
     )
     async def upload(call: Call) -> Response:
         assert call.run is not None
+        assert call.chunks is not None
         origin = IngestOrigin(Origin.REST_API, remote_ip=call.remote_ip, username=call.user)
-        chunks = call.chunks
-        if chunks is None:
-            result = await call.run(uploads.store, call.body, origin)
-            return json_response(_answer(result))
         parts: list[bytes] = []
         size = 0
-        async for chunk in chunks:
+        async for chunk in call.chunks:
             parts.append(chunk)
             size += len(chunk)
             if size > MEMORY_LIMIT:
-                result = await _spool(call, uploads, b"".join(parts), chunks, origin)
-                return json_response(_answer(result))
+                return json_response(
+                    _answer(await _spool(call, uploads, b"".join(parts), call.chunks, origin))
+                )
         body = parts[0] if len(parts) == 1 else b"".join(parts)
-        result = await call.run(uploads.store, body, origin)
-        return json_response(_answer(result))
+        return json_response(_answer(await _store(call, uploads, body, origin)))
 
     return router
+
+
+async def _store(
+    call: Call, uploads: UploadService, body: bytes, origin: IngestOrigin
+) -> StoreResult | list[StoreResult]:
+    """Store an upload that is in memory."""
+    assert call.run is not None
+    if is_zip(body):
+        with uploads.archive() as file:
+            await call.run(file.write, body)
+            return await call.run(_store_archive, uploads, file, origin)
+    if uploads.is_light(body):
+        return await wrap_future(uploads.begin(body, origin))
+    return await wrap_future(await call.run(uploads.begin, body, origin))
 
 
 async def _spool(

@@ -148,7 +148,9 @@ class _InflatingReader:
         self._close()
 
 
-def compress(blobs: BlobStore, content: Iterable[bytes], size: int, md5: bool) -> tuple[str, int, str]:
+def compress(
+    blobs: BlobStore, content: Iterable[bytes | memoryview], size: int, md5: bool
+) -> tuple[str, int, str]:
     """Write ``content`` of ``size`` bytes as a compressed blob.
 
     :return: its UUID, its size and its MD5 (empty unless ``md5``)

@@ -2,6 +2,7 @@
 
 The order is always the same: parse, write the blob durably, hand the record to the index, wait for its
 commit, answer. A crash may leave a blob without an index row, which the sweep removes; never the reverse.
+What comes after the parsing is done by :mod:`orthanclite.services.intake`, for many instances at once.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import orjson
 
 from orthanclite.core.clock import now_utc
 from orthanclite.core.constants import AttachmentType, Metadata, Origin, StoreStatus
-from orthanclite.core.errors import BadFileFormat
+from orthanclite.core.errors import BadFileFormat, OrthancError
 from orthanclite.core.identifiers import Hierarchy, hierarchy
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import MainTags
@@ -27,21 +28,24 @@ from orthanclite.core.model import (
     DicomSummary,
     InstanceRecord,
     OverwriteMode,
-    StoreOutcome,
     TagSequences,
 )
 from orthanclite.core.ports import BlobStore, BlobWriter, Ingest
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.summary import Summarizer
+from orthanclite.services.blobs import SIZE_HEAD, compress, remove_blobs
+from orthanclite.services.intake import Intake, Pending, StoreResult
 from orthanclite.services.runtime import RuntimeOptions
 
 Data = bytes | mmap.mmap
 
 _CHUNK = 1 << 20
-_PARALLEL_MD5 = 128 * 1024
-"""Bytes from which on the MD5 is computed in a second thread while the blob is written and synced."""
+_LARGE = 128 * 1024
+"""Bytes from which on a blob is written and synced by the caller, while a second thread computes the MD5."""
 _LOOK_FIRST = 64 * 1024
 """Bytes from which on it pays to ask the index for the instance before the blob is written."""
+_LIGHT = 32 * 1024
+"""Bytes up to which the preparation of an instance takes no longer than handing it to another thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +57,6 @@ class IngestOrigin:
     remote_aet: str = ""
     called_aet: str = ""  # DICOM only
     username: str = ""  # HTTP only
-
-
-@dataclass(frozen=True, slots=True)
-class StoreResult:
-    """What became of an instance."""
-
-    status: StoreStatus
-    ids: Hierarchy
-
-    def to_json(self) -> dict[str, str]:
-        """The answer to an upload."""
-        return {
-            "ID": self.ids.instance,
-            "ParentPatient": self.ids.patient,
-            "ParentStudy": self.ids.study,
-            "ParentSeries": self.ids.series,
-            "Path": f"/instances/{self.ids.instance}",
-            "Status": self.status.value,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +78,7 @@ class IngestTranscoder(Protocol):
 
 
 class IngestService:
-    """Stores DICOM files. Thread-safe; every method blocks until its effect is durable.
+    """Stores DICOM files. Thread-safe; to be closed.
 
     :param pool: where the MD5 of large instances is computed, beside the writing
     """
@@ -118,6 +103,15 @@ class IngestService:
         self._pool = pool
         self._transcoder = transcoder
         self._summarizer = Summarizer(main_tags, dictionary)
+        self._intake = Intake(index, blobs)
+
+    def close(self) -> None:
+        """Finish what was begun."""
+        self._intake.close()
+
+    def is_light(self, size: int) -> bool:
+        """Whether :meth:`begin` is quick for a file of ``size`` bytes: it may run on the event loop."""
+        return size <= _LIGHT and self._transcoder is None and not self._options.compress
 
     def store(
         self,
@@ -126,7 +120,7 @@ class IngestService:
         metadata: Mapping[Level, Mapping[int, str]] | None = None,
         overwrite: OverwriteMode | None = None,
     ) -> StoreResult:
-        """Store one DICOM file that is in memory.
+        """Store one DICOM file that is in memory, and wait until it is durable.
 
         :param metadata: further system metadata for the resources that are new (ModifiedFrom...)
         :param overwrite: instead of the option ``OverwriteInstances``
@@ -135,6 +129,16 @@ class IngestService:
         :raises FullStorage: when the limits, or the disk, are reached
         :raises DatabaseUnavailable: when too much is waiting to be stored
         """
+        return self.begin(data, origin, metadata, overwrite).result()
+
+    def begin(
+        self,
+        data: bytes,
+        origin: IngestOrigin,
+        metadata: Mapping[Level, Mapping[int, str]] | None = None,
+        overwrite: OverwriteMode | None = None,
+    ) -> Future[StoreResult]:
+        """Parse one DICOM file and begin to store it; see :meth:`store`, also for the errors."""
         if not len(data):
             raise BadFileFormat("Received an empty DICOM file")
         summary = self._summarize(data)
@@ -144,38 +148,50 @@ class IngestService:
         if len(data) >= _LOOK_FIRST:
             known = self._known(summary, overwrite, data)
             if known is not None:
-                return known
-        attachment = self._write(data) if self._options.store_dicom else None
-        return self._record(summary, origin, attachment, metadata or {}, overwrite)
+                return _done(known)
+        pending = Pending(self._record(summary, origin, metadata or {}, overwrite))
+        if self._options.store_dicom:
+            self._add_file(pending, data)
+        return self._submit(pending)
 
     def receive(self) -> Reception:
         """Begin to store a file that arrives in pieces and need not fit in memory."""
         return Reception(self, self._blobs.create())
 
-    def store_blob(self, uuid: str, size: int, md5: str, origin: IngestOrigin) -> StoreResult:
-        """Store a DICOM file that is a durable blob already; it is removed where it is not kept as it is."""
+    def store_blob(self, uuid: str, size: int, md5: str, origin: IngestOrigin) -> Future[StoreResult]:
+        """Begin to store a DICOM file that is a durable blob already; it is removed where it is not kept."""
         if not size:
             self._blobs.delete(uuid)
             raise BadFileFormat("Received an empty DICOM file")
-        kept = False
+        pending: Pending | None = None
         try:
             with self._blobs.open(uuid) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 summary = self._summarize(data)
                 transcoded = None if self._transcoder is None else self._transcoder(data, summary)
                 if transcoded is not None:
-                    summary, attachment = self._summarize(transcoded), self._write(transcoded)
+                    summary = self._summarize(transcoded)
+                record = self._record(summary, origin, {}, self._options.overwrite)
+                if not self._options.store_dicom:
+                    pending = Pending(record)
+                elif transcoded is not None:
+                    pending = Pending(record)
+                    self._add_file(pending, transcoded)
                 elif self._options.compress:
-                    attachment = self._write_compressed(data, md5)
+                    pending = Pending(record, self._write_compressed(data, md5))
                 else:
-                    kept = True
-                    attachment = Attachment(AttachmentType.DICOM, uuid, size, md5, size, md5)
+                    pending = Pending(record, Attachment(AttachmentType.DICOM, uuid, size, md5, size, md5))
         finally:
-            if not kept:
+            if pending is None or pending.attachment is None or pending.attachment.uuid != uuid:
                 self._blobs.delete(uuid)
-        if not self._options.store_dicom:
-            self._blobs.delete(attachment.uuid)
-            return self._record(summary, origin, None, {}, self._options.overwrite)
-        return self._record(summary, origin, attachment, {}, self._options.overwrite)
+        return self._submit(pending)
+
+    def _submit(self, pending: Pending) -> Future[StoreResult]:
+        try:
+            return self._intake.submit(pending)
+        except OrthancError:
+            if pending.attachment is not None and pending.attachment.uuid:
+                remove_blobs(self._blobs, [pending.attachment.uuid])
+            raise
 
     def digest(self) -> Any:
         """A running MD5, or None where ``StoreMD5ForAttachments`` is off."""
@@ -194,76 +210,54 @@ class IngestService:
             return None
         return StoreResult(StoreStatus.ALREADY_STORED, ids)
 
-    def _write(self, data: bytes) -> Attachment:
-        """Write a new blob and describe it as the attachment ``dicom``."""
-        hashed: Future[str] | None = None
-        md5 = ""
-        if self._options.store_md5:
-            if len(data) >= _PARALLEL_MD5:
-                hashed = self._pool.submit(_md5, data)
-            else:
-                md5 = _md5(data)
+    def _add_file(self, pending: Pending, data: bytes) -> None:
+        """Describe the attachment ``dicom``; its blob is written here where it is large."""
         if self._options.compress:
-            return self._write_compressed(data, md5 if hashed is None else hashed.result())
+            pending.attachment, pending.content = self._compressed(data)
+            return
+        size = len(data)
+        if size < _LARGE:
+            md5 = _md5(data) if self._options.store_md5 else ""
+            pending.attachment = Attachment(AttachmentType.DICOM, "", size, md5, size, md5)
+            pending.content = data
+            return
+        hashed = self._pool.submit(_md5, data) if self._options.store_md5 else None
         uuid = self._blobs.put(data)
-        if hashed is not None:
-            md5 = hashed.result()
-        return Attachment(AttachmentType.DICOM, uuid, len(data), md5, len(data), md5)
+        md5 = "" if hashed is None else hashed.result()
+        pending.attachment = Attachment(AttachmentType.DICOM, uuid, size, md5, size, md5)
+
+    def _compressed(self, data: bytes) -> tuple[Attachment, bytes]:
+        content = len(data).to_bytes(SIZE_HEAD, "little") + zlib.compress(data)
+        md5, stored_md5 = (_md5(data), _md5(content)) if self._options.store_md5 else ("", "")
+        size = len(content)
+        attachment = Attachment(AttachmentType.DICOM, "", len(data), md5, size, stored_md5, compressed=True)
+        return attachment, content
 
     def _write_compressed(self, data: Data, md5: str) -> Attachment:
-        """Write a zlib-compressed blob, behind the 8 bytes of its size (Orthanc's layout)."""
-        view = memoryview(data)
-        size = len(view)
-        digest = self.digest()
-        writer = self._blobs.create()
-        stored = 0
-        try:
-            compressor = zlib.compressobj()
+        """Write a large file as a compressed blob, piece by piece."""
+        size = len(data)
+        with memoryview(data) as view:
             pieces = (view[at : at + _CHUNK] for at in range(0, size, _CHUNK))
-            for piece in (size.to_bytes(8, "little"), *map(compressor.compress, pieces), compressor.flush()):
-                writer.write(piece)
-                stored += len(piece)
-                if digest is not None:
-                    digest.update(piece)
-            writer.commit()
-        except BaseException:
-            writer.abort()
-            raise
-        finally:
-            view.release()
-        stored_md5 = "" if digest is None else digest.hexdigest()
-        return Attachment(AttachmentType.DICOM, writer.uuid, size, md5, stored, stored_md5, compressed=True)
+            uuid, stored, stored_md5 = compress(self._blobs, pieces, size, self._options.store_md5)
+        return Attachment(AttachmentType.DICOM, uuid, size, md5, stored, stored_md5, compressed=True)
 
     def _record(
         self,
         summary: DicomSummary,
         origin: IngestOrigin,
-        attachment: Attachment | None,
         metadata: Mapping[Level, Mapping[int, str]],
         overwrite: OverwriteMode,
-    ) -> StoreResult:
-        """Index an instance whose blob is durable; then remove the blobs that nothing refers to."""
-        record = InstanceRecord(
+    ) -> InstanceRecord:
+        return InstanceRecord(
             ids=_hierarchy(summary),
             tags=summary.tags,
             signatures=self._main_tags.signatures,
             metadata=self._metadata(summary, origin, metadata),
-            attachments=() if attachment is None else (attachment,),
+            attachments=(),
             expected_instances=summary.expected_instances,
             sop_class_uid=summary.sop_class_uid,
             overwrite=overwrite,
         )
-        try:
-            outcome: StoreOutcome = self._index.store(record)
-        except BaseException:
-            if attachment is not None:
-                self._blobs.delete(attachment.uuid)
-            raise
-        if outcome.status is not StoreStatus.SUCCESS and attachment is not None:
-            self._blobs.delete(attachment.uuid)
-        for uuid in outcome.removed_blobs:
-            self._blobs.delete(uuid)
-        return StoreResult(outcome.status, outcome.ids)
 
     def _metadata(
         self, summary: DicomSummary, origin: IngestOrigin, further: Mapping[Level, Mapping[int, str]]
@@ -318,6 +312,10 @@ class Reception:
 
     def finish(self, origin: IngestOrigin) -> StoreResult:
         """Store what was written; see :meth:`IngestService.store` for the errors."""
+        return self.begin_finish(origin).result()
+
+    def begin_finish(self, origin: IngestOrigin) -> Future[StoreResult]:
+        """Begin to store what was written."""
         try:
             self._writer.commit()
         except BaseException:
@@ -348,6 +346,12 @@ def main_sequences(sequences: TagSequences, dictionary: TagDictionary) -> str:
 
 def _hierarchy(summary: DicomSummary) -> Hierarchy:
     return hierarchy(summary.patient_id, summary.study_uid, summary.series_uid, summary.sop_uid)
+
+
+def _done(result: StoreResult) -> Future[StoreResult]:
+    future: Future[StoreResult] = Future()
+    future.set_result(result)
+    return future
 
 
 def _md5(data: Data) -> str:

@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
 from orthanclite.core.errors import BadFileFormat, BadRequest, InexistentTag
-from orthanclite.services.ingest import IngestOrigin, IngestService, Reception, StoreResult
+from orthanclite.services.ingest import IngestOrigin, IngestService, Reception
+from orthanclite.services.intake import StoreResult
 
 MEMORY_LIMIT = 4 << 20
 """Bytes of a file that are kept in memory; a larger one goes to the disk as it arrives."""
 _CHUNK = 1 << 20
+_UNDER_WAY = 64
+_UNDER_WAY_BYTES = 32 << 20
+"""Members of one archive, and their bytes, that wait to be durable while the next ones are read."""
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,  # a feature that zipfile does not know
+    RuntimeError,  # an encrypted member
+    UnicodeDecodeError,  # a name that is not in the encoding that it is marked with
+)
 _ZIP_SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")
 _FIRST_GROUPS = (b"\x02\x00", b"\x08\x00", b"\x00\x02", b"\x00\x08")
 
@@ -30,13 +44,13 @@ class UploadService:
         self._member_limit = member_limit
         self._temporary_folder = temporary_folder
 
-    def store(self, body: bytes, origin: IngestOrigin) -> StoreResult | list[StoreResult]:
-        """Store an upload that is in memory: one result for a DICOM file, a list for an archive."""
-        if not is_zip(body):
-            return self._ingest.store(body, origin)
-        with self.archive() as file:
-            file.write(body)
-            return list(self.store_archive(file, origin))
+    def is_light(self, body: bytes) -> bool:
+        """Whether :meth:`begin` may run on the event loop."""
+        return self._ingest.is_light(len(body))
+
+    def begin(self, body: bytes, origin: IngestOrigin) -> Future[StoreResult]:
+        """Begin to store a DICOM file that is in memory."""
+        return self._ingest.begin(body, origin)
 
     def receive(self) -> Reception:
         """Begin a DICOM file that arrives in pieces."""
@@ -55,20 +69,25 @@ class UploadService:
         try:
             file.seek(0)
             with zipfile.ZipFile(file) as archive:
-                for member in archive.infolist():
-                    if member.is_dir() or member.file_size == 0:
-                        continue
-                    result = self._store_member(archive, member, origin)
-                    if result is not None:
-                        yield result
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as exc:
-            # RuntimeError: an encrypted member; NotImplementedError: an unknown compression
+                under_way: deque[tuple[int, Future[StoreResult]]] = deque()
+                waiting = 0
+                for member in _members(archive):
+                    begun = self._begin_member(archive, member, origin)
+                    if begun is not None:
+                        under_way.append((member.file_size, begun))
+                        waiting += member.file_size
+                    while len(under_way) > _UNDER_WAY or waiting > _UNDER_WAY_BYTES:
+                        size, future = under_way.popleft()
+                        waiting -= size
+                        yield future.result()
+                yield from (future.result() for _, future in under_way)
+        except _DAMAGED as exc:
             raise BadFileFormat(f"Cannot open ZIP archive: {exc}") from exc
 
-    def _store_member(
+    def _begin_member(
         self, archive: zipfile.ZipFile, member: zipfile.ZipInfo, origin: IngestOrigin
-    ) -> StoreResult | None:
-        """Store a member; None for one that is no DICOM instance.
+    ) -> Future[StoreResult] | None:
+        """Begin to store a member; None for one that is no DICOM instance.
 
         The declared size is not believed: reading stops at the limit.
         """
@@ -81,12 +100,14 @@ class UploadService:
                 return None
             try:
                 if len(head) < MEMORY_LIMIT:
-                    return self._ingest.store(head, origin) if head else None
+                    return self._ingest.begin(head, origin) if head else None
                 return self._store_large(head, stream, limit, origin)
             except (BadFileFormat, InexistentTag):
                 return None
 
-    def _store_large(self, head: bytes, stream: IO[bytes], limit: int, origin: IngestOrigin) -> StoreResult:
+    def _store_large(
+        self, head: bytes, stream: IO[bytes], limit: int, origin: IngestOrigin
+    ) -> Future[StoreResult]:
         reception = self._ingest.receive()
         try:
             chunk = head
@@ -98,7 +119,24 @@ class UploadService:
         except BaseException:
             reception.abort()
             raise
-        return reception.finish(origin)
+        return reception.begin_finish(origin)
+
+
+def _members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """The files of an archive.
+
+    :raises BadZipFile: for an archive that is made to explode: members that share their bytes, or are
+        compressed by a method that shrinks zeros ten thousand times (the reference reads none of them)
+    """
+    members = archive.infolist()
+    end = 0
+    for member in sorted(members, key=lambda one: one.header_offset):
+        if member.header_offset < end:
+            raise zipfile.BadZipFile("the members of the archive overlap")
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise zipfile.BadZipFile("the archive has a member of an unsupported compression")
+        end = member.header_offset + member.compress_size
+    return [member for member in members if not member.is_dir() and member.file_size]
 
 
 def is_zip(head: bytes) -> bool:

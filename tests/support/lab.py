@@ -14,7 +14,8 @@ from orthanclite.core.ports import Resources
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.index import SqlIndex
 from orthanclite.services.blobs import BlobReader
-from orthanclite.services.ingest import IngestOptions, IngestOrigin, IngestService, StoreResult
+from orthanclite.services.ingest import IngestOptions, IngestOrigin, IngestService
+from orthanclite.services.intake import StoreResult
 from orthanclite.services.runtime import RuntimeOptions
 from orthanclite.storage import FileStorage
 
@@ -61,4 +62,5 @@ def lab(
         try:
             yield Lab(index, blobs, ingest, tags, runtime)
         finally:
+            ingest.close()
             index.close()
