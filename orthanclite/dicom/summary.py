@@ -160,6 +160,10 @@ class Summarizer:
         return self._renderer.items(items, reader.charset)
 
 
+_MOST_INSTANCES = 2**31 - 1
+"""Instances that a series can be expected to have: what the index can keep."""
+
+
 class _Reader:
     """The values of the elements that a scan has found."""
 
@@ -232,7 +236,7 @@ def _expected_instances(reader: _Reader) -> int | None:
             product = 1
             for tag in tags:
                 product *= reader.number(tag) or 0
-            return product if product > 0 else None
+            return product if 0 < product <= _MOST_INSTANCES else None
     return None
 
 

@@ -177,7 +177,7 @@ class IngestService:
                     pending = Pending(record)
                     self._add_file(pending, transcoded)
                 elif self._options.compress:
-                    pending = Pending(record, self._write_compressed(data, md5))
+                    pending = Pending(record, self._write_compressed(uuid, size, md5))
                 else:
                     pending = Pending(record, Attachment(AttachmentType.DICOM, uuid, size, md5, size, md5))
         finally:
@@ -233,11 +233,10 @@ class IngestService:
         attachment = Attachment(AttachmentType.DICOM, "", len(data), md5, size, stored_md5, compressed=True)
         return attachment, content
 
-    def _write_compressed(self, data: Data, md5: str) -> Attachment:
-        """Write a large file as a compressed blob, piece by piece."""
-        size = len(data)
-        with memoryview(data) as view:
-            pieces = (view[at : at + _CHUNK] for at in range(0, size, _CHUNK))
+    def _write_compressed(self, uuid: str, size: int, md5: str) -> Attachment:
+        """Write a blob anew as a compressed one, in pieces: all of a mapped file would stay in memory."""
+        with self._blobs.open(uuid) as file:
+            pieces = iter(lambda: file.read(_CHUNK), b"")
             uuid, stored, stored_md5 = compress(self._blobs, pieces, size, self._options.store_md5)
         return Attachment(AttachmentType.DICOM, uuid, size, md5, stored, stored_md5, compressed=True)
 
