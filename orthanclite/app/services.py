@@ -17,7 +17,9 @@ from orthanclite.services.background import Periodic, settle
 from orthanclite.services.blobs import BlobReader
 from orthanclite.services.byte_cache import ByteCache
 from orthanclite.services.files import InstanceFiles
+from orthanclite.services.images import Images
 from orthanclite.services.ingest import IngestService
+from orthanclite.services.journal import JournalKeeper
 from orthanclite.services.names import NameRegistry
 from orthanclite.services.reconstruct import FileOptions, ReconstructService
 from orthanclite.services.resource_json import ResourceRenderer
@@ -26,10 +28,13 @@ from orthanclite.services.slices import SliceService
 from orthanclite.services.sweep import OrphanSweep
 from orthanclite.services.system import Monitor
 from orthanclite.services.tags import TagService
+from orthanclite.services.transcoding import TranscodingService
 from orthanclite.services.upload import UploadService
+from orthanclite.services.workers import WorkerPool
 from orthanclite.storage import FileStorage
 
 _SETTLE_INTERVAL = 0.5  # seconds between two looks for resources that have become stable
+_FLUSH_INTERVAL = 2.0  # seconds for which the journal gathers what is synced together
 _SWEEP_DELAY = 300.0  # seconds after the start: the first minutes belong to the clients
 _SWEEP_INTERVAL = 86400.0
 
@@ -50,10 +55,18 @@ class Services:
         self.metrics = Metrics(settings.http.metrics_enabled)
         self.blobs = FileStorage(storage.directory, storage.sync)
         self.index = SqlIndex(options.database_url(settings), options.limits(settings))
+        self.journal = JournalKeeper(self.index.journal, self.blobs)
+        self.journal.recover()
         self.runtime = options.runtime_options(settings)
         self.dictionary = options.tag_dictionary(settings)
         self.main_tags = options.main_tags(settings, self.dictionary)
         self.helpers = ThreadPoolExecutor(2, "helper")
+        self.reader = BlobReader(self.blobs)
+        self.workers = WorkerPool()
+        self.images = Images(self.workers)
+        self.transcoding = TranscodingService(
+            self.workers, self.index.resources, self.reader, options.transcoding_options(settings)
+        )
         self.ingest = IngestService(
             self.index.ingest,
             self.blobs,
@@ -62,6 +75,8 @@ class Services:
             self.runtime,
             options.ingest_options(settings),
             self.helpers,
+            self.journal,
+            options.ingest_transcoding(settings, self.transcoding),
         )
         temporary = storage.temporary_directory
         self.uploads = UploadService(
@@ -87,7 +102,6 @@ class Services:
         metadata_names = NameRegistry.of_metadata(data.user_metadata)
         types = data.user_content_types
         attachment_names = NameRegistry.of_attachments({name: entry.number for name, entry in types.items()})
-        self.reader = BlobReader(self.blobs)
         self.files = InstanceFiles(index.resources, self.reader, self.dictionary, self.runtime, self.metrics)
         self.cache = ByteCache()
         self.tags = TagService(self.files, self.reader, self.dictionary, self.cache, self.metrics)
@@ -125,6 +139,7 @@ class Services:
         sweep.bind()
         return [
             Periodic("settler", _SETTLE_INTERVAL, settle(maintenance, self.settings.storage.stable_age)),
+            Periodic("journal", _FLUSH_INTERVAL, self.journal.flush),
             Periodic("sweeper", _SWEEP_INTERVAL, sweep.run, _SWEEP_DELAY),
         ]
 
@@ -138,5 +153,7 @@ class Services:
         for duty in self._duties:
             duty.stop()
         self.ingest.close()
+        self.workers.close()
+        self.journal.flush()
         self.helpers.shutdown(wait=True)
         self.index.close()

@@ -81,6 +81,8 @@ class InstanceRecord:
     expected_instances: int | None
     sop_class_uid: str
     overwrite: OverwriteMode = OverwriteMode.NEVER
+    journal: tuple[str, bytes] | None = None
+    """UUID and content of a blob that is written but not synced: kept until it is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,14 +53,29 @@ class BlobStore(Protocol):
     :raises FullStorage: on writing, where the disk is full.
     """
 
+    sync: bool
+    """Whether ``put`` and ``commit`` wait for the disk (``SyncStorageArea``)."""
+
     def create(self) -> BlobWriter: ...
 
     def put(self, data: bytes | memoryview) -> str:
         """Store ``data`` durably; the new UUID."""
         ...
 
+    def put_unsynced(self, data: bytes) -> str:
+        """Store ``data`` without waiting for the disk; the new UUID."""
+        ...
+
     def put_many(self, contents: Sequence[bytes]) -> list[str | OrthancError]:
         """Store several blobs durably, syncing them together; for each its UUID, or its error."""
+        ...
+
+    def make_durable(self, uuids: Sequence[str]) -> None:
+        """Make blobs durable that were stored without; unknown ones are passed over."""
+        ...
+
+    def restore(self, uuid: str, data: bytes) -> None:
+        """Store a blob under a UUID that it had before, unless it is there and the same; not durable."""
         ...
 
     def read(self, uuid: str, start: int = 0, length: int | None = None) -> bytes: ...
@@ -106,6 +121,18 @@ class Ingest(Protocol):
 
     def stored_md5(self, instance_id: str) -> str | None:
         """The MD5 of the DICOM attachment of an instance; None for an unknown instance."""
+        ...
+
+
+class BlobJournal(Protocol):
+    """The content of small blobs whose files may not be on the disk yet."""
+
+    def entries(self) -> Iterator[tuple[str, bytes]]:
+        """UUID and content of all of them."""
+        ...
+
+    def forget(self, uuids: Sequence[str]) -> None:
+        """Drop those whose files are durable."""
         ...
 
 

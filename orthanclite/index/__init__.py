@@ -16,6 +16,7 @@ from orthanclite.core.main_tags import MainTags
 from orthanclite.core.model import InstanceRecord, StoreOutcome
 from orthanclite.index.annotations import SqlAnnotations
 from orthanclite.index.database import Database
+from orthanclite.index.journal import SqlBlobJournal
 from orthanclite.index.log import SqlChangeLog, SqlProperties
 from orthanclite.index.maintenance import SqlMaintenance
 from orthanclite.index.migrations import prepare
@@ -93,6 +94,7 @@ class SqlIndex:
         self.annotations = SqlAnnotations(self.database, writer)
         self.changes = SqlChangeLog(self.database, writer)
         self.properties = SqlProperties(self.database, writer)
+        self.journal = SqlBlobJournal(self.database, writer)
         self.maintenance = SqlMaintenance(self.database, writer, limits)
 
     def search(self, main_tags: MainTags) -> SqlSearch:

@@ -15,8 +15,17 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool, QueuePool
 
-from orthanclite.core.errors import DatabaseError, DatabaseUnavailable, OrthancError, ParameterOutOfRange
+from orthanclite.core.errors import (
+    DatabaseError,
+    DatabaseUnavailable,
+    FullStorage,
+    OrthancError,
+    ParameterOutOfRange,
+)
 from orthanclite.index.session import Session, Statements
+
+BUSY_TIMEOUT = 10.0
+"""Seconds to wait for another process that has locked the SQLite file."""
 
 READERS = 16
 """Connections that read at the same time; further ones wait for a free one."""
@@ -45,7 +54,7 @@ class Database:
             self.url,
             poolclass=QueuePool if query_only else NullPool,
             isolation_level="AUTOCOMMIT",
-            connect_args={"check_same_thread": False, "timeout": 30, "cached_statements": 256},
+            connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT, "cached_statements": 256},
             **({"pool_size": READERS, "max_overflow": 0, "pool_timeout": 60} if query_only else {}),
         )
 
@@ -117,6 +126,40 @@ def is_connection_lost(error: BaseException) -> bool:
     return isinstance(error, psycopg.OperationalError) and (error.sqlstate or "08").startswith(("08", "57"))
 
 
+def is_transient(error: BaseException) -> bool:
+    """Whether the same transaction may succeed a moment later."""
+    return is_retryable(error) or is_connection_lost(error) or isinstance(error, DatabaseUnavailable)
+
+
+def concerns_all(error: BaseException) -> bool:
+    """Whether the database itself is to blame, so that other transactions would fail alike."""
+    lost = is_connection_lost(error) or isinstance(error, DatabaseUnavailable)
+    return lost or _sqlite_code(error) in _SQLITE_GENERAL
+
+
+def may_be_committed(error: BaseException) -> bool:
+    """Whether a COMMIT that failed with ``error`` may have succeeded all the same."""
+    return is_connection_lost(error) or _sqlite_code(error) == sqlite3.SQLITE_IOERR
+
+
+def _sqlite_code(error: BaseException) -> int:
+    """The primary result code of an error of SQLite; 0 for any other error."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF if isinstance(error, sqlite3.Error) else 0
+
+
+_SQLITE_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_SQLITE_GENERAL = _SQLITE_BUSY | {
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_NOTADB,
+}
+
+DRIVER_ERRORS = (SQLAlchemyError, sqlite3.Error, psycopg.Error, OverflowError)
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Turn the errors of the drivers and of SQLAlchemy into ours."""
@@ -124,7 +167,7 @@ def translated() -> Iterator[None]:
         yield
     except PoolTimeout as exc:
         raise DatabaseUnavailable("All connections to the database are busy") from exc
-    except (SQLAlchemyError, sqlite3.Error, psycopg.Error, OverflowError) as exc:
+    except DRIVER_ERRORS as exc:
         raise translate(exc) from exc
 
 
@@ -133,6 +176,10 @@ def translate(error: Exception) -> OrthancError:
     if isinstance(cause, psycopg.DataError | OverflowError):
         # A value that no column holds, such as a text with a NUL: what the client has sent is to blame.
         return ParameterOutOfRange(str(cause).strip())
-    if is_retryable(cause) or is_connection_lost(cause) or isinstance(cause, psycopg.OperationalError):
+    if is_transient(cause) or isinstance(cause, psycopg.OperationalError):
         return DatabaseUnavailable(str(cause).strip())
+    if _sqlite_code(cause) in _SQLITE_BUSY:
+        return DatabaseUnavailable("Another process has locked the database")
+    if _sqlite_code(cause) == sqlite3.SQLITE_FULL:
+        return FullStorage("No space is left for the database")
     return DatabaseError(str(cause).strip())

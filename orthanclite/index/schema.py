@@ -18,6 +18,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     SmallInteger,
     Table,
@@ -286,6 +287,13 @@ totals = Table(
     Column("uncompressed_size", BigInteger, nullable=False),
     Column("last_change", BigInteger, nullable=False),  # the highest change number ever given
     Column("last_export", BigInteger, nullable=False),
+)
+
+blob_journal = Table(
+    "blob_journal",
+    metadata,
+    Column("uuid", Text, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
 )
 
 properties = Table(

@@ -16,6 +16,7 @@ from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import DEFAULT_MAIN_TAGS, tag_key
 from orthanclite.core.model import InstanceRecord, OverwriteMode, StoreOutcome, TagValues
 from orthanclite.core.normalize import normalize
+from orthanclite.index.journal import add_to_journal
 from orthanclite.index.remove import Limits, delete_resource, make_room, packed, unpacked
 from orthanclite.index.schema import (
     COLUMNS,
@@ -159,6 +160,8 @@ class StoreOperation:
         if key is None:  # another server was faster
             return StoreOutcome(StoreStatus.ALREADY_STORED, record.ids, removed_blobs=tuple(removed))
         self._add_attachments(tx, key)
+        if record.journal is not None:
+            add_to_journal(session, *record.journal)
         self._note_sop_class(tx, chain)
         created = [Level.INSTANCE, *reversed(chain.created)]
         keys = chain.keys | {Level.INSTANCE: key}

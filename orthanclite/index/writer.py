@@ -21,8 +21,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from orthanclite.core.errors import DatabaseUnavailable, OrthancError
-from orthanclite.index.database import Database, is_connection_lost, is_retryable, translate
+from orthanclite.core.errors import CommitUncertain, DatabaseUnavailable
+from orthanclite.index.database import (
+    DRIVER_ERRORS,
+    Database,
+    concerns_all,
+    is_transient,
+    may_be_committed,
+    translate,
+)
 from orthanclite.index.session import Session
 from orthanclite.index.transaction import Transaction
 
@@ -76,6 +83,7 @@ class Writer:
         self._queue: deque[_Call] = deque()
         self._lock = threading.Lock()  # of the queue
         self._session: Session | None = None  # used by the first of the queue only
+        self._committing = False  # whether the last attempt got as far as its commit
         self._closed = False
 
     def run(self, operation: Operation[T], order: str = "") -> T:
@@ -135,7 +143,11 @@ class Writer:
             if following is not None:
                 following.turn.release()
 
-    def _commit(self, batch: list[Work[Any]]) -> None:
+    def _commit(self, batch: list[Work[Any]], uncertain: bool = False) -> None:
+        """Commit a batch, or find out what of it fails.
+
+        :param uncertain: whether the batch may be committed already
+        """
         for work in batch:
             work.error = DatabaseUnavailable("The transaction was interrupted")
         for attempt in range(1, ATTEMPTS + 1):
@@ -143,21 +155,24 @@ class Writer:
                 results = self._attempt(batch)
                 break
             except Exception as exc:  # noqa: BLE001 - whatever it is, the callers must be told
-                retry = is_retryable(exc) or is_connection_lost(exc)
-                if retry and attempt < ATTEMPTS:
+                uncertain = uncertain or (self._committing and may_be_committed(exc))
+                if is_transient(exc) and attempt < ATTEMPTS:
                     time.sleep(random.uniform(0, 0.01 * 2**attempt))
                     continue
-                if len(batch) > 1:
+                if len(batch) > 1 and not concerns_all(exc):
                     for work in batch:
-                        self._commit([work])
-                else:
-                    batch[0].error = exc if isinstance(exc, OrthancError) else translate(exc)
+                        self._commit([work], uncertain)
+                    return
+                error = translate(exc) if isinstance(exc, DRIVER_ERRORS) else exc
+                for work in batch:
+                    work.error = CommitUncertain(str(error)) if uncertain else error
                 return
         for work, result in zip(batch, results, strict=True):
             work.result, work.error = result, None
 
     def _attempt(self, batch: list[Work[Any]]) -> list[Any]:
         """All operations in one transaction; their results."""
+        self._committing = False
         if self._session is None:
             self._session = self._database.writer()
         session = self._session
@@ -166,6 +181,7 @@ class Writer:
             transaction = Transaction(session)
             results = [work.operation(transaction) for work in batch]
             transaction.finish()
+            self._committing = True
             session.command("COMMIT")
         except Exception as exc:
             self._roll_back(session, exc)

@@ -35,6 +35,7 @@ from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.summary import Summarizer
 from orthanclite.services.blobs import SIZE_HEAD, compress, remove_blobs
 from orthanclite.services.intake import Intake, Pending, StoreResult
+from orthanclite.services.journal import JournalKeeper
 from orthanclite.services.runtime import RuntimeOptions
 
 Data = bytes | mmap.mmap
@@ -92,6 +93,7 @@ class IngestService:
         runtime: RuntimeOptions,
         options: IngestOptions,
         pool: Executor,
+        journal: JournalKeeper,
         transcoder: IngestTranscoder | None = None,
     ) -> None:
         self._index = index
@@ -103,7 +105,7 @@ class IngestService:
         self._pool = pool
         self._transcoder = transcoder
         self._summarizer = Summarizer(main_tags, dictionary)
-        self._intake = Intake(index, blobs)
+        self._intake = Intake(index, blobs, journal)
 
     def close(self) -> None:
         """Finish what was begun."""

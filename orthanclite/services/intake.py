@@ -21,7 +21,8 @@ from orthanclite.core.errors import DatabaseUnavailable, OrthancError
 from orthanclite.core.identifiers import Hierarchy
 from orthanclite.core.model import Attachment, InstanceRecord, StoreOutcome
 from orthanclite.core.ports import BlobStore, Ingest
-from orthanclite.services.blobs import remove_blobs
+from orthanclite.services.blobs import discard_blobs, remove_blobs
+from orthanclite.services.journal import JournalKeeper
 
 _BATCH = 64
 _BATCH_BYTES = 32 << 20
@@ -64,21 +65,25 @@ class Pending:
     content: bytes | None = None
     stored: Future[StoreResult] = field(default_factory=Future)
 
-    def complete(self, uuid: str | None) -> None:
+    def complete(self, uuid: str | None, in_journal: bool) -> None:
         """Put the attachment into the record, with the UUID of the blob that was written."""
         if self.attachment is None:
             return
+        journal = None
         if uuid is not None:
             self.attachment = replace(self.attachment, uuid=uuid)
-        self.record = replace(self.record, attachments=(self.attachment,))
+            if in_journal and self.content is not None:
+                journal = (uuid, self.content)
+        self.record = replace(self.record, attachments=(self.attachment,), journal=journal)
 
 
 class Intake:
     """Stores pending instances. Thread-safe; to be closed."""
 
-    def __init__(self, index: Ingest, blobs: BlobStore) -> None:
+    def __init__(self, index: Ingest, blobs: BlobStore, journal: JournalKeeper) -> None:
         self._index = index
         self._blobs = blobs
+        self._journal = journal
         self._queue: SimpleQueue[Pending | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._waiting_bytes = 0
@@ -148,27 +153,40 @@ class Intake:
         for pending, outcome in zip(durable, outcomes, strict=True):
             written = [file.uuid for file in pending.record.attachments]
             if isinstance(outcome, Exception):
-                remove_blobs(self._blobs, written)
+                discard_blobs(self._blobs, written, outcome)
                 pending.stored.set_exception(outcome)
                 continue
             if outcome.status is not StoreStatus.SUCCESS:
                 remove_blobs(self._blobs, written)
             remove_blobs(self._blobs, outcome.removed_blobs)
+            if pending.record.journal is not None:
+                self._journal.note([pending.record.journal[0]])
             pending.stored.set_result(StoreResult(outcome.status, outcome.ids))
 
     def _write(self, batch: list[Pending]) -> list[Pending]:
-        """Write the blobs; those whose blob is durable."""
-        contents = [pending.content for pending in batch if pending.content is not None]
-        results = iter(self._blobs.put_many(contents) if contents else ())
+        """Write the blobs; those whose blob is durable, or will be by the journal."""
+        limit = self._journal.limit
+        larger = [one.content for one in batch if one.content is not None and len(one.content) > limit]
+        synced = iter(self._blobs.put_many(larger) if larger else ())
         durable = []
         for pending in batch:
-            result = None if pending.content is None else next(results)
+            result: str | OrthancError | None = None
+            in_journal = False
+            if pending.content is not None:
+                in_journal = len(pending.content) <= limit
+                result = self._put_small(pending.content) if in_journal else next(synced)
             if isinstance(result, OrthancError):
                 pending.stored.set_exception(result)
             else:
-                pending.complete(result)
+                pending.complete(result, in_journal)
                 durable.append(pending)
         return durable
+
+    def _put_small(self, content: bytes) -> str | OrthancError:
+        try:
+            return self._blobs.put_unsynced(content)
+        except OrthancError as exc:
+            return exc
 
     def _index_all(self, batch: list[Pending]) -> Sequence[StoreOutcome | Exception]:
         try:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from orthanclite.core.errors import CannotWriteFile, CorruptedFile, FullStorage, OrthancError
+from orthanclite.storage.sync import sync_file_system
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MARK = ".orthanclite"
@@ -56,13 +57,14 @@ class FileBlobWriter:
                 if self._storage.sync:
                     os.fsync(self._descriptor)
         finally:
-            self._close()
+            self.close()
 
     def abort(self) -> None:
-        self._close()
+        self.close()
         self._storage.delete(self.uuid)
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Close the file, which need not be on the disk yet."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -106,6 +108,16 @@ class FileStorage:
             raise
         return writer.uuid
 
+    def put_unsynced(self, data: bytes) -> str:
+        writer = self.create()
+        try:
+            writer.write(data)
+        except BaseException:
+            writer.abort()
+            raise
+        writer.close()
+        return writer.uuid
+
     def put_many(self, contents: Sequence[bytes]) -> list[str | OrthancError]:
         results: list[str | OrthancError] = []
         writers: dict[int, FileBlobWriter] = {}
@@ -130,6 +142,32 @@ class FileStorage:
                 self._give_up(writer)
                 results[index] = exc
         return results
+
+    def make_durable(self, uuids: Sequence[str]) -> None:
+        if not self.sync:
+            return
+        folders = {self.path(uuid).parent for uuid in uuids}
+        with _translated():
+            if sync_file_system is None:
+                for uuid in uuids:
+                    _sync_file(self.path(uuid))
+                return
+            devices: dict[int, Path] = {}
+            for folder in folders:
+                with suppress(FileNotFoundError):  # deleted meanwhile, with all that was in it
+                    devices.setdefault(folder.stat().st_dev, folder)
+            for folder in devices.values():
+                sync_file_system(folder)
+
+    def restore(self, uuid: str, data: bytes) -> None:
+        path = self.path(uuid)
+        with _translated():
+            try:
+                if path.read_bytes() == data:
+                    return
+            except FileNotFoundError:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
 
     def _give_up(self, writer: FileBlobWriter | None) -> None:
         if writer is not None:
@@ -206,6 +244,17 @@ class FileStorage:
                 self._folder.mkdir(parents=True, exist_ok=True)
             self._given += 1
             return self._prefix + name[4:], self._folder
+
+
+def _sync_file(path: Path) -> None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _subfolders(folder: Path) -> Iterator[Path]:

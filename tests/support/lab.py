@@ -16,6 +16,7 @@ from orthanclite.index import SqlIndex
 from orthanclite.services.blobs import BlobReader
 from orthanclite.services.ingest import IngestOptions, IngestOrigin, IngestService
 from orthanclite.services.intake import StoreResult
+from orthanclite.services.journal import JournalKeeper
 from orthanclite.services.runtime import RuntimeOptions
 from orthanclite.storage import FileStorage
 
@@ -56,8 +57,9 @@ def lab(
     tags = TagDictionary.build(dictionary)
     runtime = RuntimeOptions()
     with ThreadPoolExecutor(2) as pool:
+        journal = JournalKeeper(index.journal, blobs)
         ingest = IngestService(
-            index.ingest, blobs, MainTags.build(), tags, runtime, options or IngestOptions(), pool
+            index.ingest, blobs, MainTags.build(), tags, runtime, options or IngestOptions(), pool, journal
         )
         try:
             yield Lab(index, blobs, ingest, tags, runtime)
