@@ -9,11 +9,14 @@ from orthanclite.config.storage import MaximumStorageMode, PostgreSQLSettings
 from orthanclite.core.errors import IncompatibleConfigurations
 from orthanclite.core.main_tags import MainTags
 from orthanclite.dicom.dictionary import TagDictionary
+from orthanclite.dicom.encoding import UNCOMPRESSED_SYNTAXES
+from orthanclite.dicom.pixels.syntaxes import ENCODABLE
 from orthanclite.dimse.options import DicomServerOptions, Service, TlsOptions
 from orthanclite.index import Limits
 from orthanclite.rest.policy import HttpPolicy
 from orthanclite.services.ingest import IngestOptions
 from orthanclite.services.runtime import RuntimeOptions
+from orthanclite.services.transcoding import IngestTranscoding, TranscodingOptions, TranscodingService
 
 MEGABYTE = 1 << 20
 
@@ -68,11 +71,38 @@ def runtime_options(settings: Settings) -> RuntimeOptions:
 
 
 def tag_dictionary(settings: Settings) -> TagDictionary:
-    entries = {
+    return TagDictionary.build(_dictionary_entries(settings), settings.data.load_private_dictionary)
+
+
+def _dictionary_entries(settings: Settings) -> dict[int, tuple[str, str, str]]:
+    return {
         entry.group << 16 | entry.element: (entry.vr, entry.name, entry.private_creator)
         for entry in settings.data.dictionary
     }
-    return TagDictionary.build(entries, settings.data.load_private_dictionary)
+
+
+def transcoding_options(settings: Settings) -> TranscodingOptions:
+    return TranscodingOptions(
+        settings.transcoding.lossy_quality,
+        _dictionary_entries(settings),
+        settings.data.load_private_dictionary,
+        settings.storage.temporary_directory,
+    )
+
+
+def ingest_transcoding(settings: Settings, service: TranscodingService) -> IngestTranscoding | None:
+    """The option ``IngestTranscoding``.
+
+    :raises IncompatibleConfigurations: where it names no transfer syntax that can be written.
+    """
+    transcoding = settings.transcoding
+    if not transcoding.ingest:
+        return None
+    if transcoding.ingest not in UNCOMPRESSED_SYNTAXES | ENCODABLE:
+        raise IncompatibleConfigurations(f"Cannot transcode to IngestTranscoding: {transcoding.ingest}")
+    return IngestTranscoding(
+        service, transcoding.ingest, transcoding.ingest_uncompressed, transcoding.ingest_compressed
+    )
 
 
 def main_tags(settings: Settings, dictionary: TagDictionary) -> MainTags:

@@ -68,6 +68,7 @@ def system_information(services: Services) -> SystemInformation:
         check_revisions=storage.check_revisions,
         database_backend="postgresql-index" if settings.postgresql.enable_index else None,
         database_server_identifier=storage.database_server_identifier or "",
+        ingest_transcoding=settings.transcoding.ingest or "",
         maximum_patients=storage.maximum_patients,
         maximum_storage_mode=storage.maximum_mode.value,
         maximum_storage_mb=storage.maximum_size_mb,

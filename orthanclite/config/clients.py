@@ -15,7 +15,6 @@ from orthanclite.config.table import Fate, setting
 _JOBS = "jobs are not implemented yet"
 _SCU = "outgoing DICOM is not implemented yet"
 _HTTP = "outgoing HTTP is not implemented yet"
-_PIXELS = "transcoding is not implemented yet"
 _ARCHIVES = "archives are not implemented yet"
 
 
@@ -166,29 +165,23 @@ class TranscodingSettings:
         True,
         "Transcode for modalities that do not accept the transfer syntax of a file.",
         fate=Fate.LATER,
-        why=_PIXELS,
+        why=_SCU,
     )
     ingest: str | None = setting(
         "IngestTranscoding",
         None,
         "Transfer syntax to which files are transcoded before they are stored.",
         example="1.2.840.10008.1.2",
-        fate=Fate.LATER,
-        why=_PIXELS,
     )
     ingest_uncompressed: bool = setting(
         "IngestTranscodingOfUncompressed",
         True,
         "Whether IngestTranscoding applies to uncompressed files.",
-        fate=Fate.LATER,
-        why=_PIXELS,
     )
     ingest_compressed: bool = setting(
         "IngestTranscodingOfCompressed",
         True,
         "Whether IngestTranscoding applies to compressed files.",
-        fate=Fate.LATER,
-        why=_PIXELS,
     )
     lossy_quality: int = setting(
         "DicomLossyTranscodingQuality",
@@ -196,8 +189,6 @@ class TranscodingSettings:
         "Quality of lossy JPEG.",
         minimum=1,
         maximum=100,
-        fate=Fate.LATER,
-        why=_PIXELS,
     )
 
 

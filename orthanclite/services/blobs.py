@@ -8,9 +8,10 @@ import mmap
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, BinaryIO
 
-from orthanclite.core.errors import CorruptedFile, OrthancError
+from orthanclite.core.errors import CommitUncertain, CorruptedFile, OrthancError
 from orthanclite.core.model import Attachment
 from orthanclite.core.ports import BlobStore
 
@@ -72,6 +73,19 @@ class BlobReader:
         """The whole blob as it is stored, piece by piece."""
         for start in range(0, attachment.stored_size, CHUNK):
             yield self._blobs.read(attachment.uuid, start, min(CHUNK, attachment.stored_size - start))
+
+    def local(self, attachment: Attachment) -> Path | bytes:
+        """The content for another process: its file where it is stored as it is, else the bytes."""
+        if attachment.compressed:
+            return self.read(attachment)
+        path = self._blobs.path(attachment.uuid)
+        try:
+            size = path.stat().st_size
+        except OSError as exc:
+            raise CorruptedFile(f"The stored file {attachment.uuid} is missing") from exc
+        if size != attachment.size:
+            raise CorruptedFile(f"The stored file {attachment.uuid} is not as long as the index says")
+        return path
 
     @contextmanager
     def whole(self, attachment: Attachment) -> Iterator[bytes | mmap.mmap]:
@@ -195,3 +209,9 @@ def remove_blobs(blobs: BlobStore, uuids: Iterable[str]) -> None:
             blobs.delete(uuid)
         except OrthancError as exc:
             _LOG.warning("Cannot remove the file %s: %s", uuid, exc)
+
+
+def discard_blobs(blobs: BlobStore, uuids: Iterable[str], error: BaseException) -> None:
+    """Remove the blobs that a transaction would have referred to, had it not failed with ``error``."""
+    if not isinstance(error, CommitUncertain):
+        remove_blobs(blobs, uuids)

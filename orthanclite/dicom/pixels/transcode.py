@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,25 @@ def transcode(
         else:
             pixels = _recoded(locate(buffer), file, target, options)
         return _assemble(file, target, pixels, dictionary)
+
+
+def transcode_task(
+    data: Path | bytes,
+    target: str,
+    quality: int,
+    entries: tuple[tuple[int, tuple[str, str, str]], ...],
+    load_private: bool,
+) -> bytes:
+    """The same, by plain arguments: the task of worker processes.
+
+    :param entries: see :meth:`TagDictionary.build`
+    """
+    return transcode(data, target, TranscodeOptions(quality), _dictionary(entries, load_private))
+
+
+@lru_cache(maxsize=2)
+def _dictionary(entries: tuple[tuple[int, tuple[str, str, str]], ...], load_private: bool) -> TagDictionary:
+    return TagDictionary.build(dict(entries), load_private)
 
 
 @contextmanager
