@@ -15,6 +15,7 @@ from orthanclite.dimse.options import DicomServerOptions, Service, TlsOptions
 from orthanclite.index import Limits
 from orthanclite.rest.policy import HttpPolicy
 from orthanclite.services.ingest import IngestOptions
+from orthanclite.services.requested_tags import FindWarnings
 from orthanclite.services.runtime import RuntimeOptions
 from orthanclite.services.transcoding import IngestTranscoding, TranscodingOptions, TranscodingService
 
@@ -126,6 +127,18 @@ def limits(settings: Settings) -> Limits:
 def ingest_options(settings: Settings) -> IngestOptions:
     storage = settings.storage
     return IngestOptions(storage.overwrite, storage.compression, storage.store_md5, storage.store_dicom)
+
+
+def find_warnings(settings: Settings) -> FindWarnings:
+    warnings = settings.warnings
+    return FindWarnings(
+        warnings.tags_read_from_storage,
+        warnings.inconsistent_tags,
+        warnings.no_signature,
+        warnings.tag_from_lower_level,
+        warnings.tag_from_meta_header,
+        warnings.missing_tags_not_read,
+    )
 
 
 def http_policy(settings: Settings) -> HttpPolicy:

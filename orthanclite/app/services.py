@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from orthanclite.app import options
 from orthanclite.config import Settings
 from orthanclite.core.metrics import Metrics
-from orthanclite.core.model import Resource
 from orthanclite.index import SqlIndex
 from orthanclite.services import registries
 from orthanclite.services.annotations import LabelService, MetadataService
@@ -16,12 +14,14 @@ from orthanclite.services.attachments import AttachmentOptions, AttachmentServic
 from orthanclite.services.background import Periodic, settle
 from orthanclite.services.blobs import BlobReader
 from orthanclite.services.byte_cache import ByteCache
+from orthanclite.services.file_tags import FileTags
 from orthanclite.services.files import InstanceFiles
 from orthanclite.services.images import Images
 from orthanclite.services.ingest import IngestService
 from orthanclite.services.journal import JournalKeeper
 from orthanclite.services.names import NameRegistry
 from orthanclite.services.reconstruct import FileOptions, ReconstructService
+from orthanclite.services.requested_tags import RequestedTags
 from orthanclite.services.resource_json import ResourceRenderer
 from orthanclite.services.resources import ResourceService
 from orthanclite.services.slices import SliceService
@@ -37,13 +37,6 @@ _SETTLE_INTERVAL = 0.5  # seconds between two looks for resources that have beco
 _FLUSH_INTERVAL = 2.0  # seconds for which the journal gathers what is synced together
 _SWEEP_DELAY = 300.0  # seconds after the start: the first minutes belong to the clients
 _SWEEP_INTERVAL = 86400.0
-
-
-class _NoTags:
-    """Stands in until RequestedTags lands."""
-
-    def resolve(self, resources: Sequence[Resource], tags: Sequence[int]) -> list[dict[int, object]]:
-        return [{} for _ in resources]
 
 
 class Services:
@@ -106,8 +99,19 @@ class Services:
         self.cache = ByteCache()
         self.tags = TagService(self.files, self.reader, self.dictionary, self.cache, self.metrics)
         self.renderer = ResourceRenderer(self.dictionary, metadata_names)
+        self.search = index.search(self.main_tags)
+        self.file_tags = FileTags(self.files, self.dictionary)
+        self.requested_tags = RequestedTags(
+            self.search,
+            index.resources,
+            self.files,
+            self.file_tags,
+            self.main_tags,
+            settings.find.storage_access != "Never",
+            options.find_warnings(settings),
+        )
         self.resources = ResourceService(
-            index.resources, self.blobs, self.renderer, self.dictionary, _NoTags()
+            index.resources, self.blobs, self.renderer, self.dictionary, self.requested_tags
         )
         self.attachments = AttachmentService(
             index.annotations,
