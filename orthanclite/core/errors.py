@@ -13,6 +13,7 @@
     ├── DatabaseError               500  (11)
     │   ├── IncompatibleDatabaseVersion   (18)
     │   └── DatabaseUnavailable     503  (36)
+    │       └── CommitUncertain     503  (36)
     ├── CannotWriteFile             500  (14)
     ├── BadFileFormat               400  (15)
     ├── UnknownResource             404  (17)
@@ -101,6 +102,13 @@ class IncompatibleDatabaseVersion(DatabaseError):
 class DatabaseUnavailable(DatabaseError):
     code, status = 36, 503
     message = "The database is currently not available (probably a transient situation)"
+
+
+class CommitUncertain(DatabaseUnavailable):
+    """The connection was lost in the commit: whether it took place is not known.
+
+    What the transaction refers to must be kept; the sweep removes it if the transaction is not there.
+    """
 
 
 class CannotWriteFile(OrthancError):

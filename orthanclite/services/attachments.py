@@ -12,7 +12,7 @@ from orthanclite.core.errors import CorruptedFile, RevisionConflict, UnknownReso
 from orthanclite.core.levels import Level
 from orthanclite.core.model import Attachment
 from orthanclite.core.ports import Annotations, BlobStore
-from orthanclite.services.blobs import BlobReader, Reader, compress, remove_blobs, write
+from orthanclite.services.blobs import BlobReader, Reader, compress, discard_blobs, remove_blobs, write
 from orthanclite.services.names import NameRegistry
 
 OCTET_STREAM = "application/octet-stream"
@@ -109,8 +109,8 @@ class AttachmentService:
             revision, replaced = self._annotations.set_attachment(
                 level, id, attachment, expected, must_match=self._options.check_revisions
             )
-        except BaseException:
-            remove_blobs(self._blobs, [attachment.uuid])
+        except BaseException as exc:
+            discard_blobs(self._blobs, [attachment.uuid], exc)
             raise
         if replaced is not None:
             remove_blobs(self._blobs, [replaced])
@@ -145,8 +145,8 @@ class AttachmentService:
             _, replaced = self._annotations.set_attachment(
                 level, id, new, (attachment.revision, attachment.md5), log_change=False
             )
-        except BaseException:
-            remove_blobs(self._blobs, [new.uuid])
+        except BaseException as exc:
+            discard_blobs(self._blobs, [new.uuid], exc)
             raise
         if replaced is not None:
             remove_blobs(self._blobs, [replaced])

@@ -14,7 +14,7 @@ from orthanclite.core.model import Attachment, DicomSummary, Parts
 from orthanclite.core.ports import Annotations, BlobStore, Resources
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.summary import Summarizer
-from orthanclite.services.blobs import compress, remove_blobs, write
+from orthanclite.services.blobs import compress, discard_blobs, remove_blobs, write
 from orthanclite.services.files import InstanceFiles, StoredFile
 from orthanclite.services.ingest import IngestTranscoder, main_sequences
 
@@ -151,8 +151,8 @@ class ReconstructService:
             _, replaced = self._annotations.set_attachment(
                 Level.INSTANCE, file.id, attachment, (old.revision, old.md5), log_change=False
             )
-        except BaseException:
-            remove_blobs(self._blobs, [attachment.uuid])
+        except BaseException as exc:
+            discard_blobs(self._blobs, [attachment.uuid], exc)
             raise
         if replaced is not None:
             remove_blobs(self._blobs, [replaced])
