@@ -33,7 +33,7 @@ def _header(study: str, series: str, number: int, seed: int) -> Dataset:
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset.file_meta.MediaStorageSOPClassUID = CTImageStorage
-    uid = generate_uid(f"{series[:50]}.", entropy_srcs=[f"instance{seed}.{number}"])
+    uid = generate_uid(entropy_srcs=[f"instance{seed}.{number}"])
     dataset.file_meta.MediaStorageSOPInstanceUID = uid
     dataset.SpecificCharacterSet = "ISO_IR 100"
     dataset.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
