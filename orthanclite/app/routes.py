@@ -7,18 +7,23 @@ from collections.abc import Callable
 from orthanclite.app.options import http_policy
 from orthanclite.app.services import Services
 from orthanclite.rest.application import RestApplication
+from orthanclite.rest.archives import archive_routes
 from orthanclite.rest.attachments import attachment_routes
 from orthanclite.rest.changes import changes_routes
+from orthanclite.rest.files import file_routes
+from orthanclite.rest.internal import InternalClient
 from orthanclite.rest.labels import label_routes
 from orthanclite.rest.metadata import metadata_routes
+from orthanclite.rest.pages import start_page_routes
 from orthanclite.rest.registries import registry_routes
 from orthanclite.rest.resources import resource_routes
 from orthanclite.rest.routing import Router
 from orthanclite.rest.system import system_routes
 from orthanclite.rest.tags import tag_routes
-from orthanclite.rest.tools import log_routes, runtime_routes, tools_routes
+from orthanclite.rest.tools import log_routes, metrics_routes, runtime_routes, script_routes, tools_routes
 from orthanclite.rest.upload import upload_routes
-from orthanclite.services.system import BuiltIn, SystemInformation
+from orthanclite.services.lua import LuaScripts
+from orthanclite.services.system import ORTHANC_VERSION, BuiltIn, SystemInformation
 
 
 def rest_application(
@@ -29,12 +34,21 @@ def rest_application(
     :param stop: begins the end of the server (``/tools/shutdown``)
     :param restart: the same, followed by a new start (``/tools/reset``)
     """
-    return RestApplication(routers(services, stop, restart), http_policy(services.settings), services.metrics)
+    settings = services.settings
+    scripts = None
+    if settings.http.execute_lua_enabled:
+        scripts = LuaScripts(InternalClient(lambda: application.table))
+        services.at_end(scripts.close)
+    sections = [*routers(services, stop, restart), script_routes(scripts)]
+    if settings.http.explorer_enabled:
+        sections.append(start_page_routes())
+    application = RestApplication(sections, http_policy(settings), services.metrics)
+    return application
 
 
 def routers(services: Services, stop: Callable[[], None], restart: Callable[[], None]) -> list[Router]:
-    """All sections of the API."""
-    index = services.index
+    """The sections of the API but for scripts and pages."""
+    index, http = services.index, services.settings.http
     return [
         upload_routes(services.uploads),
         resource_routes(services.resources, services.slices, services.reconstruction),
@@ -42,11 +56,14 @@ def routers(services: Services, stop: Callable[[], None], restart: Callable[[], 
         metadata_routes(services.metadata),
         attachment_routes(services.attachments),
         label_routes(services.labels),
+        file_routes(services.files, services.tags, services.transcoding, http.write_to_file_system),
+        archive_routes(services.archives, services.settings.jobs.stream_zip),
         changes_routes(index.changes),
         system_routes(system_information(services), index.resources, built_in(services)),
         tools_routes(stop, restart, services.cache.clear),
         runtime_routes(services.runtime),
         log_routes(),
+        metrics_routes(services.monitor),
         registry_routes(services.modalities, services.peers),
     ]
 
@@ -85,5 +102,8 @@ def system_information(services: Services) -> SystemInformation:
 
 
 def built_in(services: Services) -> list[BuiltIn]:
-    """The capabilities that ``/plugins`` names."""
-    return []
+    """The capabilities that ``/plugins`` names: each one works. Clients compare versions part by part."""
+    found = [BuiltIn("gdcm", ORTHANC_VERSION, "Decoder and encoder of all transfer syntaxes")]
+    if services.settings.postgresql.enable_index:
+        found.append(BuiltIn("postgresql-index", "10.0.0", "The index in a PostgreSQL database"))
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from orthanclite.app import options
@@ -10,6 +11,7 @@ from orthanclite.core.metrics import Metrics
 from orthanclite.index import SqlIndex
 from orthanclite.services import registries
 from orthanclite.services.annotations import LabelService, MetadataService
+from orthanclite.services.archive.service import ArchiveService
 from orthanclite.services.attachments import AttachmentOptions, AttachmentService
 from orthanclite.services.background import Periodic, settle
 from orthanclite.services.blobs import BlobReader
@@ -87,6 +89,7 @@ class Services:
         )
         self.monitor = Monitor(self.metrics, self.index.resources, self.index.changes)
         self._duties = self._background()
+        self._endings: list[Callable[[], None]] = []
 
     def _add_resources(self) -> None:
         """The services of the resource tree."""
@@ -127,6 +130,16 @@ class Services:
         self.metadata = MetadataService(index.annotations, metadata_names, storage.check_revisions)
         self.labels = LabelService(index.annotations)
         self.slices = SliceService(index.resources)
+        temporary = storage.temporary_directory
+        self.archives = ArchiveService(
+            index.resources,
+            self.reader,
+            self.transcoding,
+            self.dictionary,
+            self.runtime,
+            utf8=settings.jobs.zip_utf8,
+            temporary_folder=None if temporary is None else str(temporary),
+        )
         self.reconstruction = ReconstructService(
             index.resources,
             index.annotations,
@@ -152,11 +165,18 @@ class Services:
         for duty in self._duties:
             duty.start()
 
+    def at_end(self, ending: Callable[[], None]) -> None:
+        """Have ``close`` end first what was built upon these services."""
+        self._endings.append(ending)
+
     def close(self) -> None:
         """End everything in the order of dependence; what is acknowledged is durable already."""
+        for ending in self._endings:
+            ending()
         for duty in self._duties:
             duty.stop()
         self.ingest.close()
+        self.archives.close()
         self.workers.close()
         self.journal.flush()
         self.helpers.shutdown(wait=True)

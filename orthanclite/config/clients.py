@@ -15,7 +15,6 @@ from orthanclite.config.table import Fate, setting
 _JOBS = "jobs are not implemented yet"
 _SCU = "outgoing DICOM is not implemented yet"
 _HTTP = "outgoing HTTP is not implemented yet"
-_ARCHIVES = "archives are not implemented yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +48,14 @@ class JobSettings:
         "Archives made by asynchronous jobs that are kept.",
         minimum=1,
         fate=Fate.LATER,
-        why=_ARCHIVES,
+        why=_JOBS,
     )
     stream_zip: bool = setting(
         "SynchronousZipStream",
         True,
         "Send archives while they are being made.",
-        fate=Fate.LATER,
-        why=_ARCHIVES,
     )
-    zip_utf8: bool = setting(
-        "ZipUseUtf8", False, "Names in archives in UTF-8 instead of ASCII.", fate=Fate.LATER, why=_ARCHIVES
-    )
+    zip_utf8: bool = setting("ZipUseUtf8", False, "Names in archives in UTF-8 instead of ASCII.")
     log_exports: bool = setting(
         "LogExportedResources",
         False,
