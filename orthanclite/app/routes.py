@@ -11,6 +11,7 @@ from orthanclite.rest.archives import archive_routes
 from orthanclite.rest.attachments import attachment_routes
 from orthanclite.rest.changes import changes_routes
 from orthanclite.rest.files import file_routes
+from orthanclite.rest.images import image_routes
 from orthanclite.rest.internal import InternalClient
 from orthanclite.rest.labels import label_routes
 from orthanclite.rest.metadata import metadata_routes
@@ -53,6 +54,7 @@ def routers(services: Services, stop: Callable[[], None], restart: Callable[[], 
         upload_routes(services.uploads),
         resource_routes(services.resources, services.slices, services.reconstruction),
         tag_routes(services.tags),
+        image_routes(services.images, services.files, services.slices),
         metadata_routes(services.metadata),
         attachment_routes(services.attachments),
         label_routes(services.labels),

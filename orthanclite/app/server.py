@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import ssl
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -71,8 +73,9 @@ class ServerProcess:
             with asyncio.Runner(loop_factory=_new_loop) as runner:
                 runner.run(self._serve())
         finally:
-            self._rest.close()
-            self._services.close()
+            with _deadline(_SHUTDOWN):
+                self._rest.close()
+                self._services.close()
         log.warning("Orthanc has stopped")
         return self._restart
 
@@ -101,7 +104,8 @@ class ServerProcess:
         await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
         server.should_exit = True
-        await serving
+        # Both at once: neither may take longer because of the other.
+        await asyncio.gather(serving, asyncio.to_thread(self._dicom.stop, float(_SHUTDOWN)))
 
     def _http_config(self) -> uvicorn.Config:
         http, access = self._settings.http, self._settings.access
@@ -122,6 +126,27 @@ class ServerProcess:
             config.load()
             config.ssl = _http_tls(self._settings)
         return config
+
+
+@contextmanager
+def _deadline(seconds: float) -> Iterator[None]:
+    """End the process if a block takes longer, as with a script in an endless loop.
+
+    Nothing is lost by that: what was acknowledged is durable, and the start after a crash is any start.
+    """
+    timer = threading.Timer(seconds, _give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _give_up() -> None:
+    log.error("Something does not end: the server stops without waiting for it")
+    logging.shutdown()
+    os._exit(1)
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
