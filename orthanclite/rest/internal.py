@@ -64,7 +64,7 @@ def _listing(node: Node) -> Response | None:
 
 def _whole(response: Response) -> bytes:
     if not isinstance(response, StreamResponse):
-        return response.body
+        return bytes(response.body)
     if isinstance(response.chunks, AsyncIterator):
         return asyncio.run(_gather(response.chunks))
     return b"".join(response.chunks)

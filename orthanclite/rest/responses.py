@@ -9,6 +9,9 @@ from orthanclite.core.styled_json import dumps
 
 Header = tuple[bytes, bytes]
 
+Content = bytes | bytearray
+"""The body of an answer; arrays are built in place and not copied once more."""
+
 JSON_TYPE: Header = (b"content-type", b"application/json; charset=utf-8")
 TEXT_TYPE: Header = (b"content-type", b"text/plain")
 
@@ -18,7 +21,7 @@ class Response:
 
     __slots__ = ("body", "headers", "status")
 
-    def __init__(self, status: int = 200, body: bytes = b"", headers: list[Header] | None = None) -> None:
+    def __init__(self, status: int = 200, body: Content = b"", headers: list[Header] | None = None) -> None:
         self.status = status
         self.body = body
         self.headers: list[Header] = [] if headers is None else headers
@@ -95,7 +98,7 @@ def status_only(status: int) -> Response:
     return Response(status)
 
 
-def bytes_response(body: bytes, media_type: str, filename: str | None = None) -> Response:
+def bytes_response(body: Content, media_type: str, filename: str | None = None) -> Response:
     headers = [header("content-type", media_type)]
     if filename is not None:
         headers.append(disposition(filename))

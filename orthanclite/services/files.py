@@ -6,6 +6,7 @@ import mmap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from orthanclite.core.constants import AttachmentType, Metadata
 from orthanclite.core.errors import CannotWriteFile, UnknownResource
@@ -130,6 +131,15 @@ class InstanceFiles:
         self._metrics.add(CACHE_MISSES)
         with self._reader.whole(file.attachment) as data:
             yield data
+
+    def local(self, id: str) -> Path | bytes:
+        """The file of an instance for another process, see :meth:`BlobReader.local`.
+
+        :raises UnknownResource: for an unknown instance, or one whose file is not kept.
+        """
+        attachment = self.locate(id).attachment
+        self._metrics.add(CACHE_MISSES)
+        return self._reader.local(attachment)
 
     def chunks(self, file: StoredFile) -> Iterator[bytes]:
         """The bytes of the file, piece by piece."""

@@ -82,9 +82,10 @@ class Images:
         """The stored bytes of a frame, encoded or not, and their media type.
 
         :raises ParameterOutOfRange: for a frame that does not exist.
+        :raises NotImplementedInServer: for an instance without pixel data.
         :raises BadFileFormat: for damaged pixel data.
         """
-        return self._run("raw_frame", blob, frame), frame_media_type(transfer_syntax_of(blob))
+        return self._array("raw_frame", blob, frame), frame_media_type(transfer_syntax_of(blob))
 
     def raw_frame_gzip(self, blob: Blob, frame: int) -> bytes:
         """The same, compressed by gzip."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orthanclite.core.errors import BadFileFormat, UnsupportedMediaType
+from orthanclite.core.errors import BadFileFormat, ParameterOutOfRange, UnsupportedMediaType
 from orthanclite.dicom.encoding import UNCOMPRESSED_SYNTAXES
 from orthanclite.dicom.pixels.colour import apply_palette, ybr_to_rgb
 from orthanclite.dicom.pixels.description import GRAYSCALE, PixelDescription, Samples
@@ -28,7 +28,7 @@ class Frame:
 def decode_frame(source: PixelSource, index: int) -> Frame:
     """Decode one frame.
 
-    :raises ParameterOutOfRange: for a frame that does not exist.
+    :raises ParameterOutOfRange: for a frame that does not exist in an uncompressed image.
     :raises UnsupportedMediaType: for an image of a kind that cannot be decoded.
     :raises BadFileFormat: for a damaged image.
     """
@@ -61,7 +61,12 @@ def decode_samples(
     :raises BadFileFormat: see :func:`decode_frame`.
     """
     description = description or source.description
-    data = source.frame_bytes(index)
+    try:
+        data = source.frame_bytes(index)
+    except ParameterOutOfRange as exc:
+        if not source.encapsulated:
+            raise
+        raise BadFileFormat(exc.details) from exc  # the error of the reference's decoders
     if source.transfer_syntax in UNCOMPRESSED_SYNTAXES:
         native = decode_native(description, data, source.big_endian, source.bit_offset(index))
         return native, description.photometric

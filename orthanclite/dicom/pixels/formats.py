@@ -1,4 +1,4 @@
-"""Images as files: PNG, JPEG and PAM, and the choice between them by an ``Accept`` header."""
+"""Images as files: PNG, JPEG and PAM."""
 
 from __future__ import annotations
 
@@ -25,35 +25,6 @@ class ImageFormat(StrEnum):
     PNG = "image/png"
     JPEG = "image/jpeg"
     PAM = "image/x-portable-arbitrarymap"
-
-
-def negotiate(accept: str | None) -> ImageFormat | None:
-    """The format an ``Accept`` header asks for; None where no one is acceptable.
-
-    An exact type wins over a wildcard, then the larger ``q`` wins, then the order of the header.
-    """
-    if not accept or not accept.strip():
-        return ImageFormat.PNG
-    best: tuple[bool, float] = (False, 0.0)
-    found: ImageFormat | None = None
-    for part in accept.split(","):
-        media, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        weight = _weight(parameters)
-        exact = media in list(ImageFormat)
-        if weight > 0 and (exact or media in ("image/*", "*/*")) and (exact, weight) > best:
-            best, found = (exact, weight), ImageFormat(media) if exact else ImageFormat.PNG
-    return found
-
-
-def _weight(parameters: list[str]) -> float:
-    for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        if name.strip() == "q":
-            try:
-                return float(value)
-            except ValueError:
-                return 0.0
-    return 1.0
 
 
 def encode_image(samples: Samples, format: ImageFormat, quality: int = DEFAULT_QUALITY) -> bytes:
