@@ -24,7 +24,7 @@ from orthanclite.core.errors import (
 )
 from orthanclite.index.session import Session, Statements
 
-BUSY_TIMEOUT = 10.0
+BUSY_TIMEOUT = 5.0
 """Seconds to wait for another process that has locked the SQLite file."""
 
 READERS = 16

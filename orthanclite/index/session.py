@@ -131,6 +131,12 @@ class Session:
             compiled = self._statements.compiled(statement)
             self._cursor.executemany(compiled.sql, [compiled.bind(row) for row in params])
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether SQLite is in a transaction: some errors end it. Always true on PostgreSQL."""
+        driver: Any = self.connection.connection.driver_connection
+        return not self.is_sqlite or bool(driver.in_transaction)
+
     def command(self, sql: str) -> None:
         """A transaction command or pragma."""
         self._cursor.execute(sql)

@@ -190,7 +190,8 @@ class Writer:
 
     def _roll_back(self, session: Session, cause: Exception) -> None:
         try:
-            session.command("ROLLBACK")
+            if session.in_transaction:
+                session.command("ROLLBACK")
         except Exception as exc:  # noqa: BLE001 - the connection is unusable: a new one replaces it
             log.warning("Lost the connection to the database (%s), after: %s", exc, cause)
             session.connection.invalidate()

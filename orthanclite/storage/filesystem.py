@@ -268,6 +268,6 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        if exc.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise FullStorage("No space is left on the device of the storage area") from exc
+        if exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise FullStorage(f"No space is left in the storage area: {exc.strerror}") from exc
         raise CannotWriteFile(f"Cannot write to the storage area: {exc.strerror}") from exc

@@ -50,9 +50,10 @@ def lab(
     folder: Path,
     options: IngestOptions | None = None,
     dictionary: Mapping[int, tuple[str, str, str]] | None = None,
+    database: str | None = None,
 ) -> Iterator[Lab]:
-    """A lab in ``folder``, on SQLite, without syncing to the disk."""
-    index = SqlIndex(f"sqlite:///{folder}/index.db")
+    """A lab in ``folder``, without syncing to the disk; on SQLite unless a ``database`` is given."""
+    index = SqlIndex(database or f"sqlite:///{folder}/index.db")
     blobs = FileStorage(folder / "blobs", sync=False)
     tags = TagDictionary.build(dictionary)
     runtime = RuntimeOptions()

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,10 +35,18 @@ def installed_binaries() -> Path | None:
 class Cluster:
     """Where databases can be made, each with a URL for SQLAlchemy."""
 
-    def __init__(self, host: str, port: int, user: str, uri: str | None = None) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        user: str,
+        uri: str | None = None,
+        control: Callable[..., None] | None = None,
+    ) -> None:
         self.host = host
         self.port = port
         self.user = user
+        self.control = control  # runs pg_ctl with further arguments; None where there is none
         self._uri = uri or f"postgresql://{user}@{host}:{port}/postgres"
 
     @contextmanager
@@ -54,8 +62,12 @@ class Cluster:
     def url(self, name: str) -> str:
         return f"postgresql+psycopg://{self.user}@{self.host}:{self.port}/{name}"
 
+    def connect(self) -> psycopg.Connection[tuple[object, ...]]:
+        """A connection in autocommit mode to the database ``postgres``."""
+        return psycopg.connect(self._uri, autocommit=True)
+
     def _run(self, sql: str) -> None:
-        with psycopg.connect(self._uri, autocommit=True) as connection:
+        with self.connect() as connection:
             connection.execute(sql)
 
 
@@ -91,11 +103,15 @@ def _own(binaries: Path, folder: Path) -> Iterator[Cluster]:
         "-c full_page_writes=off -c max_connections=200 -c shared_buffers=64MB"
     )
     log = str(folder / "log")
-    run(str(binaries / "pg_ctl"), "-D", str(data), "-o", options, "-l", log, "-w", "start")
+
+    def control(*arguments: str) -> None:
+        run(str(binaries / "pg_ctl"), "-D", str(data), "-o", options, "-l", log, "-w", *arguments)
+
+    control("start")
     try:
-        yield Cluster("127.0.0.1", port, "postgres")
+        yield Cluster("127.0.0.1", port, "postgres", control=control)
     finally:
-        run(str(binaries / "pg_ctl"), "-D", str(data), "-m", "immediate", "-w", "stop")
+        control("-m", "immediate", "stop")
 
 
 def _unprivileged_user() -> pwd.struct_passwd | None:
