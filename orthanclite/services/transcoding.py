@@ -17,7 +17,7 @@ from orthanclite.core.errors import OrthancError, ParameterOutOfRange, UnknownRe
 from orthanclite.core.levels import Level
 from orthanclite.core.model import DicomSummary, Parts
 from orthanclite.core.ports import Resources
-from orthanclite.dicom.encoding import UNCOMPRESSED_SYNTAXES
+from orthanclite.dicom.encoding import DEFLATED_LITTLE_ENDIAN, UNCOMPRESSED_SYNTAXES
 from orthanclite.dicom.pixels.syntaxes import is_transfer_syntax
 from orthanclite.services.blobs import CHUNK, BlobReader
 from orthanclite.services.files import StoredFile
@@ -131,7 +131,7 @@ class IngestTranscoding:
         """
         if summary.transfer_syntax == self.target:
             return None
-        uncompressed = summary.transfer_syntax in UNCOMPRESSED_SYNTAXES
+        uncompressed = summary.transfer_syntax in UNCOMPRESSED_SYNTAXES - {DEFLATED_LITTLE_ENDIAN}
         if not (self.of_uncompressed if uncompressed else self.of_compressed):
             return None
         try:
