@@ -88,6 +88,22 @@ class AccessSettings:
         "user, remote access makes the user orthanc with the password orthanc.",
         secret=True,
     )
+    allowed_hosts: tuple[str, ...] = setting(
+        "AllowedHosts",
+        (),
+        "Names under which the server may be addressed, beside localhost and the name of this host: those "
+        "of a reverse proxy. Checked where neither remote access nor authentication is on, since a web page "
+        "can make a name of its own lead here (DNS rebinding). * is any name.",
+        example=["pacs.example.com"],
+    )
+    allowed_origins: tuple[str, ...] = setting(
+        "AllowedOrigins",
+        (),
+        "Web sites whose pages may send requests that change something, beside the one that the server is "
+        "addressed as. Needed behind a reverse proxy that sends neither Host nor X-Forwarded-Host on. * is "
+        "any site.",
+        example=["https://viewer.example.com"],
+    )
     ssl_enabled: bool = setting("SslEnabled", False, "Serve HTTPS instead of HTTP.")
     ssl_certificate: Path = setting(
         "SslCertificate",

@@ -47,6 +47,8 @@ _BODIES_IN_MEMORY = 512 * 1024 * 1024
 _SMALL_BODY = 1024 * 1024
 """Bytes of a body that is not worth counting."""
 
+_WAITING_LOGINS = 64
+
 _ACTIVE = "orthanc_rest_api_active_requests"
 _DURATION = "orthanc_rest_api_duration_ms"
 
@@ -62,6 +64,8 @@ class Dispatcher:
         self._gate = Gate(policy)
         self._budget = ByteBudget(_BODIES_IN_MEMORY)
         self._uploads = ChunkedUploads()
+        self._login = asyncio.Lock()
+        self._logins = 0  # that wait for the lock, or have it
         self._active = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -93,9 +97,10 @@ class Dispatcher:
             return refusal
         user = self._gate.known_user(headers)
         if user is None:
-            user = await self._run(self._gate.verify_user, headers)
-            if user is None:
-                return unauthorized()
+            login = await self._log_in(headers, remote_ip)
+            if isinstance(login, Response):
+                return login
+            user = login
         if method is None:
             return Response(400)
         if _logger.isEnabledFor(logging.INFO):
@@ -127,6 +132,25 @@ class Dispatcher:
             return self._error(error, method, path)
         except RequestTimeout:
             return Response(408)
+
+    async def _log_in(self, headers: dict[bytes, bytes], remote_ip: str) -> str | Response:
+        """The user of a request whose credentials were not seen before, or its refusal."""
+        if b"authorization" not in headers:
+            return unauthorized()
+        if self._logins >= _WAITING_LOGINS:
+            return Response(503, b"", [(b"retry-after", b"1")])
+        self._logins += 1
+        try:
+            async with self._login:  # one thread at most: the others are for the work of those who are in
+                user = await self._run(self._gate.verify_user, headers)
+        finally:
+            self._logins -= 1
+        if user is not None:
+            self._gate.throttle.succeeded(remote_ip)
+            return user
+        _logger.warning("Failed login of %r from %s", self._gate.claimed_user(headers), remote_ip)
+        await asyncio.sleep(self._gate.throttle.failed(remote_ip))
+        return unauthorized()
 
     async def _execute(
         self, operation: Operation, call: Call, headers: dict[bytes, bytes], receive: Receive

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -14,6 +15,8 @@ Content = bytes | bytearray
 
 JSON_TYPE: Header = (b"content-type", b"application/json; charset=utf-8")
 TEXT_TYPE: Header = (b"content-type", b"text/plain")
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Response:
@@ -59,8 +62,7 @@ class StreamResponse(Response):
 
 def header(name: str, value: str) -> Header:
     """A header; characters that HTTP cannot carry there are dropped (a value may come from a client)."""
-    clean = value.replace("\r", "").replace("\n", "").replace("\0", "")
-    return name.lower().encode("ascii"), clean.encode("utf-8")
+    return name.lower().encode("ascii"), _CONTROL.sub("", value).encode("utf-8")
 
 
 def disposition(filename: str) -> Header:

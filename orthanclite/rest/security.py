@@ -8,6 +8,10 @@ request are checked (docs/differences.md tells what that means behind a proxy):
   of this host are answered. With authentication such a page has no credentials to send.
 - A cross-site page may send simple POST requests, which the browser does not ask us about; such requests
   carry ``Sec-Fetch-Site`` and ``Origin``.
+
+Passwords can be guessed. What is done against it: every failure is logged with the address that it comes
+from (for tools such as fail2ban), an address that fails again and again is answered late, an unknown user
+takes as long as a known one, and however many logins arrive at once, they occupy a single worker thread.
 """
 
 from __future__ import annotations
@@ -20,7 +24,9 @@ import ipaddress
 import secrets
 import socket
 import threading
-from collections.abc import Mapping
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -32,8 +38,13 @@ from orthanclite.rest.responses import Response
 
 Headers = Mapping[bytes, bytes]
 
+_HASH = "$argon2"
 REALM = b'Basic realm="Orthanc Secure Area"'
 _CACHED_USERS = 256
+_FREE_FAILURES = 5
+_FORGIVEN_AFTER = 60.0  # seconds
+_DELAY = 1.0  # seconds
+_WATCHED_ADDRESSES = 10_000
 
 
 class Gate:
@@ -44,6 +55,7 @@ class Gate:
         self._check_host = not policy.remote_access and not policy.authentication
         self._hosts = policy.allowed_hosts | {"localhost", socket.gethostname().lower()}
         self._credentials = Credentials(policy.users)
+        self.throttle = Throttle()
 
     def refuse(self, method: str, headers: Headers, remote_ip: str) -> Response | None:
         """The refusal of a request that must not be served, whoever sends it; else None.
@@ -68,6 +80,12 @@ class Gate:
         """The user of a request; None if it has no valid credentials. May take 50 ms (argon2)."""
         return self._credentials.verify(headers.get(b"authorization", b""))
 
+    @staticmethod
+    def claimed_user(headers: Headers) -> str:
+        """The user that a request says to come from, right or wrong."""
+        pair = _decode_basic(headers.get(b"authorization", b""))
+        return "" if pair is None else pair[0]
+
     def _is_own_name(self, host: bytes) -> bool:
         name = _host_name(host)
         if not name or name in self._hosts or name.endswith(".localhost") or "*" in self._hosts:
@@ -88,9 +106,37 @@ class Gate:
             return True
         if not origin or site in (b"same-origin", b"none"):
             return False
-        name = urlsplit(origin).hostname  # None for the opaque origin "null"
+        try:
+            name = urlsplit(origin).hostname  # None for the opaque origin "null"
+        except ValueError:
+            return True
         own = (headers.get(b"host", b""), headers.get(b"x-forwarded-host", b""))
         return name is None or name not in {_host_name(host) for host in own}
+
+
+class Throttle:
+    """Makes guessing slow for an address that fails again and again. Used on one event loop.
+
+    :param clock: seconds, monotonic
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()  # how many, and the last one
+
+    def failed(self, address: str) -> float:
+        """Note a failure; the seconds by which its answer is to be delayed."""
+        now = self._clock()
+        count, last = self._failures.pop(address, (0, now))
+        count = count + 1 if now - last < _FORGIVEN_AFTER else 1
+        self._failures[address] = (count, now)
+        if len(self._failures) > _WATCHED_ADDRESSES:
+            self._failures.popitem(last=False)
+        return _DELAY if count > _FREE_FAILURES else 0.0
+
+    def succeeded(self, address: str) -> None:
+        """Forget the failures of an address."""
+        self._failures.pop(address, None)
 
 
 class Credentials:
@@ -99,6 +145,9 @@ class Credentials:
     def __init__(self, users: Mapping[str, str]) -> None:
         self._users = dict(users)
         self._hasher = PasswordHasher()
+        # Verified for whoever has no hash, so that the time tells nothing of who is registered.
+        hashed = any(password.startswith(_HASH) for password in users.values())
+        self._decoy = self._hasher.hash(secrets.token_hex()) if hashed else None
         # What is remembered of a verified header is its keyed digest, worthless outside this process.
         self._key = secrets.token_bytes(32)
         self._verified: dict[bytes, str] = {}
@@ -126,14 +175,19 @@ class Credentials:
         return user
 
     def _matches(self, expected: str | None, password: str) -> bool:
-        if expected is not None and expected.startswith("$argon2"):
-            try:
-                return self._hasher.verify(expected, password)
-            except (VerificationError, InvalidHashError):
-                return False
+        if expected is not None and expected.startswith(_HASH):
+            return self._verifies(expected, password)
+        if self._decoy is not None:
+            self._verifies(self._decoy, password)
         # An unknown user costs the same comparison as a known one.
         equal = hmac.compare_digest((expected or "").encode("utf-8"), password.encode("utf-8"))
         return equal and expected is not None
+
+    def _verifies(self, hash: str, password: str) -> bool:
+        try:
+            return self._hasher.verify(hash, password)
+        except (VerificationError, InvalidHashError):
+            return False
 
     def _digest(self, authorization: bytes) -> bytes:
         return hashlib.blake2b(authorization, key=self._key, digest_size=32).digest()

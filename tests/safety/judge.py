@@ -41,8 +41,9 @@ def judge(status: int, body: bytes, what: Any) -> None:
 class Checkup:
     """Sees whether a server is still well, and what it has logged since it was made."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, auth: tuple[str, str] | None = None) -> None:
         self._server = server
+        self._auth = auth
         self._seen = len(server.log())
 
     def __call__(self) -> None:
@@ -51,7 +52,7 @@ class Checkup:
         assert server.process is not None
         assert server.process.poll() is None, server.log()[-3000:]
         started = time.monotonic()
-        assert httpx.get(f"{server.url}/system", timeout=PATIENCE).status_code == 200
+        assert httpx.get(f"{server.url}/system", auth=self._auth, timeout=PATIENCE).status_code == 200
         assert time.monotonic() - started < 2
         log = server.log()[self._seen :]
         found = log.find("Traceback")
