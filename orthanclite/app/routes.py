@@ -23,6 +23,7 @@ from orthanclite.rest.system import system_routes
 from orthanclite.rest.tags import tag_routes
 from orthanclite.rest.tools import log_routes, metrics_routes, runtime_routes, script_routes, tools_routes
 from orthanclite.rest.upload import upload_routes
+from orthanclite.rest.worklists import worklist_routes
 from orthanclite.services.lua import LuaScripts
 from orthanclite.services.system import ORTHANC_VERSION, BuiltIn, SystemInformation
 
@@ -41,6 +42,8 @@ def rest_application(
         scripts = LuaScripts(InternalClient(lambda: application.table))
         services.at_end(scripts.close)
     sections = [*routers(services, stop, restart), script_routes(scripts)]
+    if services.worklists is not None:
+        sections.append(worklist_routes(services.worklists))
     if settings.http.explorer_enabled:
         sections.append(start_page_routes())
     application = RestApplication(sections, http_policy(settings), services.metrics)
@@ -108,4 +111,6 @@ def built_in(services: Services) -> list[BuiltIn]:
     found = [BuiltIn("gdcm", ORTHANC_VERSION, "Decoder and encoder of all transfer syntaxes")]
     if services.settings.postgresql.enable_index:
         found.append(BuiltIn("postgresql-index", "10.0.0", "The index in a PostgreSQL database"))
+    if services.worklists is not None:
+        found.append(BuiltIn("worklists", "0.9.2", "Modality worklists, and a REST API to make them"))
     return found

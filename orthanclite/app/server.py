@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
+from orthanclite.app.finders import finders
 from orthanclite.app.http_protocol import bounded_protocol
 from orthanclite.app.options import dicom_options
 from orthanclite.app.routes import rest_application
@@ -55,6 +56,7 @@ class ServerProcess:
             self._services.runtime,
             lambda: self._services.modalities.all().values(),
             self._services.ingest,
+            finders=finders(self._services),
         )
 
     def stop(self) -> None:

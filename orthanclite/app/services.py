@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from orthanclite.app import options
+from orthanclite.app.worklists import housekeeper, worklist_service
 from orthanclite.config import Settings
 from orthanclite.core.metrics import Metrics
 from orthanclite.index import SqlIndex
@@ -87,6 +88,9 @@ class Services:
         self.peers = registries.peers(
             settings.dicom.peers, properties if settings.dicom.peers_in_database else None
         )
+        self.worklists = worklist_service(
+            settings, properties, self.search, self.index.resources, self.dictionary, self.runtime
+        )
         self.monitor = Monitor(self.metrics, self.index.resources, self.index.changes)
         self._duties = self._background()
         self._endings: list[Callable[[], None]] = []
@@ -154,11 +158,14 @@ class Services:
         maintenance = self.index.maintenance
         sweep = OrphanSweep(self.blobs, maintenance, self.index.properties)
         sweep.bind()
-        return [
+        duties = [
             Periodic("settler", _SETTLE_INTERVAL, settle(maintenance, self.settings.storage.stable_age)),
             Periodic("journal", _FLUSH_INTERVAL, self.journal.flush),
             Periodic("sweeper", _SWEEP_INTERVAL, sweep.run, _SWEEP_DELAY),
         ]
+        if self.worklists is not None and not self.settings.storage.read_only:
+            duties.append(housekeeper(self.settings, self.worklists))
+        return duties
 
     def start(self) -> None:
         """Begin the background duties."""

@@ -18,6 +18,7 @@ from orthanclite.config.dicom import DicomSettings, DicomTlsSettings
 from orthanclite.config.http import AccessSettings, HttpSettings
 from orthanclite.config.storage import PostgreSQLSettings, StorageSettings
 from orthanclite.config.table import Fate, Row, group, groups, inert, rows, section, sections, setting
+from orthanclite.config.worklists import WorklistSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,9 @@ class Settings:
     )
     postgresql: PostgreSQLSettings = section(
         "PostgreSQL", PostgreSQLSettings(), "The index in PostgreSQL, as with Orthanc's plugin."
+    )
+    worklists: WorklistSettings = section(
+        "Worklists", WorklistSettings(), "Modality worklists, as with Orthanc's plugin."
     )
 
 

@@ -312,6 +312,10 @@ class Properties(Protocol):
 
     def set_property(self, name: str, value: str | None) -> None: ...
 
+    def list_properties(self, prefix: str) -> dict[str, str]:
+        """All texts whose name begins with ``prefix``, by name."""
+        ...
+
     def increment(self, name: str) -> int:
         """Add one to a persistent counter that starts at 0; the new value."""
         ...

@@ -1,6 +1,6 @@
-"""Command sets (PS3.7 section 6.3): the two of C-STORE, read and written without detours.
+"""Command sets (PS3.7 section 6.3): those of C-STORE and the answers to C-FIND, without detours.
 
-They are implicit little endian and tiny, and every instance received costs one of each.
+They are implicit little endian and tiny, and every instance received or found costs one of each.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from orthanclite.core.errors import NetworkProtocol
 
 C_STORE_RQ = 0x0001
 NO_DATA_SET = 0x0101
+_DATA_SET = 0x0001
 
 _AFFECTED_SOP_CLASS_UID = 0x0002
 _COMMAND_FIELD = 0x0100
@@ -25,6 +26,7 @@ _US_ELEMENT = struct.Struct("<HHIH")
 _PDU_HEAD = struct.Struct(">BBIIBB")
 
 _P_DATA_TF = 0x04
+_LAST = 0x02
 _LAST_COMMAND_FRAGMENT = 0x03
 
 
@@ -60,19 +62,61 @@ def parse_store_request(command: bytes | bytearray) -> StoreRequest:
 
 def store_response(request: StoreRequest, context_id: int, status: int, comment: str = "") -> bytes:
     """The P-DATA-TF PDU with the C-STORE-RSP to ``request``."""
+    body = _response(request.sop_class_uid, 0x8001, request.message_id, NO_DATA_SET, status, comment)
+    body += _text(_AFFECTED_SOP_INSTANCE_UID, request.sop_instance_uid, "\0")
+    return _pdu(context_id, _LAST_COMMAND_FRAGMENT, _command(body))
+
+
+def find_response(
+    sop_class_uid: str,
+    message_id: int,
+    context_id: int,
+    status: int,
+    comment: str = "",
+    has_data: bool = False,
+) -> bytes:
+    """The P-DATA-TF PDU with the command of a C-FIND-RSP (PS3.7 table 9.3-3)."""
+    data_set = _DATA_SET if has_data else NO_DATA_SET
+    body = _response(sop_class_uid, 0x8020, message_id, data_set, status, comment)
+    return _pdu(context_id, _LAST_COMMAND_FRAGMENT, _command(body))
+
+
+def data_pdus(context_id: int, data: bytes, maximum_length: int) -> bytes:
+    """The P-DATA-TF PDUs that carry a data set.
+
+    :param maximum_length: bytes that the peer accepts in the variable field of a PDU; 0 for any number
+    """
+    room = max(maximum_length - 6, 1) if maximum_length else max(len(data), 1)
+    pdus = [
+        _pdu(context_id, _LAST if start + room >= len(data) else 0, data[start : start + room])
+        for start in range(0, max(len(data), 1), room)
+    ]
+    return b"".join(pdus)
+
+
+def _response(
+    sop_class_uid: str, field: int, message_id: int, data_set: int, status: int, comment: str
+) -> bytearray:
+    """The elements that all responses begin with."""
     body = bytearray()
-    body += _text(_AFFECTED_SOP_CLASS_UID, request.sop_class_uid, "\0")
-    body += _us(_COMMAND_FIELD, 0x8001)
-    body += _us(0x0120, request.message_id)
-    body += _us(_COMMAND_DATA_SET_TYPE, NO_DATA_SET)
+    body += _text(_AFFECTED_SOP_CLASS_UID, sop_class_uid, "\0")
+    body += _us(_COMMAND_FIELD, field)
+    body += _us(0x0120, message_id)
+    body += _us(_COMMAND_DATA_SET_TYPE, data_set)
     body += _us(0x0900, status)
     if comment:
         body += _text(_ERROR_COMMENT, comment, " ")
-    body += _text(_AFFECTED_SOP_INSTANCE_UID, request.sop_instance_uid, "\0")
-    command = _HEAD.pack(0, 0, 4) + struct.pack("<I", len(body)) + body
-    pdv_length = len(command) + 2
-    head = _PDU_HEAD.pack(_P_DATA_TF, 0, pdv_length + 4, pdv_length, context_id, _LAST_COMMAND_FRAGMENT)
-    return head + command
+    return body
+
+
+def _command(body: bytearray) -> bytes:
+    return _HEAD.pack(0, 0, 4) + struct.pack("<I", len(body)) + body
+
+
+def _pdu(context_id: int, control: int, fragment: bytes) -> bytes:
+    """A P-DATA-TF with one value (PS3.8 section 9.3.5)."""
+    length = len(fragment) + 2
+    return _PDU_HEAD.pack(_P_DATA_TF, 0, length + 4, length, context_id, control) + fragment
 
 
 def _elements(command: bytes | bytearray) -> dict[int, bytes]:

@@ -17,12 +17,14 @@ from typing import Any
 
 from pynetdicom import evt
 from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import C_FIND
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu_primitives import P_DATA
 
 from orthanclite.core.errors import NetworkProtocol
 from orthanclite.dimse.assembly import MessageAssembly
-from orthanclite.dimse.commands import StoreRequest
+from orthanclite.dimse.commands import StoreRequest, data_pdus, find_response
+from orthanclite.dimse.find import FindScp
 from orthanclite.dimse.options import Service
 from orthanclite.dimse.peer import Peer, peer_of
 from orthanclite.dimse.permissions import Permissions
@@ -42,6 +44,7 @@ _OUTGOING = 64
 _IDLE_CHECK = 1.0  # seconds
 
 _ESTABLISHED = "Sta6"
+_OPEN = (_ESTABLISHED, "Sta8")  # the latter: a release was requested, answers may still be sent
 _CLOSING = "Sta13"
 
 
@@ -69,10 +72,13 @@ class Gate(threading.Event):
 class EventDrivenAssociation(Association):
     """An association that a peer requested."""
 
-    def __init__(self, application: Any, permissions: Permissions, store: StoreService) -> None:
+    def __init__(
+        self, application: Any, permissions: Permissions, store: StoreService, find: FindScp | None = None
+    ) -> None:
         super().__init__(application, "acceptor")
         self.permissions = permissions
         self.store = store
+        self.find = find
         self._peer: Peer | None = None
         self.dul = EventDrivenDul(self)
         # The setters hand the time-outs on to the timers of the new provider.
@@ -115,11 +121,51 @@ class EventDrivenAssociation(Association):
 
     def _serve_request(self, msg: Any, context_id: int) -> None:
         service = _service_of(msg)
-        if service is None or self.permissions.is_allowed(service, self.peer.aet, self.peer.ip):
-            super()._serve_request(msg, context_id)
+        if service is not None and not self.permissions.is_allowed(service, self.peer.aet, self.peer.ip):
+            LOGGER.warning("Rejected the %s request of %s: not allowed", service.value, self.peer)
+            self.abort()
             return
-        LOGGER.warning("Rejected the %s request of %s: not allowed", service.value, self.peer)
-        self.abort()
+        context = self._accepted_cx.get(context_id)
+        if isinstance(msg, C_FIND) and service is not None and self.find is not None and context is not None:
+            self.dimse.cancel_req.clear()
+            self.find.serve(msg, str(context.transfer_syntax[0]), _FindConversation(self, msg, context_id))
+            return
+        super()._serve_request(msg, context_id)
+
+
+class _FindConversation:
+    """The association as the service that answers a C-FIND sees it; see ``find.Conversation``."""
+
+    def __init__(self, association: EventDrivenAssociation, request: C_FIND, context_id: int) -> None:
+        self._association = association
+        self._dul: Any = association.dul
+        self._sop_class = str(request.AffectedSOPClassUID)
+        self._message_id = int(request.MessageID or 0)
+        self._context_id = context_id
+
+    @property
+    def peer(self) -> Peer:
+        return self._association.peer
+
+    @property
+    def sop_class(self) -> str:
+        return self._sop_class
+
+    @property
+    def is_cancelled(self) -> bool:
+        return self._message_id in self._association.dimse.cancel_req
+
+    @property
+    def is_over(self) -> bool:
+        return bool(self._dul._kill_thread) or self._dul.state_machine.current_state not in _OPEN
+
+    def send(self, status: int, identifier: bytes | None = None, comment: str = "") -> None:
+        context, has_data = self._context_id, identifier is not None
+        pdus = find_response(self._sop_class, self._message_id, context, status, comment, has_data)
+        if identifier is not None:
+            limit = self._association.requestor.maximum_length or 0
+            pdus += data_pdus(context, identifier, limit)
+        self._dul.send_encoded(pdus)
 
 
 _SERVICES = {
@@ -185,9 +231,16 @@ class EventDrivenDul(DULServiceProvider):
             os.write(self._wake_write, b"\0")
 
     def send_pdu(self, primitive: Any) -> None:
-        """Queue something to send; waits while a slow peer has much to read already."""
+        """Queue a primitive to send; waits while a slow peer has much to read already."""
         if not isinstance(primitive, P_DATA):
             evt.trigger(self.assoc, evt.EVT_ACSE_SENT, {"primitive": primitive})
+        self._enqueue(primitive)
+
+    def send_encoded(self, pdus: bytes) -> None:
+        """Queue encoded P-DATA-TF PDUs; waits while a slow peer has much to read already."""
+        self._enqueue(pdus)
+
+    def _enqueue(self, primitive: Any) -> None:
         while not self._kill_thread:
             try:
                 self.to_provider_queue.put(primitive, timeout=None if self._is_own_thread() else _IDLE_CHECK)
@@ -227,8 +280,18 @@ class EventDrivenDul(DULServiceProvider):
         if self._has_sent and isinstance(connection, BufferedSocket) and connection.ready:
             self._has_sent = False
             return False
-        self._has_sent = bool(super()._process_recv_primitive())
+        self._has_sent = self._send_next_encoded() or bool(super()._process_recv_primitive())
         return self._has_sent
+
+    def _send_next_encoded(self) -> bool:
+        """Send what is encoded already: data changes nothing in the state of an open association."""
+        queued = self.to_provider_queue.queue
+        if not queued or not isinstance(queued[0], bytes):
+            return False
+        pdus = self.to_provider_queue.get(block=False)
+        if isinstance(pdus, bytes) and self.state_machine.current_state in _OPEN:
+            self._send_now(pdus)
+        return True
 
     def _is_transport_event(self) -> bool:
         if not self.to_user_queue.empty() or not self.assoc.dimse.msg_queue.empty():

@@ -15,6 +15,7 @@ from pynetdicom.transport import RequestHandler
 
 from orthanclite.core.errors import NetworkProtocol
 from orthanclite.dimse.contexts import ContextPolicy
+from orthanclite.dimse.find import Finders, FindScp
 from orthanclite.dimse.options import DicomServerOptions, Ingest, ModalitiesLookup, Service
 from orthanclite.dimse.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from orthanclite.dimse.peer import peer_of
@@ -37,7 +38,8 @@ _CALLING_AET_UNKNOWN, _CALLED_AET_UNKNOWN, _LIMIT_EXCEEDED = 0x03, 0x07, 0x02
 class DicomServer:
     """Serves DICOM from threads of its own.
 
-    :param handlers: pynetdicom's handler of each further service that is offered (C-FIND...)
+    :param handlers: pynetdicom's handler of each further service that is offered (C-MOVE...)
+    :param finders: what answers C-FIND
     """
 
     def __init__(
@@ -47,13 +49,16 @@ class DicomServer:
         modalities: ModalitiesLookup,
         ingest: Ingest,
         handlers: Mapping[Service, Callable[[Any], Any]] | None = None,
+        finders: Finders | None = None,
     ) -> None:
         self._options = options
         self._slots = threading.BoundedSemaphore(options.threads)
         self._permissions = Permissions(options, modalities)
         self._store = StoreService(ingest, self._slots)
         self._handlers = dict(handlers or {})
-        self._contexts = ContextPolicy(runtime, {Service.ECHO, *self._handlers})
+        self._find = None if finders is None else FindScp(finders, runtime, self._slots)
+        offered = () if finders is None else finders.services
+        self._contexts = ContextPolicy(runtime, {Service.ECHO, *self._handlers, *offered})
         self._listener: DicomListener | None = None
         self._thread: threading.Thread | None = None
 
@@ -130,7 +135,7 @@ class DicomServer:
 
     def _create_association(self, handler: RequestHandler) -> EventDrivenAssociation:
         listener = handler.server
-        association = EventDrivenAssociation(handler.ae, self._permissions, self._store)
+        association = EventDrivenAssociation(handler.ae, self._permissions, self._store, self._find)
         association._server = listener
         association.name = f"AcceptorThread@{handler.remote.address}:{handler.remote.port}"
         association.set_socket(BufferedSocket(association, handler.request))
@@ -184,8 +189,6 @@ _ABORT_PATIENCE = 3.0  # seconds
 _POLL = 0.1  # seconds between looks at whether the server is to stop
 
 _EVENTS = {
-    Service.FIND: evt.EVT_C_FIND,
-    Service.FIND_WORKLIST: evt.EVT_C_FIND,
     Service.GET: evt.EVT_C_GET,
     Service.MOVE: evt.EVT_C_MOVE,
     Service.N_ACTION: evt.EVT_N_ACTION,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.sql import Select
 
 from orthanclite.core.constants import ChangeType
@@ -45,6 +45,10 @@ _LAST_EXPORT = select(*_EXPORT_COLUMNS).order_by(exports.c.seq.desc()).limit(1)
 _CLEAR_EXPORTS = delete(exports)
 _GET = select(properties.c.value).where(properties.c.name == bindparam("name"))
 _ADD = insert(properties).values(name=bindparam("name"), value=bindparam("value"))
+# A comparison of texts would follow the collation of the database.
+_LIST = select(properties.c.name, properties.c.value).where(
+    func.substr(properties.c.name, 1, bindparam("length")) == bindparam("prefix")
+)
 _SET = update(properties).where(properties.c.name == bindparam("key")).values(value=bindparam("value"))
 _DELETE = delete(properties).where(properties.c.name == bindparam("name"))
 
@@ -140,6 +144,10 @@ class SqlProperties:
                 tx.session.run(_ADD, name=name, value=value)
 
         self._writer.run(operation)
+
+    def list_properties(self, prefix: str) -> dict[str, str]:
+        with self._database.reader() as session:
+            return {row[0]: row[1] for row in session.all(_LIST, prefix=prefix, length=len(prefix))}
 
     def increment(self, name: str) -> int:
         def operation(tx: Transaction) -> int:

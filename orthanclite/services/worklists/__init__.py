@@ -1,0 +1,8 @@
+"""Modality worklists (PS3.4 annex K): where they are kept, which answer a query, and their care."""
+
+from __future__ import annotations
+
+from orthanclite.services.worklists.service import WorklistOptions, WorklistService
+from orthanclite.services.worklists.stores import DatabaseStore, FolderStore, WorklistStore
+
+__all__ = ["DatabaseStore", "FolderStore", "WorklistOptions", "WorklistService", "WorklistStore"]

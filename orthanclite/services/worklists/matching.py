@@ -1,0 +1,114 @@
+"""Which worklists a query selects, and what of them it is told (PS3.4 annex K.2.2).
+
+As the reference does it: a sequence that a worklist does not have selects nothing away, an attribute that it
+does not have fails every constraint but the universal one, and what is not there is left out of the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from orthanclite.core.errors import BadRequest
+from orthanclite.core.matching import predicate
+from orthanclite.core.query import (
+    QUERY_RETRIEVE_LEVEL,
+    SPECIFIC_CHARACTER_SET,
+    TIMEZONE_OFFSET_FROM_UTC,
+    constraint,
+)
+from orthanclite.dicom.attributes import Attribute, Attributes
+from orthanclite.dicom.dictionary import is_private_creator
+
+SCHEDULED_PROCEDURE_STEP_SEQUENCE = 0x00400100
+SCHEDULED_STATION_AE_TITLE = 0x00400001
+
+_NO_CONSTRAINTS = frozenset({SPECIFIC_CHARACTER_SET, QUERY_RETRIEVE_LEVEL, TIMEZONE_OFFSET_FROM_UTC})
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """One attribute of a query."""
+
+    test: Callable[[str | None], bool] | None = None  # of its text; None for universal matching
+    item: WorklistQuery | None = None  # of a sequence, what its items must match
+
+
+class WorklistQuery:
+    """An identifier, prepared for many worklists.
+
+    :param case_sensitive_names: the option ``CaseSensitivePN``
+    :raises BadRequest: for a sequence of several items.
+    :raises ParameterOutOfRange: for a wildcard where its value representation has none.
+    """
+
+    def __init__(self, identifier: Attributes, case_sensitive_names: bool = False) -> None:
+        self._keys: dict[int, _Key] = {}
+        for tag, attribute in identifier.items():
+            if tag == SPECIFIC_CHARACTER_SET or tag & 0xFFFF == 0:
+                continue
+            self._keys[tag] = _key(tag, attribute, case_sensitive_names)
+
+    def matches(self, worklist: Attributes) -> bool:
+        """Whether a worklist, or an item of one, fulfils all constraints."""
+        return all(_fulfils(key, worklist.get(tag)) for tag, key in self._keys.items())
+
+    def answer(self, worklist: Attributes, selecting: WorklistQuery | None = None) -> dict[int, Attribute]:
+        """What a worklist tells of the attributes asked for; of sequences, the items that match.
+
+        :param selecting: the query that the items must match; None for this one
+        """
+        return dict(self._answers(worklist, selecting or self))
+
+    def _answers(self, worklist: Attributes, selecting: WorklistQuery) -> Iterator[tuple[int, Attribute]]:
+        for tag, key in self._keys.items():
+            attribute = worklist.get(tag)
+            if attribute is None:
+                continue
+            if attribute.items is not None:
+                attribute = replace(
+                    attribute, items=tuple(_items(key, selecting._keys[tag], attribute.items))
+                )
+            yield tag, attribute
+
+
+def _items(shown: _Key, selecting: _Key, items: Iterable[Attributes]) -> Iterator[Attributes]:
+    for item in items:
+        if selecting.item is None or selecting.item.matches(item):
+            yield item if shown.item is None else shown.item.answer(item, selecting.item)
+
+
+def _key(tag: int, attribute: Attribute, case_sensitive_names: bool) -> _Key:
+    if attribute.items is not None:
+        if len(attribute.items) > 1:
+            raise BadRequest("A sequence of a query must have one item")
+        return _Key(item=WorklistQuery(attribute.items[0], case_sensitive_names) if attribute.items else None)
+    if tag in _NO_CONSTRAINTS or is_private_creator(tag):
+        return _Key()
+    vr = attribute.vr
+    if vr != "PN" or case_sensitive_names:
+        wanted = constraint(tag, vr, attribute.text, case_sensitive=True)
+        return _Key(None if wanted is None else predicate(wanted))
+    # Not folded as the index does it: to the reference, accents count in a worklist.
+    wanted = constraint(tag, vr, attribute.text.upper(), case_sensitive=True)
+    if wanted is None:
+        return _Key()
+    test = predicate(wanted)
+    return _Key(lambda text: text is not None and test(text.upper()))
+
+
+def _fulfils(key: _Key, attribute: Attribute | None) -> bool:
+    if key.item is not None:
+        if attribute is None or attribute.items is None:
+            return True
+        return any(key.item.matches(item) for item in attribute.items)
+    return key.test is None or key.test(None if attribute is None else attribute.text)
+
+
+def for_station(identifier: Attributes, aet: str) -> Mapping[int, Attribute]:
+    """``identifier``, restricted to the steps that are scheduled for one station."""
+    sequence = identifier.get(SCHEDULED_PROCEDURE_STEP_SEQUENCE)
+    items = (sequence.items if sequence is not None else None) or ({},)
+    station = Attribute("AE", aet)
+    restricted = tuple({**item, SCHEDULED_STATION_AE_TITLE: station} for item in items)
+    return {**identifier, SCHEDULED_PROCEDURE_STEP_SEQUENCE: Attribute("SQ", items=restricted)}
