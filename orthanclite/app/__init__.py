@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from orthanclite.config import Settings
 from orthanclite.config.options import RunOptions
+from orthanclite.core.errors import InexistentItem
 from orthanclite.core.ports import BlobStore, Maintenance, Properties
 
 __all__ = ["openapi", "run", "stores", "upgrade"]
@@ -29,24 +33,32 @@ def upgrade(settings: Settings) -> None:
 
 
 def openapi(settings: Settings) -> dict[str, Any]:
-    """The OpenAPI document of the REST API."""
+    """The OpenAPI document of the REST API, without touching the storage area and the database."""
     from orthanclite.app.routes import rest_application
     from orthanclite.app.services import Services
 
-    services = Services(settings)
-    try:
-        return rest_application(services, lambda: None, lambda: None).openapi()
-    finally:
-        services.close()
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        storage = replace(settings.storage, directory=Path(folder), index_directory=None)
+        postgresql = replace(settings.postgresql, enable_index=False)
+        services = Services(replace(settings, storage=storage, postgresql=postgresql))
+        try:
+            return rest_application(services, lambda: None, lambda: None).openapi()
+        finally:
+            services.close()
 
 
 @contextmanager
 def stores(settings: Settings) -> Iterator[tuple[Maintenance, Properties, BlobStore]]:
-    """The index and the storage of a server, opened without serving."""
+    """The index and the storage of a server, opened without serving.
+
+    :raises InexistentItem: where there are none yet: none are made here
+    """
     from orthanclite.app.options import database_url
     from orthanclite.index import SqlIndex
     from orthanclite.storage import FileStorage
 
+    if not settings.storage.directory.is_dir():
+        raise InexistentItem(f'There is no storage area at "{settings.storage.directory}"')
     index = SqlIndex(database_url(settings))
     try:
         yield index.maintenance, index.properties, FileStorage(settings.storage.directory)

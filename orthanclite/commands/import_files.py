@@ -57,8 +57,8 @@ def main(arguments: Sequence[str]) -> int:
         ImportState(state_path) as state,
         httpx.Client(base_url=options.url, auth=auth, limits=limits, timeout=options.timeout) as client,
     ):
+        _check_server(client)
         try:
-            _check_server(client)
             summary = send_all(client, options.paths, state, options.jobs, options.max_size << 20)
         except (KeyboardInterrupt, Unreachable):
             sys.stderr.write(
