@@ -170,7 +170,7 @@ def _check_size(description: PixelDescription, found: JpegHeader) -> None:
 
 _DECODERS: dict[str, Callable[[PixelDescription, bytes, str], Decoded]] = {
     ts.RLE_LOSSLESS: _rle,
-    **dict.fromkeys(ts.JPEG, _jpeg),
+    **dict.fromkeys(ts.JPEG | ts.JPEG_PROGRESSIVE, _jpeg),
     **dict.fromkeys(ts.JPEG_LS, _jpeg_ls),
     **dict.fromkeys(ts.JPEG_2000, _jpeg2000),
 }

@@ -134,7 +134,7 @@ def windowed(frame: Frame, header: Dataset, index: int, options: RenderOptions) 
         if voi is not None:
             shown = voi.apply(_rescaled(values, rescale)).astype(np.uint32)
             return (shown * np.uint32(255) // np.uint32((1 << voi.bits) - 1)).clip(0, 255).astype(np.uint8)
-        return _through_window(_rescaled(values, rescale), window)
+        return _through_window(values, rescale, window)
 
     return _mapped(frame.samples, int(frame.samples.min()), int(frame.samples.max()), transform)
 
@@ -143,10 +143,15 @@ def _rescaled(values: Samples, rescale: Rescale) -> Samples:
     return values.astype(np.float64) * rescale.slope + rescale.intercept
 
 
-def _through_window(values: Samples, window: Window) -> Samples:
+def _through_window(values: Samples, rescale: Rescale, window: Window) -> Samples:
+    """0 to 255 over the window, in single precision and in this order, to round as the reference does."""
     width = max(1.0, window.width)
-    low = window.center - width / 2
-    return np.clip(np.trunc((values - low) * (255.0 / width)), 0, 255).astype(np.uint8)
+    with np.errstate(over="ignore", invalid="ignore"):  # arguments may be out of all proportion
+        scale = np.float32(255) / np.float32(width)
+        low = np.float32(window.center - width / 2)
+        offset = (np.float32(rescale.intercept) - low) * scale
+        shown = values.astype(np.float32) * (np.float32(rescale.slope) * scale) + offset
+        return np.nan_to_num(np.clip(np.trunc(shown), 0, 255)).astype(np.uint8)
 
 
 def _mapped(samples: Samples, low: int, high: int, transform: Transform) -> Samples:

@@ -36,8 +36,7 @@ def nearest(image: Samples, rows: int, columns: int) -> Samples:
 
 
 def _centres(source: int, target: int) -> Samples:
-    index = ((np.arange(target) + 0.5) * (source / target)).astype(np.int64)
-    return np.clip(index, 0, source - 1)
+    return (2 * np.arange(target, dtype=np.int64) + 1) * source // (2 * target)
 
 
 def blur(image: Samples) -> Samples:

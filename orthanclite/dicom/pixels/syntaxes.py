@@ -16,6 +16,8 @@ JPEG_2000 = frozenset(f"1.2.840.10008.1.2.4.{last}" for last in ("90", "91", "20
 JPEG_2000_LOSSY = "1.2.840.10008.1.2.4.91"
 
 JPEG = frozenset({JPEG_BASELINE, JPEG_EXTENDED, JPEG_LOSSLESS, JPEG_LOSSLESS_SV1})
+JPEG_PROGRESSIVE = frozenset({"1.2.840.10008.1.2.4.53", "1.2.840.10008.1.2.4.55"})
+"""Spectral selection and full progression (retired): they are read, but not written."""
 VIDEO = "1.2.840.10008.1.2.4.10"
 """What the UIDs of MPEG-2, MPEG-4 and HEVC begin with (100 to 108)."""
 
