@@ -192,13 +192,15 @@ _SIZES_BELOW = {
     (level, target): select(
         attachments.c.type, func.sum(attachments.c.stored_size), func.sum(attachments.c.size)
     )
-    .select_from(
-        _descendant_source(level, target).join(
-            attachments,
-            (attachments.c.level == int(target)) & (attachments.c.resource == TABLES[target].c.id),
-        )
+    .where(
+        # Not a join: SQLite would begin it at the attachments, all of them.
+        attachments.c.level == int(target),
+        attachments.c.resource.in_(
+            select(TABLES[target].c.id)
+            .select_from(_descendant_source(level, target))
+            .where(TABLES[level].c.public_id == bindparam("public_id"))
+        ),
     )
-    .where(TABLES[level].c.public_id == bindparam("public_id"))
     .group_by(attachments.c.type)
     for level in Level
     for target in Level

@@ -15,6 +15,7 @@ from sqlalchemy import BindParameter, Connection, Dialect, bindparam
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import ClauseElement, ColumnElement
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.types import Boolean
 
 Row = tuple[Any, ...]
@@ -33,6 +34,10 @@ class AnyOf(ColumnElement[bool]):
     def __init__(self, column: ColumnElement[Any], name: str) -> None:
         self.column = column
         self.values: BindParameter[Any] = bindparam(name)
+
+    def self_group(self, against: OperatorType | None = None) -> AnyOf:
+        """As it is: SQLAlchemy would compare it with 1 for SQLite, which then uses no index for it."""
+        return self
 
 
 @compiles(AnyOf, "sqlite")
