@@ -208,3 +208,4 @@ class FindRequest:
     parent: ResourceRef | None = None  # an ancestor
     since: int = 0  # matches to skip
     limit: int = 0  # matches to return at most; 0 is no limit
+    after: str = ""  # only matches whose Orthanc ID follows this one: to go on in the default order

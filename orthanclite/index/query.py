@@ -65,6 +65,8 @@ class SqlSearch:
         for constraint in request.constraints:
             is_computed = constraint.tag in COMPUTED_TAGS
             conditions.append(special.of_computed(constraint) if is_computed else tags.of_tag(constraint))
+        if request.after:
+            conditions.append(special.after(request.after))
         conditions += special.of_labels(request)
         conditions += [special.of_metadata(constraint) for constraint in request.metadata]
         order = Order(self._dialect, request.level, self._main_tags, request.order_by)

@@ -228,13 +228,16 @@ class Search:
             if condition.residue is not None
         ]
         statement = select(self._table.c.public_id, *values)
-        if self._drivers() or self.order.walked_column() != "public_id":
+        drives = any(
+            condition.driver is not None and condition.column != "public_id" for condition in self.conditions
+        )
+        if drives or self.order.walked_column() != "public_id":
             driver = self._driver()
             ordered = statement.where(*self._where(driver)).order_by(*self.order.expressions(self._table))
             yield from self.session.connection.execute(ordered)
             return
         statement = statement.where(true(), *self._filters(self._table))
-        last = ""
+        last = self.request.after
         for number in range(2**62):
             size = BATCHES[min(number, len(BATCHES) - 1)]
             page = statement.where(self._table.c.public_id > last).order_by(self._table.c.public_id)

@@ -172,6 +172,14 @@ class SpecialConditions:
             driven_down(self.level, top, Driver(link, is_point=True)),
         )
 
+    def after(self, id: str) -> Condition:
+        """Behind one Orthanc ID, in the order of the IDs."""
+        return Condition(
+            lambda source: self.dialect.blunt(source.c.public_id) > id,
+            Driver(lambda source: source.c.public_id > id),
+            column="public_id",
+        )
+
     def computed_text(self, source: FromClause, tag: int) -> Expression | None:
         """A computed tag of this level or one above, to order by; None for one below."""
         owner = COMPUTED_TAGS[tag]
