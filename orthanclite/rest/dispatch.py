@@ -76,7 +76,11 @@ class Dispatcher:
         self._active += 1
         self._metrics.set(_ACTIVE, self._active)
         try:
-            response = await self._respond(scope, headers, receive)
+            try:
+                response = await self._respond(scope, headers, receive)
+            except asyncio.CancelledError:
+                sender.close()
+                response = Response(503)  # the server stops, and has waited long enough
             if response.status in (408, 413):
                 sender.close()  # the rest of the body is not read
             await sender.send(response)
