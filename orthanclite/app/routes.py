@@ -10,6 +10,7 @@ from orthanclite.rest.application import RestApplication
 from orthanclite.rest.archives import archive_routes
 from orthanclite.rest.attachments import attachment_routes
 from orthanclite.rest.changes import changes_routes
+from orthanclite.rest.create import create_routes
 from orthanclite.rest.files import file_routes
 from orthanclite.rest.images import image_routes
 from orthanclite.rest.internal import InternalClient
@@ -62,6 +63,7 @@ def routers(services: Services, stop: Callable[[], None], restart: Callable[[], 
         attachment_routes(services.attachments),
         label_routes(services.labels),
         file_routes(services.files, services.tags, services.transcoding, http.write_to_file_system),
+        create_routes(services.creation),
         archive_routes(services.archives, services.settings.jobs.stream_zip),
         changes_routes(index.changes),
         system_routes(system_information(services), index.resources, built_in(services)),

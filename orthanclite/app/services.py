@@ -17,6 +17,7 @@ from orthanclite.services.attachments import AttachmentOptions, AttachmentServic
 from orthanclite.services.background import Periodic, settle
 from orthanclite.services.blobs import BlobReader
 from orthanclite.services.byte_cache import ByteCache
+from orthanclite.services.create import CreateService
 from orthanclite.services.file_tags import FileTags
 from orthanclite.services.files import InstanceFiles
 from orthanclite.services.images import Images
@@ -143,6 +144,15 @@ class Services:
             self.runtime,
             utf8=settings.jobs.zip_utf8,
             temporary_folder=None if temporary is None else str(temporary),
+        )
+        self.creation = CreateService(
+            index.resources,
+            self.files,
+            self.ingest,
+            self.workers,
+            self.dictionary,
+            self.runtime,
+            data.default_private_creator,
         )
         self.reconstruction = ReconstructService(
             index.resources,

@@ -198,6 +198,11 @@ class CreateDicomNoPayload(OrthancError):
     message = "No payload is present for one instance in the series"
 
 
+class CreateDicomPayloadIsNoUri(OrthancError):
+    code, status = 2023, 400
+    message = "The payload of the DICOM instance must be specified according to Data URI scheme"
+
+
 class CreateDicomBadParent(OrthancError):
     code, status = 2024, 400
     message = "Trying to attach a new DICOM instance to an inexistent resource"
