@@ -30,7 +30,9 @@ def _picture(samples: np.ndarray[Any, Any], format: str) -> str:
     return _uri(output.getvalue(), f"image/{format.lower()}")
 
 
-PARENT = dicom_file(patient="parent", PatientName="Parent", StudyDescription="d", SeriesDescription="s", AccessionNumber="")
+PARENT = dicom_file(
+    patient="parent", PatientName="Parent", StudyDescription="d", SeriesDescription="s", AccessionNumber=""
+)
 BINARY = _uri(b"ABCD", "application/octet-stream")
 
 BODIES: list[Any] = [
