@@ -14,6 +14,7 @@ from orthanclite.dicom.pixels.syntaxes import ENCODABLE
 from orthanclite.dimse.options import DicomServerOptions, Service, TlsOptions
 from orthanclite.index import Limits
 from orthanclite.rest.policy import HttpPolicy
+from orthanclite.services.find import FindOptions
 from orthanclite.services.ingest import IngestOptions
 from orthanclite.services.requested_tags import FindWarnings
 from orthanclite.services.runtime import RuntimeOptions
@@ -139,6 +140,11 @@ def find_warnings(settings: Settings) -> FindWarnings:
         warnings.tag_from_meta_header,
         warnings.missing_tags_not_read,
     )
+
+
+def find_options(settings: Settings) -> FindOptions:
+    find = settings.find
+    return FindOptions(find.limit_results, find.limit_instances, find.storage_access == "Always")
 
 
 def http_policy(settings: Settings) -> HttpPolicy:

@@ -12,6 +12,7 @@ from orthanclite.rest.attachments import attachment_routes
 from orthanclite.rest.changes import changes_routes
 from orthanclite.rest.create import create_routes
 from orthanclite.rest.files import file_routes
+from orthanclite.rest.find import find_routes
 from orthanclite.rest.images import image_routes
 from orthanclite.rest.internal import InternalClient
 from orthanclite.rest.labels import label_routes
@@ -57,6 +58,7 @@ def routers(services: Services, stop: Callable[[], None], restart: Callable[[], 
     return [
         upload_routes(services.uploads),
         resource_routes(services.resources, services.slices, services.reconstruction),
+        find_routes(services.find, services.resources, services.bulk, services.metadata.names),
         tag_routes(services.tags),
         image_routes(services.images, services.files, services.slices),
         metadata_routes(services.metadata),

@@ -16,10 +16,12 @@ from orthanclite.services.archive.service import ArchiveService
 from orthanclite.services.attachments import AttachmentOptions, AttachmentService
 from orthanclite.services.background import Periodic, settle
 from orthanclite.services.blobs import BlobReader
+from orthanclite.services.bulk import BulkContent
 from orthanclite.services.byte_cache import ByteCache
 from orthanclite.services.create import CreateService
 from orthanclite.services.file_tags import FileTags
 from orthanclite.services.files import InstanceFiles
+from orthanclite.services.find import FindService
 from orthanclite.services.images import Images
 from orthanclite.services.ingest import IngestService
 from orthanclite.services.journal import JournalKeeper
@@ -118,9 +120,18 @@ class Services:
             settings.find.storage_access != "Never",
             options.find_warnings(settings),
         )
+        self.find = FindService(
+            self.search,
+            index.resources,
+            self.requested_tags,
+            self.main_tags,
+            self.dictionary,
+            options.find_options(settings),
+        )
         self.resources = ResourceService(
             index.resources, self.blobs, self.renderer, self.dictionary, self.requested_tags
         )
+        self.bulk = BulkContent(index.resources, self.resources)
         self.attachments = AttachmentService(
             index.annotations,
             self.blobs,

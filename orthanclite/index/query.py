@@ -53,11 +53,13 @@ class SqlSearch:
             return 0 if search is None else search.count()
 
     def _search(self, session: Session, request: FindRequest) -> Search | None:
-        """None where an unknown parent leaves nothing to find."""
+        """None where the parent leaves nothing to find: an unknown one, or none of this level."""
         tags = Conditions(self._dialect, request.level, self._main_tags)
         special = SpecialConditions(self._dialect, request.level)
         conditions: list[Condition] = []
         if request.parent is not None:
+            if request.parent.level >= request.level:
+                return None
             key = session.value(FIND_KEY[request.parent.level], public_id=request.parent.id)
             if key is None:
                 return None
