@@ -13,7 +13,7 @@ from orthanclite.config.parsers import (
     parse_user_content_types,
     parse_user_metadata,
 )
-from orthanclite.config.table import Fate, setting
+from orthanclite.config.table import setting
 from orthanclite.core.levels import Level
 
 ENCODINGS = (
@@ -113,9 +113,6 @@ class DataSettings:
     )
 
 
-_LATER_FIND = "the query engine is not complete"
-
-
 @dataclass(frozen=True, slots=True)
 class FindSettings:
     """Searches, over REST and DICOM."""
@@ -125,23 +122,17 @@ class FindSettings:
         0,
         "Most answers to a search for patients, studies or series; 0 for no limit.",
         minimum=0,
-        fate=Fate.LATER,
-        why=_LATER_FIND,
     )
     limit_instances: int = setting(
         "LimitFindInstances",
         0,
         "Most answers to a search for instances; 0 for no limit.",
         minimum=0,
-        fate=Fate.LATER,
-        why=_LATER_FIND,
     )
     case_sensitive_pn: bool = setting(
         "CaseSensitivePN",
         False,
         "Match names of persons with regard to case.",
-        fate=Fate.LATER,
-        why=_LATER_FIND,
     )
     storage_access: str = setting(
         "StorageAccessOnFind",
@@ -149,6 +140,4 @@ class FindSettings:
         "Whether searches may read files for tags that the index does not keep: Always, Never, or Answers "
         "(to show them, not to filter).",
         choices=("Always", "Never", "Answers"),
-        fate=Fate.LATER,
-        why=_LATER_FIND,
     )
