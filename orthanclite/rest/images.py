@@ -35,6 +35,7 @@ _UNSUPPORTED = "app/images/unsupported.png"
 
 _BOOLEANS = {"0": False, "false": False, "1": True, "true": True}
 _FORMATS = [format.value for format in ImageFormat]
+_16_BITS = [format.value for format in ImageFormat if format is not ImageFormat.JPEG]
 _WHOLE = re.compile(r"([+-]?)([0-9]{1,10})", re.ASCII)
 _REAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
 _WORD = 1 << 32  # numbers of frames and sizes are unsigned words in the reference
@@ -87,15 +88,17 @@ def image_routes(images: Images, instances: InstanceFiles, slices: SliceService)
 
 
 def _add_picture(router: Router, prefix: str, mode: Mode, images: Images, instances: InstanceFiles) -> None:
+    offered = _16_BITS if mode in (Mode.UINT16, Mode.INT16) else _FORMATS
+
     @router.get(
         f"{prefix}/{mode.value}",
         _SUMMARIES[mode],
         query=_RENDERED_ARGUMENTS if mode is Mode.RENDERED else _PICTURE_ARGUMENTS,
         headers=_ACCEPT,
-        answers=_FORMATS,
+        answers=offered,
     )
     def get_picture(call: Call) -> Response | None:
-        wanted = negotiate(call.header("accept"), _FORMATS)
+        wanted = negotiate(call.header("accept"), offered)
         frame = _frame(call)
         if wanted is None or frame is None:
             return None

@@ -111,7 +111,8 @@ class Images:
     def series_numpy(self, blobs: Sequence[Blob], rescale: bool = True, compress: bool = False) -> Content:
         """The frames of the slices of a series, in the order given, as ``.npy`` or ``.npz``.
 
-        :raises IncompatibleImageFormat: where they differ in size or type.
+        :raises IncompatibleImageSize: where they differ in size.
+        :raises IncompatibleImageFormat: where they differ in type.
         :raises NotImplementedInServer: see :meth:`matlab`.
         """
         try:

@@ -11,7 +11,7 @@ from struct import pack
 import numpy as np
 from isal import isal_zlib
 
-from orthanclite.core.errors import IncompatibleImageFormat, UnsupportedMediaType
+from orthanclite.core.errors import IncompatibleImageFormat, IncompatibleImageSize, UnsupportedMediaType
 from orthanclite.dicom.pixels.decode import decode_frame
 from orthanclite.dicom.pixels.description import Samples
 from orthanclite.dicom.pixels.source import PixelSource
@@ -59,9 +59,20 @@ def instance_array(source: PixelSource, rescale: bool) -> Samples:
 
 
 def _place(volume: Samples, index: int, frame: Samples) -> None:
-    if frame.shape != volume.shape[1:] or frame.dtype != volume.dtype:
-        raise IncompatibleImageFormat("The frames differ in size or format")
+    _check_alike(volume[0], frame)
     volume[index] = frame
+
+
+def _check_alike(first: Samples, other: Samples) -> None:
+    """That two arrays of (rows, columns, channels) can be parts of one.
+
+    :raises IncompatibleImageSize: where their sizes differ.
+    :raises IncompatibleImageFormat: where their channels or types differ.
+    """
+    if first.shape[-3:-1] != other.shape[-3:-1]:
+        raise IncompatibleImageSize("The images differ in size")
+    if (first.shape[-1], first.dtype) != (other.shape[-1], other.dtype):
+        raise IncompatibleImageFormat("The images differ in format")
 
 
 def _check_volume(size: int) -> None:
@@ -72,12 +83,13 @@ def _check_volume(size: int) -> None:
 def to_npy(parts: Sequence[Samples]) -> bytearray:
     """Arrays, one after the other along their first axis, as one ``.npy`` file.
 
-    :raises IncompatibleImageFormat: where their sizes or types differ.
+    :raises IncompatibleImageSize: where their sizes differ.
+    :raises IncompatibleImageFormat: where their channels or types differ.
     :raises UnsupportedMediaType: where the result would be too large.
     """
     shape, kind = parts[0].shape[1:], parts[0].dtype
-    if any(part.shape[1:] != shape or part.dtype != kind for part in parts):
-        raise IncompatibleImageFormat("The slices differ in size or format")
+    for part in parts[1:]:
+        _check_alike(parts[0], part)
     _check_volume(sum(part.nbytes for part in parts))
     count = sum(part.shape[0] for part in parts)
     header = BytesIO()

@@ -36,7 +36,11 @@ def nearest(image: Samples, rows: int, columns: int) -> Samples:
 
 
 def _centres(source: int, target: int) -> Samples:
-    return (2 * np.arange(target, dtype=np.int64) + 1) * source // (2 * target)
+    # in single precision, to fall on the same side of a tie as the reference
+    centres = (np.arange(target, dtype=np.float32) + np.float32(0.5)) * (
+        np.float32(source) / np.float32(target)
+    )
+    return np.minimum(centres.astype(np.int64), source - 1)
 
 
 def blur(image: Samples) -> Samples:
