@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import queue
+import re
 import sys
 import threading
 from collections import Counter
@@ -22,6 +23,7 @@ from orthanclite.core.errors import NetworkProtocol
 
 _MAXIMUM_SHOWN = 20
 _RETRIES = 3
+_SIZE = re.compile(r" \(size: \d+ bytes\)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,8 @@ def _read_answer(answer: httpx.Response) -> tuple[str, str]:
         return status, "" if status in ("Success", "AlreadyStored") else status
     details = body if isinstance(body, dict) else {}
     reason = details.get("Details") or details.get("Message") or f"HTTP {answer.status_code}"
-    return "Refused", str(reason)
+    # Without the size all files that are no DICOM have the same reason, and are listed below it.
+    return "Refused", _SIZE.sub("", str(reason))
 
 
 def _note(summary: Summary, state: ImportState, source: Source, status: str, reason: str) -> None:
