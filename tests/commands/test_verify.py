@@ -20,15 +20,18 @@ from tests.support.server import Server, orthanclite, running
 COUNT = 3
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["plain", "compressed"])
-def template(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Server:
+def filled(folder: Path, compression: bool = False) -> Server:
     """A stopped server with a few instances."""
-    config = {"StorageCompression": request.param, "SyncStorageArea": False}
-    server = orthanclite(tmp_path_factory.mktemp("server"), config)
+    server = orthanclite(folder, {"StorageCompression": compression, "SyncStorageArea": False})
     with running(server):
         for number in range(COUNT):
             server.upload(dicom_file(instance=f"1.2.3.{number}", side=64))
     return server
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Server:
+    return filled(tmp_path_factory.mktemp("server"))
 
 
 class Site:
@@ -160,6 +163,16 @@ def test_orphans_of_another_server_are_told_and_left_alone(site: Site) -> None:
     assert f"orphan: {orphan.name}\n" in ended.stdout
     assert "1 problems, 0 repaired." in ended.stdout
     assert orphan.exists()
+
+
+def test_compressed_files(tmp_path: Path) -> None:
+    site = Site(tmp_path, filled(tmp_path / "template", compression=True))
+    assert site.verify().returncode == 0
+    path = site.files()[0]
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    assert f"wrong MD5: {path.name}" in site.verify().stdout
 
 
 def test_other_files_in_the_storage_area_are_nobodys_business(site: Site) -> None:
