@@ -42,9 +42,11 @@ class Connection:
                 missing -= len(pieces[-1])
             return b"".join(pieces)
         if b"transfer-encoding: chunked" in fields:
-            while not content.endswith(b"\r\n0\r\n\r\n"):
-                content += self._receive()
-            return content  # with its chunk sizes: nobody looks at it
+            pieces, tail = [content], content[-8:]
+            while not tail.endswith(b"\r\n0\r\n\r\n"):
+                pieces.append(self._receive())
+                tail = (tail + pieces[-1])[-8:]
+            return b"".join(pieces)  # with its chunk sizes: nobody looks at it
         pieces = [content]
         while piece := self._socket.recv(PIECE):
             pieces.append(piece)
