@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 from orthanclite.app.services import Services
-from orthanclite.dicom.attributes import Attributes
-from orthanclite.dimse.find import Answers, Finders
-from orthanclite.dimse.peer import Peer
+from orthanclite.dimse.find import Finder, Finders
+from orthanclite.services.query_retrieve import QueryOptions, QueryService
 
 
 def finders(services: Services) -> Finders:
     """The services behind C-FIND, as far as they are enabled."""
+    return Finders(services.dictionary, _resources(services), _worklists(services))
+
+
+def _resources(services: Services) -> Finder:
+    settings = services.settings
+    options = QueryOptions(
+        settings.dicom.aet,
+        settings.find.limit_results,
+        settings.find.limit_instances,
+        settings.find.case_sensitive_pn,
+    )
+    queries = QueryService(
+        services.search,
+        services.index.resources,
+        services.requested_tags,
+        services.main_tags,
+        services.dictionary,
+        options,
+    )
+    return lambda identifier, peer: queries.find(identifier)
+
+
+def _worklists(services: Services) -> Finder | None:
     worklists = services.worklists
-    if worklists is None:
-        return Finders(services.dictionary)
-
-    def find_worklists(identifier: Attributes, peer: Peer) -> Answers:
-        return worklists.find(identifier, peer.aet)
-
-    return Finders(services.dictionary, worklists=find_worklists)
+    return None if worklists is None else lambda identifier, peer: worklists.find(identifier, peer.aet)

@@ -156,9 +156,10 @@ def attributes_from_json(
     found: dict[int, Attribute] = {}
     for name, value in tags.items():
         tag = dictionary.parse_tag(name)
-        if isinstance(value, dict) and "Value" in value:  # the full form
-            value = value["Value"]
         creator = private_creator or dictionary.creator_of(tag)
+        if isinstance(value, dict) and "Value" in value:  # the full form
+            creator = str(value.get("PrivateCreator", creator))
+            value = value["Value"]
         found[tag] = _from_json(name, value, dictionary.vr(tag, creator), dictionary, private_creator, depth)
         if creator and tag & 0x10000 and not is_private_creator(tag):
             found.setdefault(tag & 0xFFFF0000 | tag >> 8 & 0xFF, Attribute("LO", creator))

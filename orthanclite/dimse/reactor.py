@@ -182,7 +182,9 @@ _WORKLIST_FIND = "1.2.840.10008.5.1.4.31"
 
 def _service_of(message: Any) -> Service | None:
     """The service whose permission a request needs; None for a response or a message of no service."""
-    if not message.is_valid_request:
+    # Without an identifier, pynetdicom takes a C-FIND for no request: its peer would wait in vain.
+    is_empty_query = isinstance(message, C_FIND) and message.MessageID is not None
+    if not message.is_valid_request and not is_empty_query:
         return None
     service = _SERVICES.get(type(message).__name__)
     if service is Service.FIND and message.AffectedSOPClassUID == _WORKLIST_FIND:

@@ -23,7 +23,7 @@ from orthanclite.services.worklists import (
     WorklistService,
     WorklistStore,
 )
-from orthanclite.services.worklists.matching import WorklistQuery
+from orthanclite.services.identifiers import IdentifierQuery
 from orthanclite.services.worklists.stores import StoredWorklist
 from tests.support.lab import lab
 from tests.support.records import dicom_file
@@ -76,11 +76,11 @@ def steps(**values: Any) -> Attributes:
     ],
 )
 def test_matching(query: Attributes, found: bool) -> None:
-    assert WorklistQuery(query).matches(tags(**ORDER)) is found
+    assert IdentifierQuery(query).matches(tags(**ORDER)) is found
 
 
 def test_names_with_regard_to_case() -> None:
-    assert not WorklistQuery(tags(PatientName="müller*"), True).matches(tags(**ORDER))
+    assert not IdentifierQuery(tags(PatientName="müller*"), True).matches(tags(**ORDER))
 
 
 @pytest.mark.parametrize(
@@ -93,15 +93,15 @@ def test_names_with_regard_to_case() -> None:
 )
 def test_invalid_queries(query: Attributes, error: type[Exception]) -> None:
     with pytest.raises(error):
-        WorklistQuery(query)
+        IdentifierQuery(query)
 
 
 def test_answers_hold_what_is_asked_for_and_there() -> None:
     query = tags(PatientID="", EthnicGroup="", ScheduledProcedureStepSequence=[{"Modality": "US"}])
-    assert WorklistQuery(query).answer(tags(**ORDER)) == tags(
+    assert IdentifierQuery(query).answer(tags(**ORDER)) == tags(
         PatientID="P1", ScheduledProcedureStepSequence=[{"Modality": "US"}]
     )
-    whole = WorklistQuery(tags(ScheduledProcedureStepSequence=[])).answer(tags(**ORDER))
+    whole = IdentifierQuery(tags(ScheduledProcedureStepSequence=[])).answer(tags(**ORDER))
     assert whole == tags(ScheduledProcedureStepSequence=ORDER["ScheduledProcedureStepSequence"])
 
 

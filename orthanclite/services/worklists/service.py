@@ -33,8 +33,8 @@ from orthanclite.dicom.elements import file_head
 from orthanclite.dicom.encoding import EXPLICIT_LITTLE_ENDIAN
 from orthanclite.dicom.parser import parse
 from orthanclite.dicom.render_json import Renderer, Style, dataset_charset
+from orthanclite.services.identifiers import IdentifierQuery, for_station
 from orthanclite.services.runtime import RuntimeOptions
-from orthanclite.services.worklists.matching import WorklistQuery, for_station
 from orthanclite.services.worklists.stores import StoredWorklist, WorklistStore
 
 log = logging.getLogger("orthanclite.plugins")
@@ -145,10 +145,12 @@ class WorklistService:
                 removed += 1
         return removed
 
-    def _query(self, identifier: Attributes) -> WorklistQuery:
-        return WorklistQuery(identifier, self._options.case_sensitive_names)
+    def _query(self, identifier: Attributes) -> IdentifierQuery:
+        return IdentifierQuery(identifier, self._options.case_sensitive_names)
 
-    def _answers(self, shown: WorklistQuery, selecting: WorklistQuery) -> Generator[Attributes, None, bool]:
+    def _answers(
+        self, shown: IdentifierQuery, selecting: IdentifierQuery
+    ) -> Generator[Attributes, None, bool]:
         limit, count = self._options.limit_answers, 0
         for worklist in self._store.all():
             try:

@@ -1,6 +1,6 @@
-"""Which worklists a query selects, and what of them it is told (PS3.4 annex K.2.2).
+"""Matching of small data sets against identifiers: worklists, sequences in queries (PS3.4 K.2.2, C.2.2.2).
 
-As the reference does it: a sequence that a worklist does not have selects nothing away, an attribute that it
+As the reference does it: a sequence that a data set does not have selects nothing away, an attribute that it
 does not have fails every constraint but the universal one, and what is not there is left out of the answer.
 """
 
@@ -31,11 +31,11 @@ class _Key:
     """One attribute of a query."""
 
     test: Callable[[str | None], bool] | None = None  # of its text; None for universal matching
-    item: WorklistQuery | None = None  # of a sequence, what its items must match
+    item: IdentifierQuery | None = None  # of a sequence, what its items must match
 
 
-class WorklistQuery:
-    """An identifier, prepared for many worklists.
+class IdentifierQuery:
+    """An identifier, prepared for many data sets.
 
     :param case_sensitive_names: the option ``CaseSensitivePN``
     :raises BadRequest: for a sequence of several items.
@@ -49,20 +49,28 @@ class WorklistQuery:
                 continue
             self._keys[tag] = _key(tag, attribute, case_sensitive_names)
 
-    def matches(self, worklist: Attributes) -> bool:
-        """Whether a worklist, or an item of one, fulfils all constraints."""
-        return all(_fulfils(key, worklist.get(tag)) for tag, key in self._keys.items())
+    @property
+    def is_selective(self) -> bool:
+        """Whether there is any constraint."""
+        return any(
+            key.test is not None or (key.item is not None and key.item.is_selective)
+            for key in self._keys.values()
+        )
 
-    def answer(self, worklist: Attributes, selecting: WorklistQuery | None = None) -> dict[int, Attribute]:
-        """What a worklist tells of the attributes asked for; of sequences, the items that match.
+    def matches(self, dataset: Attributes) -> bool:
+        """Whether a data set, or an item of one, fulfils all constraints."""
+        return all(_fulfils(key, dataset.get(tag)) for tag, key in self._keys.items())
+
+    def answer(self, dataset: Attributes, selecting: IdentifierQuery | None = None) -> dict[int, Attribute]:
+        """What a data set tells of the attributes asked for; of sequences, the items that match.
 
         :param selecting: the query that the items must match; None for this one
         """
-        return dict(self._answers(worklist, selecting or self))
+        return dict(self._answers(dataset, selecting or self))
 
-    def _answers(self, worklist: Attributes, selecting: WorklistQuery) -> Iterator[tuple[int, Attribute]]:
+    def _answers(self, dataset: Attributes, selecting: IdentifierQuery) -> Iterator[tuple[int, Attribute]]:
         for tag, key in self._keys.items():
-            attribute = worklist.get(tag)
+            attribute = dataset.get(tag)
             if attribute is None:
                 continue
             if attribute.items is not None:
@@ -82,7 +90,9 @@ def _key(tag: int, attribute: Attribute, case_sensitive_names: bool) -> _Key:
     if attribute.items is not None:
         if len(attribute.items) > 1:
             raise BadRequest("A sequence of a query must have one item")
-        return _Key(item=WorklistQuery(attribute.items[0], case_sensitive_names) if attribute.items else None)
+        return _Key(
+            item=IdentifierQuery(attribute.items[0], case_sensitive_names) if attribute.items else None
+        )
     if tag in _NO_CONSTRAINTS or is_private_creator(tag):
         return _Key()
     vr = attribute.vr
