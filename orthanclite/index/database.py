@@ -65,7 +65,9 @@ class Database:
             # FULL: the commit is on the disk when it returns; WAL needs one sync for it.
             cursor.execute("PRAGMA synchronous=FULL")
             cursor.execute("PRAGMA cache_size=-16000" if not query_only else "PRAGMA cache_size=-4000")
-            cursor.execute("PRAGMA mmap_size=268435456")
+            # Mapped, the file would count once for each connection in the memory of the process, and reading
+            # it would be no faster.
+            cursor.execute("PRAGMA mmap_size=0")
             cursor.execute("PRAGMA temp_store=MEMORY")
             if query_only:
                 cursor.execute("PRAGMA query_only=ON")
