@@ -22,6 +22,7 @@ from orthanclite.services.create import CreateService
 from orthanclite.services.file_tags import FileTags
 from orthanclite.services.files import InstanceFiles
 from orthanclite.services.find import FindService
+from orthanclite.services.housekeeper import INTERVAL, Housekeeper
 from orthanclite.services.images import Images
 from orthanclite.services.ingest import IngestService
 from orthanclite.services.journal import JournalKeeper
@@ -184,6 +185,9 @@ class Services:
             Periodic("journal", _FLUSH_INTERVAL, self.journal.flush),
             Periodic("sweeper", _SWEEP_INTERVAL, sweep.run, _SWEEP_DELAY),
         ]
+        if not self.settings.storage.read_only:
+            keeper = Housekeeper(maintenance, self.index.properties, self.reconstruction, self.main_tags)
+            duties.append(Periodic("housekeeper", INTERVAL, keeper.run, INTERVAL))
         if self.worklists is not None and not self.settings.storage.read_only:
             duties.append(housekeeper(self.settings, self.worklists))
         return duties

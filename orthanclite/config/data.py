@@ -77,7 +77,7 @@ class DataSettings:
         "ExtraMainDicomTags",
         {},
         "Further tags that the index keeps, by level (Patient, Study, Series, Instance), by name or number. "
-        "What was stored before a change is indexed anew by /reconstruct.",
+        "What was stored before a change is indexed anew in the background.",
         parse=parse_extra_main_tags,
     )
     dictionary: tuple[DictionaryEntry, ...] = setting(

@@ -344,4 +344,12 @@ class Maintenance(Protocol):
         """Forget the attachment of a lost blob, and its instance where it was the DICOM file."""
         ...
 
+    def outdated(self, level: Level, signature: str, after: int) -> tuple[list[str], int | None]:
+        """Resources that were indexed with another list of main tags than ``signature``.
+
+        Looks at some thousand resources whose internal number is above ``after``; returns the Orthanc IDs of
+        the outdated ones among them, and the number to go on after, None at the end.
+        """
+        ...
+
     def database_version(self) -> int: ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from orthanclite.core.constants import AttachmentType, ChangeType
 from orthanclite.core.levels import Level
@@ -12,7 +12,7 @@ from orthanclite.core.model import Attachment
 from orthanclite.index.database import Database
 from orthanclite.index.remove import Limits, delete_resource, make_room
 from orthanclite.index.resources import read_attachments
-from orthanclite.index.schema import TABLES, VERSION, attachments
+from orthanclite.index.schema import TABLES, VERSION, attachments, signatures
 from orthanclite.index.session import Many, any_of, chunks
 from orthanclite.index.transaction import Transaction
 from orthanclite.index.writer import Writer
@@ -45,6 +45,20 @@ _OWNERS = {
     .where(table.c.id > bindparam("after"))
     .order_by(table.c.id)
     .limit(_PAGE)
+    for level, table in TABLES.items()
+}
+_SPAN = 5000
+"""Internal numbers that are looked at together for outdated resources."""
+_LAST_KEY = {level: select(func.max(table.c.id)) for level, table in TABLES.items()}
+_OUTDATED = {
+    level: select(table.c.public_id)
+    .join(signatures, signatures.c.id == table.c.signature)
+    .where(
+        table.c.id > bindparam("after"),
+        table.c.id <= bindparam("last"),
+        signatures.c.value != bindparam("signature"),
+    )
+    .order_by(table.c.id)
     for level, table in TABLES.items()
 }
 _KNOWN = select(attachments.c.uuid).where(any_of(attachments.c.uuid, "uuids"))
@@ -124,6 +138,13 @@ class SqlMaintenance:
                 tx.count_bytes(-stored_size, -size)
 
         self._writer.run(operation)
+
+    def outdated(self, level: Level, signature: str, after: int) -> tuple[list[str], int | None]:
+        last = after + _SPAN
+        with self._database.reader() as session:
+            highest = session.value(_LAST_KEY[level]) or 0
+            ids = session.column(_OUTDATED[level], after=after, last=last, signature=signature)
+        return ids, last if last < highest else None
 
     def database_version(self) -> int:
         return VERSION

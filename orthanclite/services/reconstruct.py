@@ -77,6 +77,31 @@ class ReconstructService:
             if self._resources.exists(Level.STUDY, id):
                 self.reconstruct(Level.STUDY, id, files=files)
 
+    def renew_main_tags(self, level: Level, id: str) -> None:
+        """Bring the main tags of a resource and of its outdated series and study to today's list, from one
+        of its files; those of a patient also where its studies have a copy of them.
+
+        :raises UnknownResource: where it is deleted meanwhile, or no file is kept.
+        :raises CorruptedFile, BadFileFormat: where the file cannot be read.
+        """
+        if level is Level.PATIENT:
+            summary = None
+            for study in self._resources.descendant_ids(level, id, Level.STUDY):
+                summary = self._summarize(self._files.locate_one_below(Level.STUDY, study))
+                self._write(Level.STUDY, study, summary)
+            if summary is not None:
+                self._write(level, id, summary)
+            return
+        summary = self._summarize(self._files.locate_one_below(level, id))
+        current: str | None = id
+        for at in range(level, Level.PATIENT, -1):
+            resource = self._resources.get(Level(at), current, Parts.PARENT) if current else None
+            if resource is None:
+                return
+            if resource.signature != self._main_tags.signatures[resource.level]:
+                self._write(resource.level, resource.id, summary)
+            current = resource.parent_id
+
     def _lineage(self, instance: str, known: set[tuple[Level, str]]) -> Iterator[tuple[Level, str]]:
         """An instance and its ancestors that are not ``known`` yet, from below."""
         current: str | None = instance
