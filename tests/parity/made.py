@@ -104,7 +104,9 @@ def images(prefix: str) -> dict[str, bytes]:
         "grey12": _image(f"{prefix}-grey12", (ramp % 4096).astype("<u2"), stored=12),
         "grey16": _image(f"{prefix}-grey16", (ramp - 900).astype("<i2"), stored=16),
         "rgb8": _image(f"{prefix}-rgb8", rgb, stored=8),
-        "frames": _image(f"{prefix}-frames", np.stack([grey8, grey8[::-1], grey8[:, ::-1]]), stored=8, frames=3),
+        "frames": _image(
+            f"{prefix}-frames", np.stack([grey8, grey8[::-1], grey8[:, ::-1]]), stored=8, frames=3
+        ),
         "sequences": _sequences(f"{prefix}-sequences"),
     }
     return {name: file_of(dataset) for name, dataset in made.items()}
@@ -190,12 +192,13 @@ def _with_character_set(name: str, charset: str, value: bytes) -> bytes:
     item.RequestedProcedureDescription = placeholder.decode()
     dataset.RequestAttributesSequence = Sequence([item])
     if charset:
-        # Written as bytes: pydicom refuses the names that it does not know.
-        dataset.add_new(0x00080005, "UN", (charset + " " * (len(charset) % 2)).encode())
+        # Written as another element and renamed: pydicom refuses the names that it does not know.
+        dataset.ImageType = charset.split("\\")
     padded = value + b" " * (len(value) % 2)
-    unknown = struct.pack("<HH2s2xI", 0x0008, 0x0005, b"UN", len(charset) + len(charset) % 2)
-    known = struct.pack("<HH2sH", 0x0008, 0x0005, b"CS", len(charset) + len(charset) % 2)
-    return file_of(dataset).replace(placeholder, padded).replace(unknown, known)
+    written = struct.pack("<HH", 0x0008, 0x0008)
+    return (
+        file_of(dataset).replace(placeholder, padded).replace(written, struct.pack("<HH", 0x0008, 0x0005), 1)
+    )
 
 
 def _every_representation() -> Dataset:
