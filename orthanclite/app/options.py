@@ -127,7 +127,9 @@ def limits(settings: Settings) -> Limits:
 
 def ingest_options(settings: Settings) -> IngestOptions:
     storage = settings.storage
-    return IngestOptions(storage.overwrite, storage.compression, storage.store_md5, storage.store_dicom)
+    return IngestOptions(
+        storage.overwrite, storage.compression, storage.store_md5, storage.store_dicom, storage.read_only
+    )
 
 
 def find_warnings(settings: Settings) -> FindWarnings:

@@ -19,7 +19,7 @@ import orjson
 
 from orthanclite.core.clock import now_utc
 from orthanclite.core.constants import AttachmentType, Metadata, Origin, StoreStatus
-from orthanclite.core.errors import BadFileFormat, OrthancError
+from orthanclite.core.errors import BadFileFormat, OrthancError, ReadOnly
 from orthanclite.core.identifiers import Hierarchy, hierarchy
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import MainTags
@@ -68,6 +68,7 @@ class IngestOptions:
     compress: bool = False  # StorageCompression
     store_md5: bool = True  # StoreMD5ForAttachments
     store_dicom: bool = True  # StoreDicom
+    read_only: bool = False  # ReadOnly: everything is refused
 
 
 class IngestTranscoder(Protocol):
@@ -130,6 +131,7 @@ class IngestService:
         :raises InexistentTag: if an identifying UID is missing
         :raises FullStorage: when the limits, or the disk, are reached
         :raises DatabaseUnavailable: when too much is waiting to be stored
+        :raises ReadOnly: where the server may not write
         """
         return self.begin(data, origin, metadata, overwrite).result()
 
@@ -141,6 +143,7 @@ class IngestService:
         overwrite: OverwriteMode | None = None,
     ) -> Future[StoreResult]:
         """Parse one DICOM file and begin to store it; see :meth:`store`, also for the errors."""
+        self._refuse_if_read_only()
         if not len(data):
             raise BadFileFormat("Received an empty DICOM file")
         summary = self._summarize(data)
@@ -157,7 +160,11 @@ class IngestService:
         return self._submit(pending)
 
     def receive(self) -> Reception:
-        """Begin to store a file that arrives in pieces and need not fit in memory."""
+        """Begin to store a file that arrives in pieces and need not fit in memory.
+
+        :raises ReadOnly: where the server may not write
+        """
+        self._refuse_if_read_only()
         return Reception(self, self._blobs.create())
 
     def store_blob(self, uuid: str, size: int, md5: str, origin: IngestOrigin) -> Future[StoreResult]:
@@ -186,6 +193,10 @@ class IngestService:
             if pending is None or pending.attachment is None or pending.attachment.uuid != uuid:
                 self._blobs.delete(uuid)
         return self._submit(pending)
+
+    def _refuse_if_read_only(self) -> None:
+        if self._options.read_only:
+            raise ReadOnly
 
     def _submit(self, pending: Pending) -> Future[StoreResult]:
         try:
