@@ -129,8 +129,11 @@ class CreateService:
         :raises CreateDicomParentIsInstance: for an instance as parent.
         :raises CreateDicomOverrideTag: for a tag that is generated or inherited, without ``force``.
         :raises CreateDicomUseContent: for PixelData among the tags.
+        :raises NotImplementedInServer: for content that cannot be taken, or not be encapsulated.
         :raises OrthancError: see :class:`~orthanclite.dicom.from_json.JsonEncoder`.
         """
+        if request.encapsulate and isinstance(request.content, Sequence):
+            raise NotImplementedInServer("Only one JPEG picture can be encapsulated")
         frame = self._frame(request)
         if isinstance(request.content, Sequence):
             files = [

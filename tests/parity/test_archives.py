@@ -24,7 +24,11 @@ from tests.support.server import REFERENCE, Server, reference, running
 
 pytestmark = pytest.mark.skipif(REFERENCE is None, reason="the reference server (Orthanc) is not installed")
 
-LATIN = {"SpecificCharacterSet": "ISO_IR 100", "PatientName": "Noël^Anaïs", "StudyDescription": "été: a/b*c"}
+LATIN: dict[str, Any] = {
+    "SpecificCharacterSet": "ISO_IR 100",
+    "PatientName": "Noël^Anaïs",
+    "StudyDescription": "été: a/b*c",
+}
 MADE = [
     dicom_file("A", "1.1", "1.1.1", "1.1.1.1", InstanceNumber=1, SeriesDescription="text", PatientSex="M"),
     dicom_file("A", "1.1", "1.1.1", "1.1.1.2", InstanceNumber=2, side=64),
