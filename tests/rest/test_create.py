@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from io import BytesIO
 from typing import Any
 
@@ -10,6 +11,8 @@ import numpy as np
 import png
 import pydicom
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from pydicom.dataset import Dataset
 
@@ -164,6 +167,7 @@ def test_a_parent_hands_down_its_attributes(server: Server) -> None:
         ({"Tags": {}, "Content": uri(b"nope", "image/png")}, 400, 15),
         ({"Tags": {}, "Content": uri(b"PDF", "application/pdf")}, 400, 15),
         ({"Tags": {}, "Content": uri(picture(GRAY), "image/png"), "Encapsulate": True}, 500, 2),
+        ({"Tags": {}, "Content": [uri(picture(GRAY, "JPEG"), "image/jpeg")], "Encapsulate": True}, 500, 2),
     ],
 )
 def test_bad_requests_store_nothing(empty_server: Server, body: object, status: int, code: int) -> None:
@@ -177,3 +181,48 @@ def test_a_bomb_is_refused(server: Server) -> None:
     output = BytesIO()
     Image.new("L", (30000, 30000)).save(output, "PNG")
     assert refusal(server, {"Tags": {}, "Content": uri(output.getvalue(), "image/png")}) == (400, 15)
+
+
+NAMES = st.sampled_from(
+    [
+        "PatientName",
+        "0010,0020",
+        "Rows",
+        "OverlayData",
+        "ReferencedStudySequence",
+        "0009,1010",
+        "7fe0,0010",
+        "StudyInstanceUID",
+        "SpecificCharacterSet",
+        "0002,0010",
+        "fffe,e000",
+        "Nope",
+        "SelectorFDValue",
+    ]
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=8,
+)
+TAGS = st.dictionaries(NAMES | st.text(max_size=9), VALUES, max_size=4)
+OTHER = st.sampled_from(
+    ["Content", "Parent", "Force", "PrivateCreator", "InterpretBinaryTags", "Encapsulate"]
+)
+BODIES = st.builds(
+    lambda tags, other: {**other, **({} if tags is None else {"Tags": tags})},
+    st.none() | VALUES | TAGS,
+    st.dictionaries(OTHER | NAMES, VALUES, max_size=3),
+)
+
+
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(BODIES)
+def test_any_body_is_stored_or_refused(server: Server, body: dict[str, Any]) -> None:
+    """Stored or refused; unsupported content and unknown tags are answered by 500, as in the reference."""
+    answer = server.client.post("/tools/create-dicom", content=json.dumps(body, allow_nan=False))
+    if answer.status_code == 200:
+        content = server.client.get(answer.json()["Path"] + "/file").content
+        assert pydicom.dcmread(BytesIO(content)).SOPInstanceUID
+    else:
+        assert answer.status_code == 400 or answer.json()["OrthancStatus"] in (2, 27), answer.text
