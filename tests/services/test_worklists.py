@@ -15,6 +15,7 @@ from orthanclite.dicom.attributes import Attributes, attributes_from_json
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.render_json import Style
 from orthanclite.index import SqlIndex
+from orthanclite.services.identifiers import IdentifierQuery
 from orthanclite.services.runtime import RuntimeOptions
 from orthanclite.services.worklists import (
     DatabaseStore,
@@ -23,7 +24,6 @@ from orthanclite.services.worklists import (
     WorklistService,
     WorklistStore,
 )
-from orthanclite.services.identifiers import IdentifierQuery
 from orthanclite.services.worklists.stores import StoredWorklist
 from tests.support.lab import lab
 from tests.support.records import dicom_file
