@@ -16,9 +16,10 @@ Predicate = Callable[[str | None], bool]
 def predicate(constraint: Constraint | MetadataConstraint) -> Predicate:
     """The test of one constraint, prepared once for many values.
 
-    An absent attribute never matches. A list matches a value of several (``\\``) with one of its own.
+    An absent attribute never matches. A list matches a value of several (``\\``) with one of its own. Ranges
+    are of dates and times, where case means nothing.
     """
-    fold = exact if constraint.case_sensitive else normalize
+    fold = exact if constraint.case_sensitive and constraint.match is not Match.RANGE else normalize
     test = _TESTS[constraint.match]([fold(value) for value in constraint.values])
 
     def check(value: str | None) -> bool:

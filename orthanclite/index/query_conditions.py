@@ -254,7 +254,7 @@ class Conditions:
     def _residue(
         self, constraint: Constraint, home: Home
     ) -> tuple[Callable[[FromClause], Expression], Predicate] | None:
-        if not constraint.case_sensitive:
+        if not constraint.case_sensitive or constraint.match is Match.RANGE:
             return None
         return (lambda source: self.raw(source, home), predicate(constraint))
 
@@ -289,23 +289,27 @@ class Conditions:
     def _of_extra(self, constraint: Constraint, home: Home, owner: Level) -> Condition:
         words = Words.of(constraint)
         named = and_(extra_tags.c.level == int(owner), extra_tags.c.tag == tag_key(constraint.tag))
+        residue = self._residue(constraint, home)
+        several: list[Test] = []
+        if constraint.match is Match.LIST:
+            # One of several values is enough, which the text as a whole does not tell. (The attributes that
+            # have a column have one value each.)
+            several = [self.dialect.contains(extra_tags.c.value, "\\")]
+            residue = (lambda source: self.raw(source, home), predicate(constraint))
 
         def test(row: FromClause) -> Test:
-            found = (
-                select(literal(1))
-                .where(named, extra_tags.c.resource == row.c.id)
-                .where(words.test(self.dialect, self.dialect.blunt(extra_tags.c.value)))
-            )
-            return found.exists()
+            compared = words.test(self.dialect, self.dialect.blunt(extra_tags.c.value))
+            found = select(literal(1)).where(named, extra_tags.c.resource == row.c.id)
+            return found.where(or_(compared, *several)).exists()
 
         def where(row: FromClause) -> Test:
-            compared = words.sargable(self.dialect, extra_tags.c.value)
+            compared = or_(words.sargable(self.dialect, extra_tags.c.value), *several)
             return row.c.id.in_(select(extra_tags.c.resource).where(named, compared))
 
         return Condition(
             lambda source: up(source, self.level, owner, test),
             driven_down(self.level, owner, Driver(where)) if words.is_sargable else None,
-            self._residue(constraint, home),
+            residue,
         )
 
 
@@ -355,7 +359,7 @@ class Words:
             return dialect.among(column, self.values)
         if self.match is Match.RANGE:
             lower, upper = self.values
-            bounds = [column >= lower] if lower else []
+            bounds = [column >= lower] if lower or not upper else []  # the empty text comes first
             return and_(true(), *bounds, *([column <= upper] if upper else []))
         pattern = self.values[0]
         if pattern == "*":
