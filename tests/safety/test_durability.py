@@ -59,9 +59,7 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lab]:
         yield made
 
 
-def test_files_are_durable_before_they_are_indexed(
-    bench: Lab, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_files_are_durable_before_they_are_indexed(bench: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     watch = Watch(monkeypatch, bench)
     for data in (SMALL, MEDIUM, LARGE):
         assert bench.ingest.store(data, ORIGIN).status is StoreStatus.SUCCESS
