@@ -199,9 +199,10 @@ Index(
 
 
 def _owner() -> list[Column[Any]]:
+    # The number first: by the level alone, a planner without statistics would read a whole level.
     return [
-        Column("level", SmallInteger, primary_key=True, autoincrement=False),
         Column("resource", _Key, primary_key=True, autoincrement=False),
+        Column("level", SmallInteger, primary_key=True, autoincrement=False),
     ]
 
 
