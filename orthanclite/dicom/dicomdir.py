@@ -104,12 +104,12 @@ def read_keys(
 
 
 def _text(dataset: DataSet, tag: int, vr: str, terms: str, default_encoding: str) -> str:
-    """A value without padding, in ASCII: what is not ASCII is dropped."""
+    """A value without padding; what is not printable ASCII is dropped, as in the reference."""
     raw = dataset.raw(tag)
     if not raw:
         return ""
     text = decode_text(raw, vr, charset_of(terms, default_encoding))
-    return text.strip(" ").encode("ascii", "ignore").decode("ascii")
+    return "".join(character for character in text if " " <= character <= "~").strip(" ")
 
 
 class DicomDirWriter:

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(REFERENCE is None, reason="the reference server 
 LATIN: dict[str, Any] = {
     "SpecificCharacterSet": "ISO_IR 100",
     "PatientName": "Noël^Anaïs",
-    "StudyDescription": "été: a/b*c",
+    "StudyDescription": "été: a/b\tc*d",
 }
 MADE = [
     dicom_file("A", "1.1", "1.1.1", "1.1.1.1", InstanceNumber=1, SeriesDescription="text", PatientSex="M"),
