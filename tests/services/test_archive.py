@@ -28,6 +28,7 @@ from orthanclite.core.errors import (
     UnknownResource,
 )
 from orthanclite.core.levels import Level
+from orthanclite.services.archive.names import Folder, folder_name
 from orthanclite.services.archive.plan import Layout
 from orthanclite.services.archive.service import ArchiveRequest, ArchiveService
 from orthanclite.services.ingest import IngestOptions
@@ -171,6 +172,18 @@ def test_empty_and_dangerous_names(bench: Lab, archives: ArchiveService) -> None
         "Unknown Patient/.. .. etc/Unknown Series/00000001.dcm",
         "Z - ^/Unknown Study/CT/CT000001.dcm",
     ]
+
+
+@pytest.mark.parametrize("utf8", [False, True])
+def test_very_long_names_fit_file_systems(utf8: bool, tmp_path: Path) -> None:
+    """Each value is as long as the index keeps it."""
+    tags = {"0008,0050": "a" * 100, "0008,1030": "é" * 128 + "b" * 200}
+    folder = Folder()
+    found = {folder.unique(folder_name(Level.STUDY, tags, utf8)) for _ in range(3)}
+    assert len(found) == 3
+    for name in found:
+        assert name.startswith("a" * 100 + " - ")
+        (tmp_path / name).mkdir()
 
 
 def test_foreign_characters(bench: Lab, archives: ArchiveService, tmp_path: Path) -> None:

@@ -20,6 +20,9 @@ _MODALITY = tag_key(0x00080060)
 # What some file system refuses, and what would lead out of the folder.
 _UNWANTED = re.compile(r'[\x00-\x20\x7f-\xa0:*?"<>|/\\\s]+')
 
+_LONGEST = 240
+"""Bytes of a folder's name: file systems take 255, and a suffix may follow."""
+
 
 def clean_name(value: str, utf8: bool) -> str:
     """``value`` fit for a file name; without ``utf8`` what is not ASCII is dropped.
@@ -46,7 +49,7 @@ def folder_name(level: Level, tags: TagValues, utf8: bool) -> str:
     # A folder "." or ".." would lead out of the archive when it is unpacked.
     if name in ("", "^") or not name.strip("."):
         return f"Unknown {level.label}"
-    return name
+    return name.encode("utf-8")[:_LONGEST].decode("utf-8", "ignore").rstrip()
 
 
 def file_name(tags: TagValues, number: int) -> str:
