@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from pydicom.uid import UID
+
 from orthanclite.app.options import http_policy
 from orthanclite.app.services import Services
+from orthanclite.dimse.contexts import SERVICES
+from orthanclite.dimse.options import Service
 from orthanclite.rest.application import RestApplication
 from orthanclite.rest.archives import archive_routes
 from orthanclite.rest.attachments import attachment_routes
@@ -26,6 +30,7 @@ from orthanclite.rest.tags import tag_routes
 from orthanclite.rest.tools import log_routes, metrics_routes, runtime_routes, script_routes, tools_routes
 from orthanclite.rest.upload import upload_routes
 from orthanclite.rest.worklists import worklist_routes
+from orthanclite.services.conformance import ServiceClasses
 from orthanclite.services.lua import LuaScripts
 from orthanclite.services.system import ORTHANC_VERSION, BuiltIn, SystemInformation
 
@@ -70,10 +75,23 @@ def routers(services: Services, stop: Callable[[], None], restart: Callable[[], 
         changes_routes(index.changes),
         system_routes(system_information(services), index.resources, built_in(services)),
         tools_routes(stop, restart, services.cache.clear),
-        runtime_routes(services.runtime),
+        runtime_routes(services.runtime, other_services(services)),
         log_routes(),
         metrics_routes(services.monitor),
         registry_routes(services.modalities, services.peers),
+    ]
+
+
+def other_services(services: Services) -> list[ServiceClasses]:
+    """What the DICOM server offers beside verification and storage, for its conformance statement."""
+    offered = [("Find SCP", Service.FIND)]
+    if services.worklists is not None:
+        offered.append(("Worklist SCP", Service.FIND_WORKLIST))
+    return [
+        ServiceClasses(
+            title, "C-Find", "SCP", {UID(uid).keyword: uid for uid, one in SERVICES.items() if one is service}
+        )
+        for title, service in offered
     ]
 
 

@@ -130,6 +130,8 @@ def test_conformance_statement_follows_what_is_accepted(tmp_path: Path) -> None:
         assert "1.2.840.10008.1.1" in statement  # verification
         assert "CTImageStorage" in statement
         assert "MRImageStorage" not in statement
+        assert "StudyRootQueryRetrieveInformationModelFind" in statement
+        assert "ModalityWorklistInformationModelFind" not in statement
 
 
 def test_log_levels(server: Server) -> None:
