@@ -5,14 +5,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from orthanclite.core.constants import AttachmentType
 from orthanclite.core.errors import CorruptedFile, RevisionConflict, UnknownResource
 from orthanclite.core.levels import Level
 from orthanclite.core.model import Attachment
 from orthanclite.core.ports import Annotations, BlobStore
-from orthanclite.services.blobs import BlobReader, Reader, compress, discard_blobs, remove_blobs, write
+from orthanclite.services.blobs import (
+    BlobReader,
+    HashedWriter,
+    Reader,
+    compress,
+    discard_blobs,
+    remove_blobs,
+    write,
+)
 from orthanclite.services.names import NameRegistry
 
 OCTET_STREAM = "application/octet-stream"
@@ -196,15 +203,10 @@ class AttachmentReception:
         self._owner = (level, id)
         self._type = type
         self._expected = expected
-        self._writer = blobs.create()
-        self._digest: Any = hashlib.md5(usedforsecurity=False) if service.store_md5 else None
-        self._size = 0
+        self._writer = HashedWriter(blobs, service.store_md5)
 
     def write(self, data: bytes) -> None:
-        if self._digest is not None:
-            self._digest.update(data)
         self._writer.write(data)
-        self._size += len(data)
 
     def finish(self) -> Revision:
         """Make the attachment visible; its revision.
@@ -212,13 +214,8 @@ class AttachmentReception:
         :raises RevisionConflict: where the present one is not the expected one any more.
         :raises UnknownResource: where the resource has gone.
         """
-        try:
-            self._writer.commit()
-        except BaseException:
-            self._writer.abort()
-            raise
-        md5 = "" if self._digest is None else self._digest.hexdigest()
-        attachment = Attachment(self._type, self._writer.uuid, self._size, md5, self._size, md5)
+        md5, size = self._writer.commit(), self._writer.size
+        attachment = Attachment(self._type, self._writer.uuid, size, md5, size, md5)
         return self._service.finish(*self._owner, attachment, self._expected)
 
     def abort(self) -> None:

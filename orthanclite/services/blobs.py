@@ -162,6 +162,35 @@ class _InflatingReader:
         self._close()
 
 
+class HashedWriter:
+    """Writes a blob piece by piece and computes its MD5 on the way. End with ``commit`` or ``abort``."""
+
+    def __init__(self, blobs: BlobStore, md5: bool) -> None:
+        self._writer = blobs.create()
+        self._digest: Any = hashlib.md5(usedforsecurity=False) if md5 else None
+        self.uuid = self._writer.uuid
+        self.size = 0
+
+    def write(self, data: bytes | memoryview) -> None:
+        if self._digest is not None:
+            self._digest.update(data)
+        self._writer.write(data)
+        self.size += len(data)
+
+    def commit(self) -> str:
+        """Make the blob durable; its MD5, empty unless wanted. A blob that cannot be is removed."""
+        try:
+            self._writer.commit()
+        except BaseException:
+            self._writer.abort()
+            raise
+        return "" if self._digest is None else str(self._digest.hexdigest())
+
+    def abort(self) -> None:
+        """Forget what was written."""
+        self._writer.abort()
+
+
 def compress(
     blobs: BlobStore, content: Iterable[bytes | memoryview], size: int, md5: bool
 ) -> tuple[str, int, str]:
@@ -182,20 +211,15 @@ def compress(
 
 def write(blobs: BlobStore, content: Iterable[bytes], md5: bool) -> tuple[str, int, str]:
     """Write ``content`` as a blob: its UUID, its size and its MD5 (empty unless ``md5``)."""
-    digest: Any = hashlib.md5(usedforsecurity=False) if md5 else None
-    size = 0
-    writer = blobs.create()
+    writer = HashedWriter(blobs, md5)
     try:
         for piece in content:
             writer.write(piece)
-            size += len(piece)
-            if digest is not None:
-                digest.update(piece)
-        writer.commit()
     except BaseException:
         writer.abort()
         raise
-    return writer.uuid, size, "" if digest is None else digest.hexdigest()
+    digest = writer.commit()
+    return writer.uuid, writer.size, digest
 
 
 def remove_blobs(blobs: BlobStore, uuids: Iterable[str]) -> None:

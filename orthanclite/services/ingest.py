@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import orjson
 
@@ -30,10 +30,10 @@ from orthanclite.core.model import (
     OverwriteMode,
     TagSequences,
 )
-from orthanclite.core.ports import BlobStore, BlobWriter, Ingest
+from orthanclite.core.ports import BlobStore, Ingest
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.summary import Summarizer
-from orthanclite.services.blobs import SIZE_HEAD, compress, remove_blobs
+from orthanclite.services.blobs import SIZE_HEAD, HashedWriter, compress, remove_blobs
 from orthanclite.services.intake import Intake, Pending, StoreResult
 from orthanclite.services.journal import JournalKeeper
 from orthanclite.services.runtime import RuntimeOptions
@@ -165,7 +165,7 @@ class IngestService:
         :raises ReadOnly: where the server may not write
         """
         self._refuse_if_read_only()
-        return Reception(self, self._blobs.create())
+        return Reception(self, HashedWriter(self._blobs, self._options.store_md5))
 
     def store_blob(self, uuid: str, size: int, md5: str, origin: IngestOrigin) -> Future[StoreResult]:
         """Begin to store a DICOM file that is a durable blob already; it is removed where it is not kept."""
@@ -205,10 +205,6 @@ class IngestService:
             if pending.attachment is not None and pending.attachment.uuid:
                 remove_blobs(self._blobs, [pending.attachment.uuid])
             raise
-
-    def digest(self) -> Any:
-        """A running MD5, or None where ``StoreMD5ForAttachments`` is off."""
-        return hashlib.md5(usedforsecurity=False) if self._options.store_md5 else None
 
     def _summarize(self, data: Data) -> DicomSummary:
         return self._summarizer.summarize(data, self._runtime.default_encoding.name)
@@ -310,17 +306,17 @@ class IngestService:
 class Reception:
     """A file that arrives in pieces: hashed and written as they come. End with ``finish`` or ``abort``."""
 
-    def __init__(self, service: IngestService, writer: BlobWriter) -> None:
+    def __init__(self, service: IngestService, writer: HashedWriter) -> None:
         self._service = service
         self._writer = writer
-        self._digest = service.digest()
-        self.size = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes written so far."""
+        return self._writer.size
 
     def write(self, data: bytes | memoryview) -> None:
-        if self._digest is not None:
-            self._digest.update(data)
         self._writer.write(data)
-        self.size += len(data)
 
     def finish(self, origin: IngestOrigin) -> StoreResult:
         """Store what was written; see :meth:`IngestService.store` for the errors."""
@@ -328,12 +324,7 @@ class Reception:
 
     def begin_finish(self, origin: IngestOrigin) -> Future[StoreResult]:
         """Begin to store what was written."""
-        try:
-            self._writer.commit()
-        except BaseException:
-            self._writer.abort()
-            raise
-        md5 = "" if self._digest is None else self._digest.hexdigest()
+        md5 = self._writer.commit()
         return self._service.store_blob(self._writer.uuid, self.size, md5, origin)
 
     def abort(self) -> None:

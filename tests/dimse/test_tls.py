@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import datetime
 import socket
 import ssl
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from pynetdicom.association import Association
 
 from orthanclite.core.errors import NetworkProtocol
@@ -20,39 +14,7 @@ from orthanclite.dimse.options import TlsOptions
 from orthanclite.dimse.tls import server_context
 from tests.dimse.conftest import StartServer
 from tests.dimse.support import CT, Site, ct
-
-
-@dataclass(frozen=True)
-class Identity:
-    """A self-signed certificate and its key."""
-
-    certificate: Path
-    key: Path
-
-
-def make_identity(folder: Path, name: str) -> Identity:
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    identity = Identity(folder / f"{name}.crt", folder / f"{name}.key")
-    identity.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    identity.key.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    return identity
+from tests.support.certificates import Identity, make_identity
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import ipaddress
 import socket
 import ssl
@@ -11,11 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 from argon2 import PasswordHasher
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from tests.support.certificates import make_identity
 from tests.support.records import dicom_file
 from tests.support.server import Server, orthanclite, running
 
@@ -95,39 +91,6 @@ def test_users(tmp_path: Path) -> None:
         assert metadata.text == "bob"
 
 
-def make_identity(folder: Path, name: str) -> Path:
-    """A file with a self-signed certificate for ``localhost`` and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(
-            x509.SubjectAlternativeName(
-                [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-            ),
-            critical=False,
-        )
-        .sign(key, hashes.SHA256())
-    )
-    path = folder / f"{name}.pem"
-    path.write_bytes(
-        certificate.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return path
-
-
 def trusting(server_identity: Path, client_identity: Path | None = None) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=str(server_identity))
     if client_identity is not None:
@@ -136,7 +99,7 @@ def trusting(server_identity: Path, client_identity: Path | None = None) -> ssl.
 
 
 def test_https(tmp_path: Path) -> None:
-    identity = make_identity(tmp_path, "server")
+    identity = make_identity(tmp_path, "server").both
     config = {"SslEnabled": True, "SslCertificate": str(identity)}
     with running(orthanclite(tmp_path, config)) as server:
         with httpx.Client(base_url=server.url, verify=trusting(identity)) as client:
@@ -151,7 +114,7 @@ def test_https(tmp_path: Path) -> None:
 
 
 def test_https_of_tls_1_3_alone(tmp_path: Path) -> None:
-    identity = make_identity(tmp_path, "server")
+    identity = make_identity(tmp_path, "server").both
     config = {"SslEnabled": True, "SslCertificate": str(identity), "SslMinimumProtocolVersion": 5}
     with running(orthanclite(tmp_path, config)) as server:
         old = trusting(identity)
@@ -162,7 +125,9 @@ def test_https_of_tls_1_3_alone(tmp_path: Path) -> None:
 
 
 def test_client_certificates(tmp_path: Path) -> None:
-    identity, friend, stranger = (make_identity(tmp_path, name) for name in ("server", "friend", "stranger"))
+    identity, friend, stranger = (
+        make_identity(tmp_path, name).both for name in ("server", "friend", "stranger")
+    )
     config = {
         "SslEnabled": True,
         "SslCertificate": str(identity),

@@ -167,15 +167,13 @@ class _ViewReader:
 
 
 @contextmanager
-def open_source(data: Path | bytes, header_limit: int | None = None) -> Iterator[PixelSource]:
-    """Open an image for the time of a ``with`` block.
+def buffer_of(data: Path | bytes) -> Iterator[bytes | mmap.mmap]:
+    """The content of a file for the time of a ``with`` block, mapped where it is on the disk.
 
-    :param header_limit: bytes within which the header must end; bounds the work that a hostile header causes.
-    :raises UnsupportedMediaType: where there is no pixel data.
-    :raises BadFileFormat: where the header cannot be read.
+    :raises BadFileFormat: for an empty file.
     """
     if isinstance(data, bytes):
-        yield locate(data, header_limit)
+        yield data
         return
     with data.open("rb") as file:
         try:
@@ -183,7 +181,19 @@ def open_source(data: Path | bytes, header_limit: int | None = None) -> Iterator
         except ValueError as exc:  # an empty file cannot be mapped
             raise BadFileFormat("Empty file") from exc
         with mapped:
-            yield locate(mapped, header_limit)
+            yield mapped
+
+
+@contextmanager
+def open_source(data: Path | bytes, header_limit: int | None = None) -> Iterator[PixelSource]:
+    """Open an image for the time of a ``with`` block.
+
+    :param header_limit: bytes within which the header must end; bounds the work that a hostile header causes.
+    :raises UnsupportedMediaType: where there is no pixel data.
+    :raises BadFileFormat: where the header cannot be read.
+    """
+    with buffer_of(data) as buffer:
+        yield locate(buffer, header_limit)
 
 
 @contextmanager

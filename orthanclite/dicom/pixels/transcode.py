@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import mmap
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -38,7 +36,7 @@ from orthanclite.dicom.pixels.derived import Derivation, derived_attributes, ima
 from orthanclite.dicom.pixels.description import PixelDescription, Samples
 from orthanclite.dicom.pixels.encoders import FrameFormat, encoder_for, write_frame
 from orthanclite.dicom.pixels.reencode import encode, head, merged, split_at_pixels, swap
-from orthanclite.dicom.pixels.source import PixelSource, locate
+from orthanclite.dicom.pixels.source import PixelSource, buffer_of, locate
 
 DEFAULT_QUALITY = 90
 
@@ -88,7 +86,7 @@ def transcode(
     if not 1 <= options.quality <= 100:
         raise ParameterOutOfRange("The quality of lossy compression must be between 1 and 100")
     dictionary = dictionary or TagDictionary.build()
-    with _buffer(data) as buffer:
+    with buffer_of(data) as buffer:
         file = _parse(buffer, dictionary)
         if file.transfer_syntax == target and file.has_meta:
             return bytes(buffer)
@@ -120,20 +118,6 @@ def transcode_task(
 @lru_cache(maxsize=2)
 def _dictionary(entries: tuple[tuple[int, tuple[str, str, str]], ...], load_private: bool) -> TagDictionary:
     return TagDictionary.build(dict(entries), load_private)
-
-
-@contextmanager
-def _buffer(data: Path | bytes) -> Iterator[bytes | mmap.mmap]:
-    if isinstance(data, bytes):
-        yield data
-        return
-    with data.open("rb") as file:
-        try:
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except ValueError as exc:  # an empty file cannot be mapped
-            raise BadFileFormat("Empty file") from exc
-        with mapped:
-            yield mapped
 
 
 def _parse(buffer: bytes | mmap.mmap, dictionary: TagDictionary) -> DicomFile:
