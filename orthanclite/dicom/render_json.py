@@ -30,6 +30,9 @@ class Style(StrEnum):
     SHORT = "short"  # gggg,eeee -> value
 
 
+_TRAILING_PADDING = ("fffc,fffc", "DataSetTrailingPadding")
+"""Carries no information (PS3.10 section 7.2); the reference leaves it out, but not in items."""
+
 _META_CHARSET = charset_of("ISO_IR 6")
 _SIMPLE, _SHORT = Style.SIMPLE, Style.SHORT  # members looked up once: renderings are hot
 
@@ -53,7 +56,13 @@ class Renderer:
         self._ignore_length = frozenset(ignore_length)
 
     def dataset(self, dataset: DataSet, charset: Charset) -> dict[str, Any]:
-        """``dataset`` as an object; ``charset`` is its own."""
+        """``dataset``, which is no item of a sequence, as an object; ``charset`` is its own."""
+        result = self._elements(dataset, charset)
+        for padding in _TRAILING_PADDING:
+            result.pop(padding, None)
+        return result
+
+    def _elements(self, dataset: DataSet, charset: Charset) -> dict[str, Any]:
         result: dict[str, Any] = {}
         for element in dataset:
             self._put(result, dataset, element, charset)
@@ -69,7 +78,7 @@ class Renderer:
 
     def items(self, items: Sequence[DataSet], charset: Charset) -> list[dict[str, Any]]:
         """The items of a sequence inside a data set of ``charset``."""
-        return [self.dataset(item, self._item_charset(item, charset)) for item in items]
+        return [self._elements(item, self._item_charset(item, charset)) for item in items]
 
     @staticmethod
     def _item_charset(item: DataSet, charset: Charset) -> Charset:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
@@ -54,6 +54,8 @@ class SliceService:
     def ordered(self, series_id: str) -> OrderedSeries:
         """The slices of a series: by position where all have a usable and different one, else by index.
 
+        The reference calls a volume only what has two slices, and lets several slices share an index.
+
         :raises UnknownResource: for an unknown series.
         :raises CannotOrderSlices: where neither gives an order.
         """
@@ -66,7 +68,7 @@ class SliceService:
             return OrderedSeries(Ordering.VOLUME, _slices(order))
         order = _by_index(instances)
         if order is None:
-            raise CannotOrderSlices
+            raise CannotOrderSlices(f"Unable to order the slices of series {series_id}")
         return OrderedSeries(Ordering.SEQUENCE, _slices(order))
 
 
@@ -81,6 +83,8 @@ def _frame_count(instance: Resource) -> int:
 
 def _by_position(instances: Sequence[Resource]) -> list[Resource] | None:
     """The instances along the normal of their common plane (PS3.3 section C.7.6.2.1.1)."""
+    if len(instances) < 2:
+        return None
     normals = [_normal(instance) for instance in instances]
     normal = next((normal for normal in normals if normal is not None), None)
     if normal is None:
@@ -91,29 +95,23 @@ def _by_position(instances: Sequence[Resource]) -> list[Resource] | None:
         if position is None or (own is not None and abs(_dot(own, normal)) < 1 - 1e-3):
             return None
         placed.append((_dot(position, normal), instance))
-    return _sorted_if_distinct(placed, lambda a, b: b - a > _SAME_PLACE)
+    placed.sort(key=lambda one: one[0])
+    if any(b - a <= _SAME_PLACE for (a, _), (b, _) in pairwise(placed)):
+        return None
+    return [instance for _, instance in placed]
 
 
 def _by_index(instances: Sequence[Resource]) -> list[Resource] | None:
-    indexed: list[tuple[float, Resource]] = []
+    if len(instances) == 1:
+        return list(instances)
+    indexed: list[tuple[int, str, Resource]] = []
     for instance in instances:
         text = instance.system_metadata.get(Metadata.INDEX_IN_SERIES, "").strip()
         try:
-            indexed.append((int(text), instance))
+            indexed.append((int(text), instance.id, instance))
         except ValueError:
             return None
-    return _sorted_if_distinct(indexed, lambda a, b: b > a)
-
-
-def _sorted_if_distinct(
-    keyed: list[tuple[float, Resource]], differ: Callable[[float, float], bool]
-) -> list[Resource] | None:
-    """The resources by their number, or None where two have the same."""
-    keyed.sort(key=lambda pair: (pair[0], pair[1].id))
-    numbers = [number for number, _ in keyed]
-    if not all(differ(a, b) for a, b in pairwise(numbers)):
-        return None
-    return [resource for _, resource in keyed]
+    return [instance for *_, instance in sorted(indexed, key=lambda one: one[:2])]
 
 
 def _normal(instance: Resource) -> Vector | None:

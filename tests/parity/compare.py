@@ -40,7 +40,8 @@ class Difference:
     reference: str
 
     def __str__(self) -> str:
-        return f"{self.request}\n    {self.where}\n      ours:      {self.ours}\n      reference: {self.reference}"
+        place = f"{self.request}\n    {self.where}"
+        return f"{place}\n      ours:      {self.ours}\n      reference: {self.reference}"
 
 
 def differences(request: str, ours: httpx.Response, reference: httpx.Response) -> Iterator[Difference]:
@@ -74,6 +75,10 @@ def _bodies(ours: Any, reference: Any, where: str = "body") -> Iterator[tuple[st
             yield from _bodies(_masked(key, left), _masked(key, right), f"{where}/{key}")
     elif isinstance(ours, list) and isinstance(reference, list):
         reference = _in_order(reference)
+        if _are_resources(ours) and _are_resources(reference):
+            left, right = ({one["ID"]: one for one in answer} for answer in (ours, reference))
+            yield from _bodies(left, right, where)
+            return
         if len(ours) != len(reference):
             yield where + "/length", len(ours), len(reference)
         for number, (left, right) in enumerate(zip(ours, reference, strict=False)):
@@ -92,13 +97,15 @@ def _masked(key: str, value: Any) -> Any:
 
 
 def _in_order(values: list[Any]) -> list[Any]:
-    """Lists of resources in the order of their identifiers: release 1.13 sorts, 1.10 gives them as they came."""
+    """Identifiers of resources, sorted: release 1.13 sorts them, 1.10 gives them as they came."""
     if all(isinstance(value, str) and ORTHANC_ID.fullmatch(value) for value in values):
         return sorted(values)
-    # A change and an export have an ID as well, but an order of their own.
-    if all(isinstance(value, dict) and "ID" in value and "Seq" not in value for value in values):
-        return sorted(values, key=lambda value: str(value["ID"]))
     return values
+
+
+def _are_resources(values: list[Any]) -> bool:
+    """Whether these are expanded resources; changes and exports have an order of their own."""
+    return all(isinstance(value, dict) and "ID" in value and "Seq" not in value for value in values)
 
 
 def _shown(value: Any) -> str:

@@ -1,13 +1,13 @@
 """This server and the installed Orthanc side by side.
 
 ``pair``
-    Both servers with the whole corpus in them, shared by all tests of the session and only read. Comes twice:
-    with our index on SQLite and on PostgreSQL. ``pair.compare("/studies?expand", ...)`` sends requests to both,
-    and fails with a list of all differences that ``differences.py`` does not name as intended.
+    Both servers with the whole corpus in them, shared by all tests of the session and only read. Comes twice,
+    with our index on SQLite and on PostgreSQL. ``pair.compare("/studies?expand", ...)`` sends requests to
+    both, and fails with a list of all differences that ``differences.py`` does not name as intended.
     ``pair.uploads`` holds both answers to each upload, by the name of the sample.
 ``blank_pair``
-    The same without anything stored, shared by the tests of a module, which may write; ``empty_pair`` empties it
-    before each test. A module may define ``SERVER_CONFIG``, keys for both servers.
+    The same without anything stored, shared by the tests of a module, which may write; ``empty_pair`` empties
+    it before each test. A module may define ``SERVER_CONFIG``, keys for both servers.
 ``samples``
     The corpus (see ``corpus.py``): ``samples["dcmtk/rle/grey16"].data``.
 

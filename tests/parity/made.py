@@ -251,7 +251,7 @@ def _every_representation() -> Dataset:
         (0x00083010, "UI", "1.2.3"),
         (0x00080120, "UR", "urn:x"),
         (0x00080119, "UC", "unlimited characters"),
-        (0x00111001, "UN", b"no creator at all"),
+        (0x00111001, "UN", b"no creator at all "),
         (0x00281201, "OW", np.arange(16, dtype="<u2").tobytes()),
     ]
     for tag, vr, value in elements:

@@ -1,0 +1,14 @@
+"""The table of intended differences is in the documentation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.parity.differences import documentation
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "differences.md"
+
+
+def test_every_intended_difference_is_documented() -> None:
+    section = DOCUMENT.read_text(encoding="utf-8").partition("\n## REST\n")[2].partition("\n## ")[0]
+    assert documentation() in section
