@@ -11,7 +11,8 @@ from orthanclite.dicom.encoding import ITEM, SHORT_VRS, UNDEFINED_LENGTH
 IMPLEMENTATION_CLASS_UID = "2.25.283420918573468159211739210658214709541"
 """Of the files that this software creates, whatever its version."""
 
-IMPLEMENTATION_VERSION = f"ORTHANCLITE_{__version__}"[:16]
+IMPLEMENTATION_VERSION = "ORTHANCLITE_" + ".".join(__version__.split(".")[:2])
+"""At most 16 characters (VR SH)."""
 
 _SHORT = Struct("<HH2sH")
 _LONG = Struct("<HH2sHI")
