@@ -21,7 +21,7 @@ def _resources(services: Services) -> Finder:
         settings.find.case_sensitive_pn,
     )
     queries = QueryService(
-        services.search,
+        services.find,
         services.index.resources,
         services.requested_tags,
         services.main_tags,

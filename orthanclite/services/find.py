@@ -115,6 +115,16 @@ class FindService:
         """The Orthanc IDs of all matches together: for searches that are known to find few."""
         return [id for page in self.pages(request) for id in page]
 
+    @property
+    def filters_by_files(self) -> bool:
+        """Whether files may be read to test a constraint (``StorageAccessOnFind``)."""
+        return self._options.filter_by_files
+
+    def candidates(self, request: FindRequest) -> Iterator[list[str]]:
+        """Pages of what the index finds, whatever the limits of the server: for who tests further and counts
+        itself. All constraints must be indexed ones."""
+        return self._indexed(request)
+
     def count(self, request: FindRequest) -> int:
         """How many resources match, whatever ``since``, ``limit`` and the limits of the server.
 

@@ -11,7 +11,7 @@ from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import MainTags
 from orthanclite.core.matching import predicate
 from orthanclite.core.model import Parts, Resource
-from orthanclite.core.ports import Resources, Search
+from orthanclite.core.ports import Resources
 from orthanclite.core.query import (
     COMPUTED_TAGS,
     QUERY_RETRIEVE_LEVEL,
@@ -25,6 +25,7 @@ from orthanclite.core.query import (
 from orthanclite.dicom.attributes import Attribute, Attributes, attributes_from_json
 from orthanclite.dicom.dictionary import TagDictionary, is_private_creator, is_private_element
 from orthanclite.dicom.values import BINARY_VRS
+from orthanclite.services.find import FindService
 from orthanclite.services.identifiers import IdentifierQuery
 
 _BATCH = 100
@@ -71,14 +72,14 @@ class QueryService:
 
     def __init__(
         self,
-        search: Search,
+        find: FindService,
         resources: Resources,
         tags: TagResolver,
         main_tags: MainTags,
         dictionary: TagDictionary,
         options: QueryOptions,
     ) -> None:
-        self._search = search
+        self._find = find
         self._resources = resources
         self._tags = tags
         self._main_tags = main_tags
@@ -146,9 +147,12 @@ class QueryService:
     def _answers(self, plan: _Plan) -> Generator[Attributes, None, bool]:
         level = plan.request.level
         limit, count = self._options.limit(level), 0
-        ids = self._search.find_ids(plan.request)
-        for start in range(0, len(ids), _BATCH):
-            found = self._resources.get_many(level, ids[start : start + _BATCH], Parts.PARENT)
+        if plan.from_files and not self._find.filters_by_files:
+            return False  # what may not be read counts as absent
+        pages = self._find.candidates(plan.request)
+        batches = (page[start : start + _BATCH] for page in pages for start in range(0, len(page), _BATCH))
+        for ids in batches:
+            found = self._resources.get_many(level, ids, Parts.PARENT)
             values = self._tags.resolve(found, plan.keys)
             for known in values:
                 answer = self._answer(plan, known)
