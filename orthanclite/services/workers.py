@@ -44,7 +44,7 @@ class PoolLimits:
 
     workers: int = field(default_factory=lambda: max(1, min(8, os.cpu_count() or 1)))
     tasks_per_worker: int = 500
-    memory: int = 1 << 30  # bytes of private memory of one worker
+    memory: int = 3 << 28  # bytes of private memory of one worker
     waiting: int = 256  # callers that may wait for a worker
     patience: float = 60.0  # seconds that a caller waits for a worker
 
