@@ -144,7 +144,7 @@ CREATE INDEX ix_studies_last_update_public_id ON studies (last_update, public_id
 CREATE INDEX ix_studies_parent ON studies (parent);
 CREATE INDEX ix_studies_patient_id ON studies (patient_id);
 CREATE INDEX ix_studies_patient_name ON studies (patient_name);
-CREATE INDEX ix_studies_study_date_public_id ON studies (study_date, public_id);
+CREATE INDEX ix_studies_study_date_public_id_modalities ON studies (study_date, public_id, modalities);
 CREATE INDEX ix_studies_study_description ON studies (study_description);
 CREATE INDEX ix_studies_study_instance_uid ON studies (study_instance_uid);
 CREATE INDEX ix_studies_unstable ON studies (unstable_since) WHERE unstable_since IS NOT NULL;

@@ -199,7 +199,7 @@ Index(
 
 
 def _owner() -> list[Column[Any]]:
-    # The number first: by the level alone, a planner without statistics would read a whole level.
+    # The number first: it tells more than the level, which is the same for most rows.
     return [
         Column("resource", _Key, primary_key=True, autoincrement=False),
         Column("level", SmallInteger, primary_key=True, autoincrement=False),
