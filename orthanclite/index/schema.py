@@ -177,9 +177,10 @@ for _table, _column in (
 ):
     Index(None, _table.c[_column])
 
-for _column in ("study_date", "last_update"):
-    # With the Orthanc ID, so that a page of the newest studies is read from the index alone, in order.
-    Index(None, studies.c[_column], studies.c.public_id)
+# With the Orthanc ID, so that a page of the newest studies is read from the index alone, in order; and with
+# the modalities, so that a search for those of some days does not read the studies themselves.
+Index(None, studies.c.study_date, studies.c.public_id, studies.c.modalities)
+Index(None, studies.c.last_update, studies.c.public_id)
 
 for _table in (patients, studies, series):
     # Only what still waits for its stable event is in this index.
