@@ -228,7 +228,7 @@ _PEER_TEXTS = {
     "CertificateKeyPassword": "certificate_key_password",
 }
 
-PEER_KEYS = frozenset({*_PEER_TEXTS, "HttpHeaders", "Pkcs11", "Timeout"})
+PEER_KEYS = frozenset({*_PEER_TEXTS, "URL", "HttpHeaders", "Pkcs11", "Timeout"})
 """The keys of the object form of a peer that have a meaning."""
 
 
@@ -239,7 +239,8 @@ def _peer_from_object(value: dict[str, object]) -> Peer:
     if not isinstance(headers, dict) or not all(isinstance(text, str) for text in headers.values()):
         raise BadFileFormat
     return Peer(
-        url=_parse_url(_string(value, "Url", "")),
+        # The API documentation of the reference writes it in capitals, and it takes both.
+        url=_parse_url(_string(value, "Url", "") or _string(value, "URL", "")),
         http_headers=dict(headers),
         timeout=_seconds(value, "Timeout"),
         user_properties={key: _as_text(item) for key, item in value.items() if key not in PEER_KEYS},

@@ -39,7 +39,7 @@ Buffer = bytes | mmap.mmap
 MAX_DEPTH = 64
 """Sequences inside sequences; real files have fewer than ten levels."""
 
-MAX_INFLATED = 512 * 1024 * 1024
+MAX_INFLATED = 256 * 1024 * 1024
 """Bytes that a deflated data set may have once inflated: a bomb must not fill the memory."""
 
 SPECIFIC_CHARACTER_SET = 0x00080005
@@ -149,6 +149,8 @@ def _read_header(data: Buffer, size: int) -> Header:
     if not has_preamble and data[:2] not in (b"\2\0", b"\0\2"):
         return Header(meta, False, False, _guess_syntax(data, 0), 0)
     pos = start
+    if pos == size:
+        raise InvalidBytes  # a preamble, and nothing else
     encoding = encoding_of(_guess_syntax(data, pos)) if size - pos >= 8 else EXPLICIT_LE
     while pos < size and data[pos : pos + 2] == (b"\0\2" if encoding.big_endian else b"\2\0"):
         tag, vr, length, value = _read_head(data, pos, encoding)

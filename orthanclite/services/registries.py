@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
-from orthanclite.core.errors import InexistentItem
+from orthanclite.core.errors import InexistentItem, OrthancError, UnknownResource
 from orthanclite.core.ports import Properties
 from orthanclite.core.registry import Modality, Peer
 
@@ -29,8 +29,14 @@ class Registry(Generic[T]):
         store: Callable[[T], dict[str, Any]],
         initial: Mapping[str, T],
         properties: Properties | None = None,
+        unknown: type[OrthancError] = InexistentItem,
     ) -> None:
-        """See :func:`modalities` and :func:`peers`; ``properties`` is where the database keeps them."""
+        """See :func:`modalities` and :func:`peers`.
+
+        :param properties: where the database keeps them
+        :param unknown: the error of :meth:`get` for an unknown name
+        """
+        self._unknown = unknown
         self._kind = kind
         self._full_kind = full_kind
         self._parse = parse
@@ -50,10 +56,10 @@ class Registry(Generic[T]):
             return self._read().get(name)
 
     def get(self, name: str) -> T:
-        """:raises InexistentItem: for an unknown name."""
+        """:raises InexistentItem: for the name of an unknown modality, UnknownResource for that of a peer."""
         record = self.find(name)
         if record is None:
-            raise InexistentItem(f"No {self._kind} with symbolic name: {name}")
+            raise self._unknown(f"No {self._kind} with symbolic name: {name}")
         return record
 
     def put(self, name: str, value: object) -> None:
@@ -103,4 +109,6 @@ def modalities(initial: Mapping[str, Modality], properties: Properties | None = 
 
 def peers(initial: Mapping[str, Peer], properties: Properties | None = None) -> Registry[Peer]:
     """The peers; with ``properties`` (``OrthancPeersInDatabase``) kept in the database."""
-    return Registry("peer", "Orthanc peer", Peer.parse, Peer.to_stored_json, initial, properties)
+    return Registry(
+        "peer", "Orthanc peer", Peer.parse, Peer.to_stored_json, initial, properties, UnknownResource
+    )

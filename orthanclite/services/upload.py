@@ -125,10 +125,12 @@ class UploadService:
 def _members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     """The files of an archive.
 
-    :raises BadZipFile: for an archive that is made to explode: members that share their bytes, or are
-        compressed by a method that shrinks zeros ten thousand times (the reference reads none of them)
+    :raises BadZipFile: for an empty archive, as the reference; for one that is made to explode: members that
+        share their bytes, or are compressed by a method that shrinks zeros ten thousand times
     """
     members = archive.infolist()
+    if not members:
+        raise zipfile.BadZipFile("the archive is empty")
     end = 0
     for member in sorted(members, key=lambda one: one.header_offset):
         if member.header_offset < end:

@@ -24,6 +24,7 @@ HEADERS = (
 ABSENT = "(absent)"
 ORTHANC_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{8}){4}")
 _UUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}")
+_REVISION = re.compile(r'^"\d+-')  # indexes of release 1.10 have no revisions: always 0
 _MOMENT = re.compile(r"\d{8}T\d{6}(\.\d+)?")
 _MOMENTS = ("LastUpdate", "Date", "ReceptionDate")
 
@@ -49,11 +50,16 @@ def differences(request: str, ours: httpx.Response, reference: httpx.Response) -
     if ours.status_code != reference.status_code:
         yield Difference(request, "status", _shown(ours.status_code), _shown(reference.status_code))
     for name in HEADERS:
-        left, right = (_UUID.sub("(uuid)", answer.headers.get(name, ABSENT)) for answer in (ours, reference))
+        left, right = (_header(answer, name) for answer in (ours, reference))
         if left != right:
             yield Difference(request, f"header {name}", left, right)
     for where, left, right in _bodies(parsed(ours), parsed(reference)):
         yield Difference(request, where, _shown(left), _shown(right))
+
+
+def _header(answer: httpx.Response, name: str) -> str:
+    value = _UUID.sub("(uuid)", answer.headers.get(name, ABSENT))
+    return _REVISION.sub('"(revision)-', value) if name == "etag" else value
 
 
 def parsed(answer: httpx.Response) -> Any:
@@ -62,10 +68,20 @@ def parsed(answer: httpx.Response) -> Any:
         "application/json"
     ):
         try:
-            return json.loads(answer.content)
+            return _renumbered(json.loads(answer.content))
         except ValueError:
             pass
     return answer.content
+
+
+def _renumbered(answer: Any) -> Any:
+    """Changes numbered from 1 on: not all releases log the same events before them."""
+    if not isinstance(answer, dict) or not answer.get("Changes"):
+        return answer
+    before = answer["Changes"][0]["Seq"] - 1
+    changes = [{**change, "Seq": change["Seq"] - before} for change in answer["Changes"]]
+    bounds = {key: answer[key] - before for key in ("First", "Last") if key in answer}
+    return {**answer, **bounds, "Changes": changes}
 
 
 def _bodies(ours: Any, reference: Any, where: str = "body") -> Iterator[tuple[str, Any, Any]]:

@@ -79,7 +79,7 @@ INTENDED: tuple[Intended, ...] = (
         "A file whose lengths contradict each other is refused as broken, with whatever it lacks besides.",
         where="status|body/.*",
         request="DICOMDIR-nooffset$",
-        reference='^404$|^21$|"Inexistent tag"|"Not Found"|\(absent\)',
+        reference=r'^404$|^21$|"Inexistent tag"|"Not Found"|\(absent\)',
     ),
     Intended(
         "Padding of private creators is stripped in files of ISO_IR 13, too.",
@@ -109,6 +109,18 @@ INTENDED: tuple[Intended, ...] = (
         request="/content/",
         ours=r" '$",
         reference=r"[^ ] ?'$",
+    ),
+    Intended(
+        "`Details` name the character set that is not known.",
+        where="body/Details",
+        request="^PUT /tools/default-encoding",
+        reference=_ABSENT,
+    ),
+    Intended(
+        "`Details` tell why an archive cannot be read.",
+        where="body/Details",
+        ours="Cannot open ZIP archive",
+        reference="Cannot open ZIP archive",
     ),
     Intended(
         "`Details` of a refused `since` or `limit` say which of them is wrong.",
