@@ -109,8 +109,11 @@ class WorkerPool:
             finally:
                 self._waiting -= 1
             self._free -= 1
-            if self._idle:
-                return self._idle.pop()
+            while self._idle:
+                worker = self._idle.pop()
+                if worker.is_alive():
+                    return worker
+                worker.kill()  # ended while it had nothing to do: the system may have been short of memory
         try:
             return _Worker(self._limits.memory)
         except OSError as exc:
@@ -170,6 +173,9 @@ class _Worker:
             return self._connection.recv_bytes(), self._connection.recv_bytes()
         except (EOFError, OSError) as exc:
             raise BadFileFormat("The image cannot be decoded") from exc
+
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
 
     def kill(self) -> None:
         with suppress(OSError):

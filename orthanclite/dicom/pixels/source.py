@@ -35,7 +35,7 @@ from orthanclite.dicom.pixels.description import PixelDescription, describe
 from orthanclite.dicom.pixels.native import swap_words
 from orthanclite.dicom.pixels.syntaxes import VIDEO
 
-MAX_INFLATED = 1 << 29
+MAX_INFLATED = 1 << 28
 """Bytes that a deflated data set may grow to: a hostile one could fill the memory."""
 
 _PREAMBLE = 132

@@ -1,0 +1,122 @@
+"""Transcoding: lossless syntaxes keep every value, whatever the way through them."""
+
+from __future__ import annotations
+
+import io
+import itertools
+
+import numpy as np
+import pydicom
+import pytest
+
+from orthanclite.core.errors import BadFileFormat, NotImplementedInServer, ParameterOutOfRange
+from orthanclite.dicom.dictionary import TagDictionary
+from orthanclite.dicom.pixels.decode import decode_samples
+from orthanclite.dicom.pixels.source import open_source
+from orthanclite.dicom.pixels.transcode import TranscodeOptions, transcode
+from tests.parity import image_files
+
+DICTIONARY = TagDictionary.build()
+PREFIX = "1.2.840.10008.1.2"
+LOSSLESS = {
+    "implicit": PREFIX,
+    "explicit": f"{PREFIX}.1",
+    "big endian": f"{PREFIX}.2",
+    "deflated": f"{PREFIX}.1.99",
+    "rle": f"{PREFIX}.5",
+    "jpeg process 14": f"{PREFIX}.4.57",
+    "jpeg first order": f"{PREFIX}.4.70",
+    "jpeg-ls": f"{PREFIX}.4.80",
+    "jpeg 2000": f"{PREFIX}.4.90",
+}
+LOSSY = {"baseline": ".4.50", "extended": ".4.51", "near-lossless": ".4.81", "jpeg 2000": ".4.91"}
+IMAGES = (
+    "grey8",
+    "grey12",
+    "inverted16",
+    "frames16",
+    "rgb8",
+    "planar8",
+    "rgb-frames",
+    "palette8",
+)
+
+
+def values(data: bytes) -> list[np.ndarray]:
+    """The sample values of all frames."""
+    with open_source(data) as source:
+        return [decode_samples(source, index)[0] for index in range(source.frame_count())]
+
+
+def plain(name: str) -> bytes:
+    return image_files.content(f"made:{name}")
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_all_pairs_of_lossless_syntaxes_keep_every_value(name: str) -> None:
+    data = plain(name)
+    expected = values(data)
+    encoded = {syntax: transcode(data, syntax, dictionary=DICTIONARY) for syntax in LOSSLESS.values()}
+    uid = pydicom.dcmread(io.BytesIO(data)).SOPInstanceUID
+    for source, target in itertools.permutations(LOSSLESS.values(), 2):
+        result = transcode(encoded[source], target, dictionary=DICTIONARY)
+        assert pydicom.dcmread(io.BytesIO(result)).SOPInstanceUID == uid
+        found = values(result)
+        assert len(found) == len(expected)
+        for one, other in zip(found, expected, strict=True):
+            assert np.array_equal(one, other), (source, target)
+
+
+def test_signed_images_of_usual_size_keep_every_value_in_jpeg_2000() -> None:
+    pixels = (np.add.outer(np.arange(70) * 900, np.arange(80) * 37) % 65536 - 32768).astype("<i2")
+    data = image_files.file_of(image_files.image("signed", pixels))
+    result = transcode(transcode(data, LOSSLESS["jpeg 2000"], dictionary=DICTIONARY), LOSSLESS["jpeg-ls"])
+    assert np.array_equal(values(result)[0], pixels)
+
+
+@pytest.mark.parametrize("ending", LOSSY.values(), ids=LOSSY)
+@pytest.mark.parametrize("name", ["grey8", "rgb8"])
+def test_lossy_results_are_derived_images(name: str, ending: str) -> None:
+    data = plain(name)
+    result = transcode(data, PREFIX + ending)
+    before, after = (pydicom.dcmread(io.BytesIO(part)) for part in (data, result))
+    assert after.LossyImageCompression == "01"
+    assert after.SOPInstanceUID != before.SOPInstanceUID
+    assert after.file_meta.MediaStorageSOPInstanceUID == after.SOPInstanceUID
+    assert after.SourceImageSequence[0].ReferencedSOPInstanceUID == before.SOPInstanceUID
+    assert after.LossyImageCompressionMethod
+    kept = transcode(data, PREFIX + ending, TranscodeOptions(keep_sop_uid=True))
+    assert pydicom.dcmread(io.BytesIO(kept)).SOPInstanceUID == before.SOPInstanceUID
+    assert values(result)[0].shape == values(data)[0].shape
+
+
+def test_a_file_that_has_the_syntax_stays_as_it_is() -> None:
+    data = plain("grey12")
+    assert transcode(data, f"{PREFIX}.1") == data
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "error"),
+    [
+        ("grey12", "1.2.3", ParameterOutOfRange),
+        ("grey12", f"{PREFIX}.4.50", NotImplementedInServer),
+        ("bits", f"{PREFIX}.4.80", NotImplementedInServer),
+        ("grey12", f"{PREFIX}.4.102", NotImplementedInServer),
+    ],
+)
+def test_what_cannot_be_written_is_refused(name: str, target: str, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        transcode(plain(name), target)
+
+
+def test_quality_is_bounded() -> None:
+    with pytest.raises(ParameterOutOfRange):
+        transcode(plain("grey8"), f"{PREFIX}.4.50", TranscodeOptions(quality=0))
+
+
+def test_a_damaged_frame_is_refused() -> None:
+    data = bytearray(transcode(plain("grey12"), f"{PREFIX}.4.80"))
+    start = data.index(b"\xff\xd8\xff")
+    data[start : start + 60] = bytes(60)
+    with pytest.raises(BadFileFormat):
+        transcode(bytes(data), f"{PREFIX}.1")
