@@ -118,7 +118,7 @@ def _unsupported(call: Call) -> Response:
     if not call.has("returnUnsupportedImage"):
         return status_only(415)
     # relative, for servers behind a proxy that adds a prefix
-    return redirect("../" * (call.path.strip("/").count("/")) + _UNSUPPORTED)
+    return redirect("../" * (call.path.strip("/").count("/")) + _UNSUPPORTED, 302)
 
 
 def _options(call: Call, mode: Mode) -> RenderOptions:

@@ -73,7 +73,9 @@ class Answer:
             code = answer.json()["OrthancStatus"] if answer.content else None
             return Answer(answer.status_code, (), code)
         headers = tuple((name, answer.headers[name]) for name in SHOWN_HEADERS if name in answer.headers)
-        return Answer(answer.status_code, headers, _decoded(route, answer))
+        # The placeholder stands elsewhere for the moment only: 302, as release 1.13 answers.
+        status = 302 if answer.status_code == 301 else answer.status_code
+        return Answer(status, headers, _decoded(route, answer))
 
 
 def _decoded(route: str, answer: httpx.Response) -> Any:
