@@ -191,7 +191,7 @@ def test_many_idle_connections_do_not_matter(server: Server) -> None:
         started = time.monotonic()
         assert server.client.get("/system").status_code == 200
         assert server.upload(FILE)["Status"] == "Success"
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 1.9  # less than any of the others is waited for
 
 
 def test_bodies_on_their_way_do_not_block_others(server: Server) -> None:
@@ -204,7 +204,7 @@ def test_bodies_on_their_way_do_not_block_others(server: Server) -> None:
         started = time.monotonic()
         answer = server.client.post("/tools/bulk-delete", json={"Resources": []})
         assert answer.status_code == 200
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 1.9  # less than any of the others is waited for
 
 
 def test_expect_continue(server: Server) -> None:
