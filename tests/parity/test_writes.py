@@ -306,7 +306,6 @@ def test_settings_of_the_running_server(blank_pair: Pair) -> None:
         '["1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2"]',
         "[]",
         "{}",
-        "12",
     ):
         steps += [("PUT", "/tools/accepted-transfer-syntaxes", text(body, Content_Type="application/json"))]
     for method in ("GET", "PUT", "DELETE"):
