@@ -1,6 +1,6 @@
 CREATE TABLE attachments (
-    level SMALLINT NOT NULL,
     resource INTEGER NOT NULL,
+    level SMALLINT NOT NULL,
     type INTEGER NOT NULL,
     uuid TEXT NOT NULL,
     size BIGINT NOT NULL,
@@ -9,7 +9,7 @@ CREATE TABLE attachments (
     stored_md5 TEXT NOT NULL,
     compressed BOOLEAN NOT NULL,
     revision INTEGER NOT NULL,
-    CONSTRAINT pk_attachments PRIMARY KEY (level, resource, type)
+    CONSTRAINT pk_attachments PRIMARY KEY (resource, level, type)
 )
  WITHOUT ROWID;
 CREATE INDEX ix_attachments_uuid ON attachments (uuid);
@@ -41,19 +41,19 @@ CREATE TABLE exports (
     CONSTRAINT pk_exports PRIMARY KEY (seq)
 );
 CREATE TABLE extra_tags (
-    level SMALLINT NOT NULL,
     resource INTEGER NOT NULL,
+    level SMALLINT NOT NULL,
     tag TEXT NOT NULL,
     value TEXT NOT NULL,
-    CONSTRAINT pk_extra_tags PRIMARY KEY (level, resource, tag)
+    CONSTRAINT pk_extra_tags PRIMARY KEY (resource, level, tag)
 )
  WITHOUT ROWID;
 CREATE INDEX ix_extra_tags_value ON extra_tags (tag, value);
 CREATE TABLE labels (
-    level SMALLINT NOT NULL,
     resource INTEGER NOT NULL,
+    level SMALLINT NOT NULL,
     label TEXT NOT NULL,
-    CONSTRAINT pk_labels PRIMARY KEY (level, resource, label)
+    CONSTRAINT pk_labels PRIMARY KEY (resource, level, label)
 )
  WITHOUT ROWID;
 CREATE INDEX ix_labels_label ON labels (label, level, resource);
@@ -81,12 +81,12 @@ CREATE TABLE totals (
     CONSTRAINT pk_totals PRIMARY KEY (id)
 );
 CREATE TABLE user_metadata (
-    level SMALLINT NOT NULL,
     resource INTEGER NOT NULL,
+    level SMALLINT NOT NULL,
     type INTEGER NOT NULL,
     value TEXT NOT NULL,
     revision INTEGER NOT NULL,
-    CONSTRAINT pk_user_metadata PRIMARY KEY (level, resource, type)
+    CONSTRAINT pk_user_metadata PRIMARY KEY (resource, level, type)
 )
  WITHOUT ROWID;
 CREATE TABLE patients (

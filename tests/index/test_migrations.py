@@ -18,6 +18,9 @@ def test_the_migrations_make_the_tables_of_the_code(index: SqlIndex) -> None:
     with index.database.engine().connect() as connection:
         context = MigrationContext.configure(connection, opts={"include_name": is_ours, "compare_type": True})
         assert compare_metadata(context, metadata) == []
+        for name, table in metadata.tables.items():  # which alembic does not compare
+            columns = inspect(connection).get_pk_constraint(name)["constrained_columns"]
+            assert columns == [column.name for column in table.primary_key]
 
 
 def test_every_text_that_is_searched_in_part_has_its_trigrams(index: SqlIndex) -> None:
