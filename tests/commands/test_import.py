@@ -145,6 +145,8 @@ def test_a_stopped_import_goes_on_where_it_was(server: Server, tmp_path: Path) -
         env={**os.environ, "HOME": str(tmp_path)},
         stderr=subprocess.PIPE,
         text=True,
+        # A shell starts what runs in the background with the signal ignored, and so would this be.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 60
     while stored(server) < 20:
