@@ -43,7 +43,7 @@ Data = bytes | mmap.mmap
 _CHUNK = 1 << 20
 _LARGE = 128 * 1024
 """Bytes from which on a blob is written and synced by the caller, while a second thread computes the MD5."""
-_LOOK_FIRST = 64 * 1024
+_LOOK_FIRST = 1024 * 1024
 """Bytes from which on it pays to ask the index for the instance before the blob is written."""
 _LIGHT = 32 * 1024
 """Bytes up to which the preparation of an instance takes no longer than handing it to another thread."""
