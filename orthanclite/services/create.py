@@ -230,6 +230,9 @@ class CreateService:
         if content is not None:
             added, syntax = self._content(content, as_it_is)
             elements = added.default | elements | added.fixed
+        for level, tag in IDENTIFIER_OF.items():
+            if level is not Level.PATIENT and not _text(elements[tag]).strip():
+                raise BadFileFormat(f"{self._dictionary.name(tag)} must not be empty")
         sop_class = _text(elements.get(SOP_CLASS_UID)) or _GENERIC_CLASS
         return file_head(sop_class, _text(elements[SOP_INSTANCE_UID]), syntax) + join(elements)
 

@@ -160,6 +160,8 @@ def test_a_parent_hands_down_its_attributes(server: Server) -> None:
         ({"Tags": {}, "Force": "x"}, 400, 8),
         ({"Tags": {"StudyInstanceUID": "1.2"}}, 400, 2020),
         ({"Tags": {"PixelData": "x"}}, 400, 2021),
+        ({"Tags": {"SOPInstanceUID": ""}, "Force": True}, 400, 15),
+        ({"StudyInstanceUID": " "}, 400, 15),
         ({"Tags": {"SpecificCharacterSet": "FOO"}}, 400, 3),
         ({"Tags": {}, "Content": "hello"}, 400, 15),
         ({"Tags": {}, "Content": 5}, 400, 2023),
