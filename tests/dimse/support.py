@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -176,15 +177,61 @@ def send_bytes(
     return exchange(association, store_request(data, uid, sop_class))
 
 
-def exchange(association: Association, request: Any) -> int | None:
-    """Send a request in the first accepted context; the status of its answer, None without one."""
-    association._reactor_checkpoint.clear()
-    while not association._is_paused:
-        pass
-    association.dimse.send_msg(request, association.accepted_contexts[0].context_id)
-    _, answer = association.dimse.get_msg(block=True)
-    association._reactor_checkpoint.set()
+def exchange(association: Association, request: Any, context_id: int | None = None) -> int | None:
+    """Send a request in a context, the first accepted one by default; its status, None without an answer."""
+    with paused(association):
+        association.dimse.send_msg(request, context_id or association.accepted_contexts[0].context_id)
+        _, answer = association.dimse.get_msg(block=True)
     return None if answer is None else int(answer.Status)
+
+
+class _Gate:
+    """The checkpoint of pynetdicom's reactor, which knows whether the reactor stands at it.
+
+    pynetdicom's own sign (``Association._is_paused``) is also set for a moment while the reactor passes an
+    open checkpoint, and who trusts it may find the reactor taking his answer from the queue.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._open = True
+        self._waiting = False
+
+    def wait(self) -> None:
+        with self._changed:
+            self._waiting = True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._open)
+            self._waiting = False
+
+    def set(self) -> None:
+        with self._changed:
+            self._open = True
+            self._changed.notify_all()
+
+    def clear(self) -> None:
+        with self._changed:
+            self._open = False
+
+    def reached(self, seconds: float) -> bool:
+        """Wait for the reactor to stand at the gate."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._waiting, seconds)
+
+
+@contextmanager
+def paused(association: Association) -> Iterator[None]:
+    """Keep the association's own thread from taking messages that the caller waits for."""
+    gate = association._reactor_checkpoint
+    if not isinstance(gate, _Gate):
+        gate = association._reactor_checkpoint = _Gate()
+    gate.clear()
+    while association.is_alive() and not gate.reached(0.1):
+        pass
+    try:
+        yield
+    finally:
+        gate.set()
 
 
 IMPLICIT = [str(ImplicitVRLittleEndian)]

@@ -18,7 +18,7 @@ from pynetdicom import evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_FIND
 
-from tests.dimse.support import Client, needs_dcmtk
+from tests.dimse.support import Client, exchange, needs_dcmtk
 from tests.support.records import dicom_file
 from tests.support.server import Server
 
@@ -202,12 +202,7 @@ def test_identifiers_that_are_none(filled: Server, data: bytes | None) -> None:
     request.MessageID, request.AffectedSOPClassUID, request.Priority = 1, STUDY_ROOT, 2
     request.Identifier = None if data is None else BytesIO(data)
     with associate(filled, STUDY_ROOT) as association:
-        association._reactor_checkpoint.clear()
-        association.dimse.send_msg(request, association.accepted_contexts[0].context_id or 1)
-        _, answer = association.dimse.get_msg(block=True)
-        association._reactor_checkpoint.set()
-        assert answer is not None
-        assert answer.Status == 0xC000
+        assert exchange(association, request) == 0xC000
     assert filled.get("/system")
 
 

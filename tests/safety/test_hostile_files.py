@@ -25,7 +25,7 @@ from pynetdicom import AE
 from pynetdicom.association import Association
 from pynetdicom.sop_class import CTImageStorage
 
-from tests.dimse.support import store_request
+from tests.dimse.support import exchange, store_request
 from tests.safety.judge import PATIENCE, Checkup, judge
 from tests.safety.mutations import (
     END_OF_SEQUENCE,
@@ -163,14 +163,9 @@ def send(
         for one in association.accepted_contexts
         if one.abstract_syntax == sop_class and one.transfer_syntax[0] == syntax
     )
-    association._reactor_checkpoint.clear()  # else pynetdicom's own thread may take the answer
-    while not association._is_paused:
-        time.sleep(0.0001)
-    association.dimse.send_msg(store_request(data, uid, sop_class), context.context_id)
-    _, answer = association.dimse.get_msg(block=True)
-    association._reactor_checkpoint.set()
-    assert answer is not None, "no answer"
-    return int(answer.Status)
+    status = exchange(association, store_request(data, uid, sop_class), context.context_id)
+    assert status is not None, "no answer"
+    return status
 
 
 def test_every_truncation(server: Server) -> None:
