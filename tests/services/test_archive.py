@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pydicom
 import pytest
@@ -34,6 +35,7 @@ from orthanclite.services.archive.service import ArchiveRequest, ArchiveService
 from orthanclite.services.ingest import IngestOptions
 from tests.support.lab import Lab, lab
 from tests.support.records import dicom_file
+from tests.support.tools import needs_dcmtk, needs_unzip
 
 
 class Upper:
@@ -103,6 +105,7 @@ def test_full_path_and_content(bench: Lab, archives: ArchiveService) -> None:
         assert members.getinfo(path).compress_type == zipfile.ZIP_DEFLATED
 
 
+@needs_unzip
 def test_unzip_agrees(bench: Lab, archives: ArchiveService, tmp_path: Path) -> None:
     files = [dicom_file("A", instance=f"1.{n}", InstanceNumber=n, side=64) for n in range(1, 6)]
     stored = bench.store(*files)
@@ -186,6 +189,7 @@ def test_very_long_names_fit_file_systems(utf8: bool, tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
 
 
+@needs_unzip
 def test_foreign_characters(bench: Lab, archives: ArchiveService, tmp_path: Path) -> None:
     [stored] = bench.store(
         dicom_file(
@@ -287,6 +291,7 @@ def test_writer_goes_step_by_step(bench: Lab, archives: ArchiveService) -> None:
     assert bytes(content) == b"".join(archives.writer(request).stream())
 
 
+@needs_unzip
 @pytest.mark.parametrize("compress", [False, True])
 def test_large_members_are_deflated_in_blocks(tmp_path: Path, compress: bool) -> None:
     pixels = os.urandom(5_000_000) + bytes(5_000_000)
@@ -366,6 +371,7 @@ def test_dicomdir_opens_with_pydicom(samples: tuple[Lab, list[str]], media: Path
         assert len(files.find_values("StudyInstanceUID")) == bench.resources.counts().studies
 
 
+@needs_dcmtk
 def test_dicomdir_opens_with_dcmtk(samples: tuple[Lab, list[str]], media: Path) -> None:
     bench, _ = samples
     dump = subprocess.run(
@@ -377,16 +383,23 @@ def test_dicomdir_opens_with_dcmtk(samples: tuple[Lab, list[str]], media: Path) 
     assert "offset=" in dump.stdout
 
 
-def test_dcmtk_continues_the_dicomdir(media: Path, tmp_path: Path) -> None:
-    """The tool that makes DICOMDIRs reads all of one that it adds to, and knows the files that are there."""
+@needs_dcmtk
+@pytest.mark.parametrize("tool", ["dcmgpdir", "dcmmkdir"])
+def test_dcmtk_continues_the_dicomdir(media: Path, tmp_path: Path, tool: str) -> None:
+    """The tools that make DICOMDIRs read all of one that they add to, and know the files that are there."""
     folder = tmp_path / "copy"
     shutil.copytree(media, folder)
     before = sum(record.DirectoryRecordType == "IMAGE" for record in records(folder))
-    dates = {"StudyDate": "20200101", "StudyTime": "1000"}
-    extra = dicom_file("new", "9.1", "9.1.1", "9.1.1.1", StudyID="1", SeriesNumber=1, **dates)
+    attributes: dict[str, Any] = {
+        "StudyID": "1",
+        "StudyDate": "20200101",
+        "StudyTime": "1000",
+        "SeriesNumber": 1,
+    }
+    extra = dicom_file("new", "9.1", "9.1.1", "9.1.1.1", **attributes)
     (folder / "NEW").write_bytes(extra)
     result = subprocess.run(
-        ["dcmmkdir", "+A", "+D", "DICOMDIR", "IMAGES/IM0", "NEW"], cwd=folder, capture_output=True, text=True
+        [tool, "+A", "+D", "DICOMDIR", "IMAGES/IM0", "NEW"], cwd=folder, capture_output=True, text=True
     )
     assert "E:" not in result.stderr
     assert "IMAGES/IM0: directory record for this SOP instance already exists" in result.stderr

@@ -19,10 +19,12 @@ from orthanclite.services.archive.writer import ArchiveWriter
 from orthanclite.services.archive.zip import ZipFormat
 from orthanclite.services.blobs import BlobReader
 from orthanclite.storage import FileStorage
+from tests.support.tools import needs_unzip
 
 _MOMENT = (2024 - 1980) << 25 | 2 << 21 | 29 << 16 | 13 << 11 | 14 << 5 | 15
 
 
+@needs_unzip
 def test_more_members_than_16_bits_count(tmp_path: Path) -> None:
     storage = FileStorage(tmp_path / "blobs", sync=False)
     content = b"tiny" * 50
@@ -51,6 +53,7 @@ def test_more_members_than_16_bits_count(tmp_path: Path) -> None:
     assert listing.stdout.count(b"\n") == 70_000
 
 
+@needs_unzip
 @pytest.mark.parametrize("in_blocks", [False, True])
 def test_sizes_beyond_32_bits(tmp_path: Path, in_blocks: bool) -> None:
     """5 GB of zeros: one deflated block, again and again."""
