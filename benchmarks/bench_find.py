@@ -4,6 +4,7 @@
 the reference by uploads (for at most ``--minutes``), and compares them.
 ``python -m benchmarks.bench_find index URL`` measures an index that ``benchmarks.generate_index`` has filled;
 ``--explain`` shows how it finds each answer.
+``python -m benchmarks.bench_find rest URL`` measures whole requests to a server on such an index.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from statistics import median
 from typing import Any
 
 from sqlalchemy import Connection, event
+from sqlalchemy.engine import make_url
 
 from benchmarks.generate_index import Generator, fill
 from benchmarks.pair import machine
@@ -79,10 +81,17 @@ def queries(count: int) -> dict[str, dict[str, Any]]:
         },
         "newest 50 of a name": {"Query": {"PatientName": f"*{family[1:5]}*"}, "OrderBy": NEWEST, **limited},
         "deep page, expanded": {"Query": {}, "Since": count // 2, "Limit": 100, "Expand": True},
+        "deep page, newest first": {
+            "Query": {},
+            "OrderBy": NEWEST,
+            "Since": count // 2,
+            "Limit": 100,
+            "Expand": True,
+        },
     }
 
 
-NOT_IN_REFERENCE = frozenset({"newest 50, RequestedTags", "newest 50 of a name"})
+NOT_IN_REFERENCE = frozenset({"newest 50, RequestedTags", "newest 50 of a name", "deep page, newest first"})
 """What the installed reference does not know: OrderBy came with 1.12.5."""
 
 
@@ -183,6 +192,27 @@ def pair(count: int, minutes: float) -> None:
             theirs.stop()
 
 
+def measure_rest(url: str) -> None:
+    """Whole requests to a server of ours on a filled index."""
+    known = make_url(url)
+    config: dict[str, Any] = {}
+    if known.get_backend_name() == "sqlite":
+        config["IndexDirectory"] = str(Path(str(known.database)).parent)
+    else:
+        config["PostgreSQL"] = {
+            "EnableIndex": True,
+            "Host": known.host,
+            "Port": known.port,
+            "Database": known.database,
+            "Username": known.username,
+        }
+    with tempfile.TemporaryDirectory() as folder, running(orthanclite(Path(folder), config)) as server:
+        count = server.get("/statistics")["CountStudies"]
+        print(f"{machine()}, {count} studies, {known.get_backend_name()}, over REST")
+        for name, fields in queries(count).items():
+            print(f"{name:32} {request_time(server.http_port, fields)}", flush=True)
+
+
 def request_time(port: int, fields: dict[str, Any]) -> str:
     wire = Wire(port)
     body = json.dumps({"Level": "Study", **fields}).encode()
@@ -248,9 +278,13 @@ def main() -> None:
     other = modes.add_parser("index")
     other.add_argument("url", help="SQLAlchemy URL")
     other.add_argument("--explain", action="store_true")
+    whole = modes.add_parser("rest")
+    whole.add_argument("url", help="SQLAlchemy URL; a SQLite file must be named index-orthanclite")
     arguments = parser.parse_args()
     if arguments.mode == "pair":
         pair(arguments.studies, arguments.minutes)
+    elif arguments.mode == "rest":
+        measure_rest(arguments.url)
     else:
         measure_index(arguments.url, arguments.explain)
 
