@@ -20,6 +20,7 @@ from orthanclite.index.journal import SqlBlobJournal
 from orthanclite.index.log import SqlChangeLog, SqlProperties
 from orthanclite.index.maintenance import SqlMaintenance
 from orthanclite.index.migrations import prepare
+from orthanclite.index.pages import IdPages
 from orthanclite.index.query import SqlSearch
 from orthanclite.index.remove import Limits
 from orthanclite.index.resources import SqlResources
@@ -90,7 +91,8 @@ class SqlIndex:
         prepare(self.database, upgrade)
         writer = self._writer = Writer(self.database)
         self.ingest = SqlIngest(self.database, writer, limits)
-        self.resources = SqlResources(self.database, writer)
+        self._pages = IdPages()
+        self.resources = SqlResources(self.database, writer, self._pages)
         self.annotations = SqlAnnotations(self.database, writer)
         self.changes = SqlChangeLog(self.database, writer)
         self.properties = SqlProperties(self.database, writer)
@@ -99,7 +101,7 @@ class SqlIndex:
 
     def search(self, main_tags: MainTags) -> SqlSearch:
         """Searches, with the main tags that are in force."""
-        return SqlSearch(self.database, main_tags)
+        return SqlSearch(self.database, main_tags, self._pages)
 
     def close(self) -> None:
         """Commit what is queued and close all connections."""

@@ -18,6 +18,7 @@ from orthanclite.core.query import (
     FindRequest,
 )
 from orthanclite.index.database import Database
+from orthanclite.index.pages import IdPages
 from orthanclite.index.query_conditions import Condition, Conditions, Dialect
 from orthanclite.index.query_order import Order
 from orthanclite.index.query_plan import Search
@@ -35,8 +36,9 @@ class SqlSearch:
         a tag that it lacks until it is indexed anew
     """
 
-    def __init__(self, database: Database, main_tags: MainTags) -> None:
+    def __init__(self, database: Database, main_tags: MainTags, pages: IdPages) -> None:
         self._database = database
+        self._pages = pages
         self._main_tags = main_tags
         self._dialect = Dialect(database.is_sqlite)
 
@@ -72,7 +74,7 @@ class SqlSearch:
         conditions += special.of_labels(request)
         conditions += [special.of_metadata(constraint) for constraint in request.metadata]
         order = Order(self._dialect, request.level, self._main_tags, request.order_by)
-        return Search(session, self._dialect, request, tuple(conditions), order)
+        return Search(session, self._dialect, request, tuple(conditions), order, self._pages)
 
     def computed_tags(
         self, level: Level, keys: Sequence[int], tags: Iterable[int]

@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, FromClause, Select, Subquery, and_, func, literal, select, true
 
 from orthanclite.core.query import FindRequest
+from orthanclite.index.pages import IdPages
 from orthanclite.index.query_conditions import Condition, Dialect, Driver
 from orthanclite.index.query_order import Order
 from orthanclite.index.schema import TABLES, totals
@@ -45,6 +46,7 @@ class Search:
     request: FindRequest
     conditions: tuple[Condition, ...]
     order: Order
+    pages: IdPages
 
     @property
     def _table(self) -> Any:
@@ -189,6 +191,8 @@ class Search:
 
     def _page_without_conditions(self) -> list[str]:
         table, limit, since = self._table, self.request.limit, self.request.since
+        if not self.order.criteria:
+            return self.pages.page(self.session, self.request.level, since, limit)
         present = self._present(table)
         walk = select(table.c.public_id).where(true(), *present).order_by(*self.order.walking(table))
         page = self._column(walk.limit(limit).offset(since))

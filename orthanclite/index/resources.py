@@ -24,6 +24,7 @@ from orthanclite.core.model import (
     TagValues,
 )
 from orthanclite.index.database import Database
+from orthanclite.index.pages import ALL, IdPages
 from orthanclite.index.reconstruct import replace_tags
 from orthanclite.index.remove import delete_resource, unpacked
 from orthanclite.index.schema import (
@@ -115,10 +116,6 @@ FIND_KEY = {
     for level, table in TABLES.items()
 }
 _ALL_IDS = {level: select(table.c.public_id).order_by(table.c.public_id) for level, table in TABLES.items()}
-_PAGE_OF_IDS = {
-    level: statement.limit(bindparam("count")).offset(bindparam("since"))
-    for level, statement in _ALL_IDS.items()
-}
 _TOTALS = select(
     totals.c.patients,
     totals.c.studies,
@@ -211,9 +208,10 @@ _SIZES_BELOW = {
 class SqlResources:
     """The port ``core.ports.Resources``."""
 
-    def __init__(self, database: Database, writer: Writer) -> None:
+    def __init__(self, database: Database, writer: Writer, pages: IdPages) -> None:
         self._database = database
         self._writer = writer
+        self._pages = pages
 
     def get(self, level: Level, id: str, parts: Parts = Parts.SHOWN) -> Resource | None:
         with self._database.reader() as session:
@@ -243,8 +241,7 @@ class SqlResources:
         with self._database.reader() as session:
             if limit is None and since == 0:
                 return session.column(_ALL_IDS[level])
-            count = 2**62 if limit is None else limit
-            return session.column(_PAGE_OF_IDS[level], count=count, since=since)
+            return self._pages.page(session, level, since, ALL if limit is None else limit)
 
     def ancestor_id(self, level: Level, id: str, target: Level) -> str | None:
         with self._database.reader() as session:
