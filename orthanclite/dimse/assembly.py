@@ -62,6 +62,7 @@ class MessageAssembly:
     def add(self, body: memoryview) -> None:
         """Take the values of one P-DATA-TF.
 
+        :param body: valid during this call only
         :raises NetworkProtocol: if they are not what may come next.
         """
         pos, end = 0, len(body)

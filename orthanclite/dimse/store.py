@@ -112,7 +112,7 @@ class IncomingInstance:
         self.peer = peer
         self._service = service
         self._transfer_syntax = transfer_syntax
-        self._parts: list[bytes | memoryview] = [
+        self._parts: list[bytes] = [
             file_head(request.sop_class_uid, request.sop_instance_uid, transfer_syntax)
         ]
         self._size = 0  # bytes of the data set
@@ -122,7 +122,10 @@ class IncomingInstance:
         self._failure: OrthancError | None = None
 
     def write(self, fragment: memoryview) -> None:
-        """Take the next bytes of the data set. A failure is kept for the answer, what follows is dropped."""
+        """Take the next bytes of the data set. A failure is kept for the answer, what follows is dropped.
+
+        :param fragment: valid during this call only
+        """
         size = len(fragment)
         if self._size < _HEAD_SIZE:
             self._head += fragment[: _HEAD_SIZE - self._size]
@@ -132,7 +135,7 @@ class IncomingInstance:
         if self._spool is None:
             if not self._service.wants_spool(self._size) and self._service.budget.take(size):
                 self._reserved += size
-                self._parts.append(fragment)
+                self._parts.append(bytes(fragment))
                 return
             self._begin_spool()
         self._write_spool(fragment)

@@ -8,6 +8,7 @@ asked for, and again after each read, since Linux forgets.
 from __future__ import annotations
 
 import logging
+import os
 import select
 import socket
 import ssl
@@ -20,7 +21,9 @@ from pynetdicom.transport import AssociationSocket, ThreadedAssociationServer
 
 LOGGER = logging.getLogger(__name__)
 
-_READ_SIZE = 256 * 1024
+_BUFFER = 160 * 1024
+"""Bytes read at once at most; grows for peers that send larger PDUs. Memory is taken as it is written to."""
+_PDU_HEAD = 6  # bytes
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 _LISTEN_BACKLOG = 128
 
@@ -44,13 +47,21 @@ class BufferedSocket(AssociationSocket):
 
     def __init__(self, association: Any, connection: socket.socket) -> None:
         super().__init__(association, client_socket=connection)
-        self._buffer = bytearray()
-        self._start = 0  # of what was not handed out yet
+        self._buffer = memoryview(bytearray(_BUFFER))
+        self._start = self._end = 0  # of what was read and not handed out yet
 
     @property
     def buffered(self) -> int:
         """Bytes that were read and not handed out."""
-        return len(self._buffer) - self._start
+        return self._end - self._start
+
+    @property
+    def has_pdu(self) -> bool:
+        """Whether a whole PDU is buffered."""
+        if self.buffered < _PDU_HEAD:
+            return False
+        length = int.from_bytes(self._buffer[self._start + 2 : self._start + _PDU_HEAD], "big")
+        return self.buffered >= _PDU_HEAD + length
 
     @property
     def ready(self) -> bool:
@@ -60,7 +71,7 @@ class BufferedSocket(AssociationSocket):
     def wait(self, timeout: float, wake: int | None = None) -> bool:
         """Wait until there is something to read, at most ``timeout`` seconds.
 
-        :param wake: a file descriptor that ends the waiting when it becomes readable
+        :param wake: a non-blocking pipe that ends the waiting when there is something in it; it is emptied
         """
         connection = self.socket
         if self.buffered:
@@ -75,40 +86,51 @@ class BufferedSocket(AssociationSocket):
             poller.register(connection, select.POLLIN)
             if wake is not None:
                 poller.register(wake, select.POLLIN)
-            events = poller.poll(timeout * 1000)
+            ready = [descriptor for descriptor, _ in poller.poll(timeout * 1000)]
         except (OSError, ValueError):
             self.event_queue.put("Evt17")
             return False
-        return any(descriptor != wake for descriptor, _ in events)
+        if wake in ready:
+            ready.remove(wake)
+            with suppress(BlockingIOError):
+                os.read(wake, 4096)
+        return bool(ready)
 
     def recv(self, nr_bytes: int) -> bytearray:
         """``nr_bytes``, or fewer where the peer closed the connection.
 
         :raises OSError: if the connection broke, or nothing came for the time-out.
         """
-        while self.buffered < nr_bytes:
-            if not self._fill():
-                nr_bytes = self.buffered
-        end = self._start + nr_bytes
-        taken = self._buffer[self._start : end]
-        if end == len(self._buffer):
-            self._buffer.clear()
-            self._start = 0
-        else:
-            self._start = end
-        return taken
+        return bytearray(self.take(nr_bytes))
 
-    def _fill(self) -> bool:
+    def take(self, size: int) -> memoryview:
+        """As :meth:`recv`, but valid only until the next bytes are read."""
+        while self.buffered < size:
+            if not self._fill(size):
+                size = self.buffered
+        start = self._start
+        self._start += size
+        return self._buffer[start : self._start]
+
+    def _fill(self, wanted: int) -> bool:
+        """Read more, of which ``wanted`` bytes are to stand in one piece; whether anything came."""
         connection = self.socket
         if connection is None:
             raise OSError("The connection is closed")
-        data = connection.recv(_READ_SIZE)
+        self._make_room(wanted)
+        count = connection.recv_into(self._buffer[self._end :])
         acknowledge(connection)
-        if self._start:
-            del self._buffer[: self._start]
-            self._start = 0
-        self._buffer += data
-        return bool(data)
+        self._end += count
+        return count > 0
+
+    def _make_room(self, wanted: int) -> None:
+        if self.buffered and self._start + wanted <= len(self._buffer):
+            return
+        rest = bytes(self._buffer[self._start : self._end])
+        if wanted > len(self._buffer):
+            self._buffer = memoryview(bytearray(wanted))
+        self._buffer[: len(rest)] = rest
+        self._start, self._end = 0, len(rest)
 
     def _shutdown_socket(self) -> None:
         """Close the connection, also where the peer has gone already (then there is nothing to shut down)."""

@@ -18,7 +18,8 @@ from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
 from orthanclite.dimse import reactor
-from orthanclite.dimse.reactor import EventDrivenAssociation, EventDrivenDul, Gate
+from orthanclite.dimse.provider import EventDrivenDul
+from orthanclite.dimse.reactor import EventDrivenAssociation, Gate
 from orthanclite.dimse.transport import BufferedSocket
 from tests.dimse.conftest import StartServer
 from tests.dimse.support import eventually
@@ -36,7 +37,6 @@ def provider() -> DULServiceProvider:
         "_idle_timer",
         "_kill_thread",
         "_recv_pdu",
-        "_run_loop_delay",
         "artim_timer",
         "event_queue",
         "socket",
@@ -79,7 +79,7 @@ def test_what_is_overridden_still_exists(owner: type, name: str, parameters: lis
 
 def test_the_association_still_has_its_attributes() -> None:
     association = Association(ApplicationEntity("TEST"), "acceptor")
-    for name in ("_accepted_cx", "_kill", "_reactor_checkpoint", "_server", "_started_dul"):
+    for name in ("_accepted_cx", "_dul_ready", "_kill", "_reactor_checkpoint", "_server", "_started_dul"):
         assert hasattr(association, name)
     assert association.dimse.message is None
     assert association.dimse.cancel_req == {}
