@@ -14,7 +14,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Select, Subquery, and_, func, literal, select, true
+from sqlalchemy import Column, ColumnElement, FromClause, Select, Subquery, and_, func, literal, select, true
+from sqlalchemy.sql.visitors import iterate
 
 from orthanclite.core.query import FindRequest
 from orthanclite.index.pages import IdPages
@@ -33,8 +34,6 @@ SORT_COST = 3
 """What it costs to find and sort one match, in units of testing one row of a walk."""
 BATCHES = (1000, 5000, 20000)
 """Rows read at a time where each must be tested in Python."""
-
-_JSON = frozenset({"tags", "meta", "patient_tags"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +164,16 @@ class Search:
 
     def _walk(self, rows: int) -> Select[Any]:
         """Test the first ``rows`` rows in order."""
-        light = [column for column in self._table.c if column.name not in _JSON]
-        inner = self._walking(select(*light, *self.order.keys(self._table))).limit(rows).subquery()
-        return self._in_order(inner).where(true(), *self._filters(inner))
+        inner = self._walking(select(*self._tested_columns(), *self.order.keys(self._table))).limit(rows)
+        walked = inner.subquery()
+        return self._in_order(walked).where(true(), *self._filters(walked))
+
+    def _tested_columns(self) -> list[Column[Any]]:
+        """The columns that the conditions look at, with the Orthanc ID."""
+        tested = {self._table.c.public_id: None}
+        for test in self._filters(self._table):
+            tested.update((each, None) for each in iterate(test) if isinstance(each, Column))
+        return [column for column in tested if column.table is self._table]
 
     def _walking(self, statement: Select[Any]) -> Select[Any]:
         """``statement`` over the rows of a walk, in order."""
