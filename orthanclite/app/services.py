@@ -13,6 +13,7 @@ from orthanclite.index import SqlIndex
 from orthanclite.services import registries
 from orthanclite.services.annotations import LabelService, MetadataService
 from orthanclite.services.archive.service import ArchiveService
+from orthanclite.services.arrays import ArrayService
 from orthanclite.services.attachments import AttachmentOptions, AttachmentService
 from orthanclite.services.background import Periodic, settle
 from orthanclite.services.blobs import BlobReader
@@ -64,6 +65,7 @@ class Services:
         self.reader = BlobReader(self.blobs)
         self.workers = WorkerPool()
         self.images = Images(self.workers)
+        self.arrays = ArrayService(self.images, storage.temporary_directory)
         self.transcoding = TranscodingService(
             self.workers, self.index.resources, self.reader, options.transcoding_options(settings)
         )

@@ -6,14 +6,14 @@ section 14: the header is ignored). With ``SynchronousZipStream`` off it is made
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from orthanclite.core.errors import BadFileFormat, BadRequest, NotImplementedInServer
 from orthanclite.core.levels import Level
 from orthanclite.rest.call import Call, boolean_field, integer_field, string_field
-from orthanclite.rest.ranges import CHUNK, parse_range
+from orthanclite.rest.ranges import parse_range
 from orthanclite.rest.responses import Response, StreamResponse
 from orthanclite.rest.routing import Arg, Body, Router
 from orthanclite.services.archive.plan import Layout
@@ -196,18 +196,11 @@ def _spooled(call: Call, spool: Spool, filename: str) -> Response:
     wanted = call.header("range") if tag else ""
     if wanted and call.header("if-range", tag) == tag:
         start, end = parse_range(wanted, spool.size)
-        response = StreamResponse(_pieces(spool, start, end + 1), _MEDIA_TYPE, end + 1 - start, filename, 206)
+        response = StreamResponse(spool.pieces(start, end + 1), _MEDIA_TYPE, end + 1 - start, filename, 206)
         response.with_header("Content-Range", f"bytes {start}-{end}/{spool.size}")
     else:
-        response = StreamResponse(_pieces(spool, 0, spool.size), _MEDIA_TYPE, spool.size, filename)
+        response = StreamResponse(spool.pieces(0, spool.size), _MEDIA_TYPE, spool.size, filename)
     if tag:
         response.with_header("ETag", tag)
     response.with_header("Accept-Ranges", "bytes" if tag else "none")
     return response
-
-
-def _pieces(spool: Spool, start: int, end: int) -> Iterator[bytes]:
-    while start < end:
-        piece = spool.read(start, min(CHUNK, end - start))
-        yield piece
-        start += len(piece)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.resources import files as package_files
 
 from orthanclite.core.errors import (
@@ -22,8 +22,17 @@ from orthanclite.dicom.pixels.formats import DEFAULT_QUALITY, ImageFormat
 from orthanclite.dicom.pixels.render import Mode, RenderOptions
 from orthanclite.rest.call import Call
 from orthanclite.rest.negotiation import negotiate
-from orthanclite.rest.responses import Content, Response, bytes_response, json_response, redirect, status_only
+from orthanclite.rest.ranges import SMALL
+from orthanclite.rest.responses import (
+    Response,
+    StreamResponse,
+    bytes_response,
+    json_response,
+    redirect,
+    status_only,
+)
 from orthanclite.rest.routing import Arg, Router
+from orthanclite.services.arrays import ArrayService
 from orthanclite.services.files import InstanceFiles
 from orthanclite.services.images import Images
 from orthanclite.services.slices import SliceService
@@ -66,7 +75,9 @@ _SUMMARIES = {
 }
 
 
-def image_routes(images: Images, instances: InstanceFiles, slices: SliceService) -> Router:
+def image_routes(
+    images: Images, arrays: ArrayService, instances: InstanceFiles, slices: SliceService
+) -> Router:
     """Routes that give the pixels of instances, frames and series."""
     router = Router("Images")
     for mode in Mode:
@@ -74,7 +85,8 @@ def image_routes(images: Images, instances: InstanceFiles, slices: SliceService)
             _add_picture(router, prefix, mode, images, instances)
     _add_frames(router, images, instances)
     _add_matlab(router, images, instances)
-    _add_numpy(router, images, instances, slices)
+    _add_numpy(router, images, instances)
+    _add_volumes(router, arrays, instances, slices)
     placeholder = package_files("orthanclite.rest").joinpath("static", "unsupported.png").read_bytes()
 
     @router.get(f"/{_UNSUPPORTED}", "Placeholder for images that cannot be shown", answers="image/png")
@@ -226,32 +238,46 @@ def _add_matlab(router: Router, images: Images, instances: InstanceFiles) -> Non
             return bytes_response(content, "text/plain")
 
 
-def _add_numpy(router: Router, images: Images, instances: InstanceFiles, slices: SliceService) -> None:
-    def add(path: str, summary: str, make: Callable[[Call, bool, bool], Content]) -> None:
-        @router.get(path, summary, query=_ARRAY_ARGUMENTS, answers=_OCTET_STREAM)
-        def get_numpy(call: Call) -> Response:
-            rescale = _boolean(call, "rescale", default=True)
-            compress = _boolean(call, "compress", default=False)
-            return bytes_response(make(call, rescale, compress), _OCTET_STREAM)
-
-    def of_frame(call: Call, rescale: bool, compress: bool) -> Content:
+def _add_numpy(router: Router, images: Images, instances: InstanceFiles) -> None:
+    @router.get(
+        "/instances/{id}/frames/{frame}/numpy",
+        "Get a frame as a numpy array",
+        query=_ARRAY_ARGUMENTS,
+        answers=_OCTET_STREAM,
+    )
+    def get_frame(call: Call) -> Response:
+        rescale, compress = _array_arguments(call)
         text = call.params["frame"]
         frame = None if text.startswith("-") else _word(text)
         if frame is None:
             raise ParameterOutOfRange('Expected an unsigned integer for the "frame" argument')
-        return images.frame_numpy(instances.local(call.params["id"]), frame, rescale, compress)
+        content = images.frame_numpy(instances.local(call.params["id"]), frame, rescale, compress)
+        return bytes_response(content, _OCTET_STREAM)
 
-    def of_instance(call: Call, rescale: bool, compress: bool) -> Content:
-        return images.instance_numpy(instances.local(call.params["id"]), rescale, compress)
 
-    def of_series(call: Call, rescale: bool, compress: bool) -> Content:
-        order = slices.ordered(call.params["id"]).slices
-        blobs = [instances.local(part.instance) for part in order]
-        return images.series_numpy(blobs, rescale, compress)
+def _add_volumes(
+    router: Router, arrays: ArrayService, instances: InstanceFiles, slices: SliceService
+) -> None:
+    def add(path: str, summary: str, ids: Callable[[str], Sequence[str]]) -> None:
+        @router.get(path, summary, query=_ARRAY_ARGUMENTS, answers=_OCTET_STREAM)
+        def get_volume(call: Call) -> Response:
+            rescale, compress = _array_arguments(call)
+            content = arrays.array(instances.local_many(ids(call.params["id"])), rescale, compress)
+            if content.length <= SMALL:
+                return bytes_response(b"".join(content.pieces), _OCTET_STREAM)
+            return StreamResponse(content.pieces, _OCTET_STREAM, content.length)
 
-    add("/instances/{id}/frames/{frame}/numpy", "Get a frame as a numpy array", of_frame)
-    add("/instances/{id}/numpy", "Get the frames of an instance as a numpy array", of_instance)
-    add("/series/{id}/numpy", "Get the slices of a series, in their order, as a numpy array", of_series)
+    add("/instances/{id}/numpy", "Get the frames of an instance as a numpy array", lambda id: [id])
+    add(
+        "/series/{id}/numpy",
+        "Get the slices of a series, in their order, as a numpy array",
+        lambda id: [part.instance for part in slices.ordered(id).slices],
+    )
+
+
+def _array_arguments(call: Call) -> tuple[bool, bool]:
+    """``rescale`` and ``compress``."""
+    return _boolean(call, "rescale", default=True), _boolean(call, "compress", default=False)
 
 
 # -- arguments -----------------------------------------------------------------------------------

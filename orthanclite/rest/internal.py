@@ -70,7 +70,7 @@ def _whole(response: Response) -> bytes:
     return b"".join(response.chunks)
 
 
-async def _gather(chunks: AsyncIterator[bytes]) -> bytes:
+async def _gather(chunks: AsyncIterator[bytes | memoryview]) -> bytes:
     return b"".join([chunk async for chunk in chunks])
 
 

@@ -10,8 +10,8 @@ from orthanclite.core.styled_json import dumps
 
 Header = tuple[bytes, bytes]
 
-Content = bytes | bytearray
-"""The body of an answer; arrays are built in place and not copied once more."""
+Piece = bytes | memoryview
+"""A part of the body of an answer; a view has single bytes as its items."""
 
 JSON_TYPE: Header = (b"content-type", b"application/json; charset=utf-8")
 TEXT_TYPE: Header = (b"content-type", b"text/plain")
@@ -24,7 +24,7 @@ class Response:
 
     __slots__ = ("body", "headers", "status")
 
-    def __init__(self, status: int = 200, body: Content = b"", headers: list[Header] | None = None) -> None:
+    def __init__(self, status: int = 200, body: bytes = b"", headers: list[Header] | None = None) -> None:
         self.status = status
         self.body = body
         self.headers: list[Header] = [] if headers is None else headers
@@ -47,7 +47,7 @@ class StreamResponse(Response):
 
     def __init__(
         self,
-        chunks: Iterator[bytes] | AsyncIterator[bytes],
+        chunks: Iterator[Piece] | AsyncIterator[Piece],
         media_type: str,
         length: int | None = None,
         filename: str | None = None,
@@ -100,7 +100,7 @@ def status_only(status: int) -> Response:
     return Response(status)
 
 
-def bytes_response(body: Content, media_type: str, filename: str | None = None) -> Response:
+def bytes_response(body: bytes, media_type: str, filename: str | None = None) -> Response:
     headers = [header("content-type", media_type)]
     if filename is not None:
         headers.append(disposition(filename))

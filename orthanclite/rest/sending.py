@@ -13,7 +13,7 @@ from orthanclite.core.errors import OrthancError
 from orthanclite.rest.call import Runner
 from orthanclite.rest.errors import error_response
 from orthanclite.rest.policy import HttpPolicy
-from orthanclite.rest.responses import Header, Response, StreamResponse
+from orthanclite.rest.responses import Header, Piece, Response, StreamResponse
 
 _logger = logging.getLogger("orthanclite.http")
 
@@ -115,7 +115,7 @@ class Sender:
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
-    async def _next(self, response: StreamResponse) -> bytes | None:
+    async def _next(self, response: StreamResponse) -> Piece | None:
         """The next piece that is not empty; None at the end."""
         chunks = response.chunks
         while True:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,6 +140,17 @@ class InstanceFiles:
         attachment = self.locate(id).attachment
         self._metrics.add(CACHE_MISSES)
         return self._reader.local(attachment)
+
+    def local_many(self, ids: Sequence[str]) -> list[Path | bytes]:
+        """The same for many instances, in their order; the index is asked once.
+
+        :raises UnknownResource: where one is unknown, or its file is not kept.
+        """
+        instances = self._resources.get_many(Level.INSTANCE, ids, Parts.ATTACHMENTS)
+        if len(instances) != len(ids):
+            raise UnknownResource
+        self._metrics.add(CACHE_MISSES, len(ids))
+        return [self._reader.local(StoredFile.of(instance).attachment) for instance in instances]
 
     def chunks(self, file: StoredFile) -> Iterator[bytes]:
         """The bytes of the file, piece by piece."""

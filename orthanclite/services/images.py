@@ -6,23 +6,20 @@ process. All that needs a decoder or is unusual in any way goes to a worker proc
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 from isal import igzip
 
 from orthanclite.core.errors import BadFileFormat, NotImplementedInServer, UnsupportedMediaType
-from orthanclite.dicom.pixels.arrays import instance_array, to_npy, to_npz
-from orthanclite.dicom.pixels.description import Samples
 from orthanclite.dicom.pixels.formats import DEFAULT_QUALITY, ImageFormat
-from orthanclite.dicom.pixels.operations import OPERATIONS, Content
+from orthanclite.dicom.pixels.operations import OPERATIONS
 from orthanclite.dicom.pixels.render import Mode, RenderOptions
 from orthanclite.dicom.pixels.source import PixelSource, open_native, transfer_syntax_of
 from orthanclite.dicom.pixels.syntaxes import frame_media_type
 from orthanclite.services.byte_cache import ByteCache
+from orthanclite.services.npz import npz
 from orthanclite.services.workers import IMAGE_TIMEOUT, WorkerPool
 
 HEADER_LIMIT = 1 << 18
@@ -66,7 +63,7 @@ class Images:
         found = self._cache.get(key) if key is not None else None
         if found is not None:
             return found
-        content = bytes(self._run("picture", blob, frame, mode, options, format, quality))
+        content = self._run("picture", blob, frame, mode, options, format, quality)
         if key is not None:
             self._cache.put(key, content)
         return content
@@ -78,7 +75,7 @@ class Images:
         except (UnsupportedMediaType, BadFileFormat):
             return 1
 
-    def raw_frame(self, blob: Blob, frame: int) -> tuple[Content, str]:
+    def raw_frame(self, blob: Blob, frame: int) -> tuple[bytes, str]:
         """The stored bytes of a frame, encoded or not, and their media type.
 
         :raises ParameterOutOfRange: for a frame that does not exist.
@@ -92,7 +89,7 @@ class Images:
         content: bytes = igzip.compress(self.raw_frame(blob, frame)[0])
         return content
 
-    def matlab(self, blob: Blob, frame: int) -> Content:
+    def matlab(self, blob: Blob, frame: int) -> bytes:
         """A frame as a Matlab expression.
 
         :raises NotImplementedInServer: for an image of a kind that cannot be decoded.
@@ -100,69 +97,49 @@ class Images:
         """
         return self._array("matlab", blob, frame)
 
-    def frame_numpy(self, blob: Blob, frame: int, rescale: bool = True, compress: bool = False) -> Content:
+    def frame_numpy(self, blob: Blob, frame: int, rescale: bool = True, compress: bool = False) -> bytes:
         """A frame as ``.npy`` or ``.npz``; errors as :meth:`matlab`."""
-        return self._array("frame_numpy", blob, frame, rescale, compress)
+        content = self._array("frame_numpy", blob, frame, rescale)
+        return b"".join(npz([content], len(content))) if compress else content
 
-    def instance_numpy(self, blob: Blob, rescale: bool = True, compress: bool = False) -> Content:
-        """All frames as ``.npy`` or ``.npz``; errors as :meth:`matlab`."""
-        return self._array("instance_numpy", blob, rescale, compress)
+    @property
+    def workers(self) -> int:
+        """How many tasks of :meth:`elsewhere` can run at the same time."""
+        return self._pool.size
 
-    def series_numpy(self, blobs: Sequence[Blob], rescale: bool = True, compress: bool = False) -> Content:
-        """The frames of the slices of a series, in the order given, as ``.npy`` or ``.npz``.
+    def elsewhere(self, operation: str, blob: Blob, *arguments: object) -> bytes:
+        """Run an operation in a worker.
 
-        :raises IncompatibleImageSize: where they differ in size.
-        :raises IncompatibleImageFormat: where they differ in type.
-        :raises NotImplementedInServer: see :meth:`matlab`.
+        :raises UnsupportedMediaType: for an image of a kind that cannot be decoded.
+        :raises BadFileFormat: for a damaged image.
         """
-        try:
-            arrays = [self._slice_here(blob, rescale) for blob in blobs]
-            self._slices_elsewhere(blobs, arrays, rescale)
-        except UnsupportedMediaType as exc:
-            raise NotImplementedInServer(exc.details) from exc
-        parts = [part for part in arrays if part is not None]
-        return to_npz(parts) if compress else to_npy(parts)
-
-    def _slice_here(self, blob: Blob, rescale: bool) -> Samples | None:
-        """The array of an instance that needs no worker, else None."""
-        with open_native(blob, HEADER_LIMIT) as source:
-            return instance_array(source, rescale) if source is not None and _is_moderate(source) else None
-
-    def _slices_elsewhere(self, blobs: Sequence[Blob], arrays: list[Samples | None], rescale: bool) -> None:
-        """Fill the gaps of ``arrays``, a share of them by each worker."""
-        missing = [index for index, array in enumerate(arrays) if array is None]
-        if not missing:
-            return
-        shares = [missing[number :: self._pool.size] for number in range(min(self._pool.size, len(missing)))]
-
-        def decode(share: list[int]) -> None:
-            for index in share:
-                content = self._elsewhere("instance_numpy", blobs[index], rescale, False)
-                arrays[index] = np.load(io.BytesIO(content), allow_pickle=False)
-
-        with ThreadPoolExecutor(len(shares)) as threads:
-            for done in [threads.submit(decode, share) for share in shares]:
-                done.result()
-
-    def _array(self, operation: str, blob: Blob, *arguments: object) -> Content:
-        try:
-            return self._run(operation, blob, *arguments)
-        except UnsupportedMediaType as exc:
-            # the reference answers the array routes so, its picture routes with 415
-            raise NotImplementedInServer(exc.details) from exc
-
-    def _run(self, operation: str, blob: Blob, *arguments: object) -> Content:
-        """Run an operation here where that is safe and cheap, else in a worker."""
-        with open_native(blob, HEADER_LIMIT) as source:
-            if source is not None and _is_moderate(source):
-                return OPERATIONS[operation](source, *arguments)
-        return self._elsewhere(operation, blob, *arguments)
-
-    def _elsewhere(self, operation: str, blob: Blob, *arguments: object) -> bytes:
         return self._pool.run(_ON_FILE, operation, blob, *arguments, timeout=_timeout(blob))
 
+    def _array(self, operation: str, blob: Blob, *arguments: object) -> bytes:
+        with as_array():
+            return self._run(operation, blob, *arguments)
 
-def _is_moderate(source: PixelSource) -> bool:
+    def _run(self, operation: str, blob: Blob, *arguments: object) -> bytes:
+        """Run an operation here where that is safe and cheap, else in a worker."""
+        with open_native(blob, HEADER_LIMIT) as source:
+            if source is not None and is_moderate(source):
+                return OPERATIONS[operation](source, *arguments)
+        return self.elsewhere(operation, blob, *arguments)
+
+
+@contextmanager
+def as_array() -> Iterator[None]:
+    """What cannot be decoded is answered otherwise by the array routes of the reference than with a picture.
+
+    :raises NotImplementedInServer: in place of ``UnsupportedMediaType``.
+    """
+    try:
+        yield
+    except UnsupportedMediaType as exc:
+        raise NotImplementedInServer(exc.details) from exc
+
+
+def is_moderate(source: PixelSource) -> bool:
     """Whether a frame is small enough to be handled in the process of the server."""
     return source.description.frame_bits <= FRAME_LIMIT * 8
 

@@ -2,28 +2,57 @@
 
 from __future__ import annotations
 
-import math
-import zlib
-from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from io import BytesIO
-from struct import pack
 
 import numpy as np
-from isal import isal_zlib
 
-from orthanclite.core.errors import IncompatibleImageFormat, IncompatibleImageSize, UnsupportedMediaType
+from orthanclite.core.errors import BadFileFormat, IncompatibleImageFormat, IncompatibleImageSize
+from orthanclite.dicom.encoding import UNCOMPRESSED_SYNTAXES
 from orthanclite.dicom.pixels.decode import decode_frame
 from orthanclite.dicom.pixels.description import Samples
 from orthanclite.dicom.pixels.source import PixelSource
-from orthanclite.dicom.pixels.window import rescale_of
-
-MAX_VOLUME = 1 << 31
-"""Bytes of one array answer."""
+from orthanclite.dicom.pixels.window import Rescale, rescale_of
 
 
-def frame_array(source: PixelSource, index: int, rescale: bool) -> Samples:
+@dataclass(frozen=True, slots=True)
+class ArrayKind:
+    """The shape and the type of the frames of an image."""
+
+    frames: int
+    rows: int
+    columns: int
+    channels: int  # 1 or 3
+    type: str  # as numpy writes it, such as "<f4"
+
+    @staticmethod
+    def of(frame: Samples, frames: int = 1) -> ArrayKind:
+        """The kind of ``frames`` arrays like ``frame``, which is (rows, columns, channels)."""
+        rows, columns, channels = frame.shape
+        return ArrayKind(frames, rows, columns, channels, frame.dtype.str)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all frames."""
+        return self.frames * self.rows * self.columns * self.channels * np.dtype(self.type).itemsize
+
+    def joined(self, other: ArrayKind) -> ArrayKind:
+        """The kind of the frames of this one with those of ``other`` behind them.
+
+        :raises IncompatibleImageSize: where they differ in size.
+        :raises IncompatibleImageFormat: where they differ in their channels or their type.
+        """
+        if (self.rows, self.columns) != (other.rows, other.columns):
+            raise IncompatibleImageSize("The images differ in size")
+        if (self.channels, self.type) != (other.channels, other.type):
+            raise IncompatibleImageFormat("The images differ in format")
+        return replace(self, frames=self.frames + other.frames)
+
+
+def frame_array(source: PixelSource, index: int, transform: Rescale | None) -> Samples:
     """One frame as (rows, columns, channels): float32 where grayscale is rescaled, else the stored type.
 
+    :param transform: what grayscale is rescaled by; None to leave it as it is.
     :raises ParameterOutOfRange: for a frame that does not exist.
     :raises UnsupportedMediaType: for an image that cannot be decoded.
     :raises BadFileFormat: for a damaged image.
@@ -32,9 +61,8 @@ def frame_array(source: PixelSource, index: int, rescale: bool) -> Samples:
     if frame.is_colour:
         return frame.samples
     samples = frame.samples[:, :, np.newaxis]
-    if not rescale:
+    if transform is None:
         return samples
-    transform = rescale_of(source.header, index)
     values = samples.astype(np.float32)  # single precision throughout, as the reference
     if transform.slope != 1:
         values *= np.float32(transform.slope)
@@ -43,82 +71,66 @@ def frame_array(source: PixelSource, index: int, rescale: bool) -> Samples:
     return values
 
 
-def instance_array(source: PixelSource, rescale: bool) -> Samples:
-    """All frames as (frames, rows, columns, channels).
+def transform_of(source: PixelSource, index: int, rescale: bool) -> Rescale | None:
+    """How :func:`frame_array` is to rescale a frame."""
+    return rescale_of(source.header, index) if rescale else None
 
-    :raises UnsupportedMediaType: where a frame cannot be decoded, or the array would be too large.
+
+@dataclass(frozen=True, slots=True)
+class NativeFrames:
+    """The frames of an uncompressed image that are known to be there, to be read from its file later."""
+
+    source: PixelSource  # without its header, which may be large, and its buffer, which is closed by then
+    kind: ArrayKind
+    transforms: tuple[Rescale | None, ...]  # of the frames; one where it is the same for all
+
+    def frame(self, buffer: object, index: int) -> Samples:
+        """A frame, see :func:`frame_array`. ``buffer`` is the file."""
+        transform = self.transforms[index if len(self.transforms) > 1 else 0]
+        return frame_array(replace(self.source, buffer=buffer), index, transform)
+
+
+def native_frames(source: PixelSource, rescale: bool) -> NativeFrames | None:
+    """The frames of an uncompressed grayscale or RGB image; None for another one.
+
+    :raises UnsupportedMediaType: for an image that cannot be decoded.
+    :raises BadFileFormat: for a damaged one.
     """
-    count = source.frame_count()
-    first = frame_array(source, 0, rescale)
-    _check_volume(count * first.nbytes)
-    volume = np.empty((count, *first.shape), first.dtype)
-    volume[0] = first
-    for index in range(1, count):
-        _place(volume, index, frame_array(source, index, rescale))
-    return volume
+    description = source.description
+    if source.transfer_syntax not in UNCOMPRESSED_SYNTAXES or description.photometric == "PALETTE COLOR":
+        return None
+    frames = source.frame_count()
+    if source.value_length * 8 < frames * description.frame_bits:
+        raise BadFileFormat("The pixel data is shorter than the image")
+    transforms = tuple(transform_of(source, index, rescale) for index in range(frames))
+    if len(set(transforms)) == 1:
+        transforms = transforms[:1]
+    kind = _native_kind(source, frames, transforms[0])
+    return NativeFrames(replace(source, header=source.header.__class__(), buffer=b""), kind, transforms)
 
 
-def _place(volume: Samples, index: int, frame: Samples) -> None:
-    _check_alike(volume[0], frame)
-    volume[index] = frame
+def _native_kind(source: PixelSource, frames: int, transform: Rescale | None) -> ArrayKind:
+    """The kind of uncompressed frames; only where it is not plain from the header, one is decoded."""
+    description = source.description
+    if not description.is_grayscale or description.samples != 1:
+        return ArrayKind.of(frame_array(source, 0, transform), frames)
+    size = max(1, description.bits_allocated // 8)
+    sign = "i" if description.signed and description.bits_allocated > 1 else "u"
+    type = np.dtype(f"<{sign}{size}" if transform is None else "<f4").str
+    return ArrayKind(frames, description.rows, description.columns, 1, type)
 
 
-def _check_alike(first: Samples, other: Samples) -> None:
-    """That two arrays of (rows, columns, channels) can be parts of one.
-
-    :raises IncompatibleImageSize: where their sizes differ.
-    :raises IncompatibleImageFormat: where their channels or types differ.
-    """
-    if first.shape[-3:-1] != other.shape[-3:-1]:
-        raise IncompatibleImageSize("The images differ in size")
-    if (first.shape[-1], first.dtype) != (other.shape[-1], other.dtype):
-        raise IncompatibleImageFormat("The images differ in format")
+def npy_head(shape: tuple[int, ...], type: str) -> bytes:
+    """What precedes the values in an ``.npy`` file."""
+    head = BytesIO()
+    np.lib.format.write_array_header_1_0(head, {"descr": type, "fortran_order": False, "shape": shape})
+    return head.getvalue()
 
 
-def _check_volume(size: int) -> None:
-    if size > MAX_VOLUME:
-        raise UnsupportedMediaType("The array is too large")
-
-
-def to_npy(parts: Sequence[Samples]) -> bytearray:
-    """Arrays, one after the other along their first axis, as one ``.npy`` file.
-
-    :raises IncompatibleImageSize: where their sizes differ.
-    :raises IncompatibleImageFormat: where their channels or types differ.
-    :raises UnsupportedMediaType: where the result would be too large.
-    """
-    shape, kind = parts[0].shape[1:], parts[0].dtype
-    for part in parts[1:]:
-        _check_alike(parts[0], part)
-    _check_volume(sum(part.nbytes for part in parts))
-    count = sum(part.shape[0] for part in parts)
-    header = BytesIO()
-    np.lib.format.write_array_header_1_0(
-        header, {"descr": kind.str, "fortran_order": False, "shape": (count, *shape)}
-    )
-    head = header.getvalue()
-    content = bytearray(len(head) + count * math.prod(shape) * kind.itemsize)
-    content[: len(head)] = head
-    # joined in place: a series is too large to be copied once more
-    np.concatenate(parts, out=np.frombuffer(content, kind, offset=len(head)).reshape(count, *shape))
+def to_npy(array: Samples) -> bytes:
+    """An array as an ``.npy`` file."""
+    content: bytes = npy_head(array.shape, array.dtype.str) + array.tobytes()
     return content
-
-
-def to_npz(parts: Sequence[Samples]) -> bytes:
-    """The same as member ``arr_0`` of a compressed ``.npz`` archive.
-
-    Written here because numpy compresses with zlib, ten times slower than ISA-L.
-    """
-    name, content = b"arr_0.npy", to_npy(parts)
-    packed = isal_zlib.compress(content, 2, wbits=-15)
-    # version 2.0, no flags, deflate, 1980-01-01 (APPNOTE.TXT 4.4)
-    common = pack(
-        "<HHHHHIIIHH", 20, 0, 8, 0, 0x21, zlib.crc32(content), len(packed), len(content), len(name), 0
-    )
-    local = b"PK\x03\x04" + common + name
-    central = b"PK\x01\x02" + pack("<H", 20) + common + pack("<HHHII", 0, 0, 0, 0, 0) + name
-    end = b"PK\x05\x06" + pack("<HHHHIIH", 0, 0, 1, 1, len(central), len(local) + len(packed), 0)
-    return b"".join((local, packed, central, end))
 
 
 def to_matlab(samples: Samples) -> str:

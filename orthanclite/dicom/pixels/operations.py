@@ -8,16 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from orthanclite.dicom.pixels.arrays import frame_array, instance_array, to_matlab, to_npy, to_npz
+import numpy as np
+import orjson
+
+from orthanclite.core.errors import UnsupportedMediaType
+from orthanclite.dicom.pixels.arrays import ArrayKind, frame_array, to_matlab, to_npy, transform_of
 from orthanclite.dicom.pixels.decode import decode_frame
 from orthanclite.dicom.pixels.formats import ImageFormat, encode_image
 from orthanclite.dicom.pixels.render import Mode, RenderOptions, render
 from orthanclite.dicom.pixels.source import PixelSource, open_source
 
-Content = bytes | bytearray
 
-
-def on_file(name: str, data: Path | bytes, *arguments: object) -> Content:
+def on_file(name: str, data: Path | bytes, *arguments: object) -> bytes:
     """Run the operation ``name`` of this module on a file; for workers.
 
     :raises OrthancError: as the operation.
@@ -34,16 +36,29 @@ def picture(
     return encode_image(image, format, quality)
 
 
-def frame_numpy(source: PixelSource, index: int, rescale: bool, compress: bool) -> Content:
-    """One frame as ``.npy`` or ``.npz``."""
-    array = frame_array(source, index, rescale)
-    return to_npz([array]) if compress else to_npy([array])
+def frame_numpy(source: PixelSource, index: int, rescale: bool) -> bytes:
+    """One frame as ``.npy``."""
+    return to_npy(frame_array(source, index, transform_of(source, index, rescale)))
 
 
-def instance_numpy(source: PixelSource, rescale: bool, compress: bool) -> Content:
-    """All frames as ``.npy`` or ``.npz``."""
-    array = instance_array(source, rescale)
-    return to_npz([array]) if compress else to_npy([array])
+def write_frames(source: PixelSource, rescale: bool, path: str, limit: int) -> bytes:
+    """Append the values of all frames to a file, one frame after the other; their kind as JSON.
+
+    :param limit: bytes that may be written.
+    :raises UnsupportedMediaType: where it is too little.
+    """
+    first = frame_array(source, 0, transform_of(source, 0, rescale))
+    kind = ArrayKind.of(first)
+    count = source.frame_count()
+    if count * kind.size > limit:
+        raise UnsupportedMediaType("The array is too large")
+    with open(path, "ab") as file:
+        file.write(np.ascontiguousarray(first).data)
+        for index in range(1, count):
+            frame = frame_array(source, index, transform_of(source, index, rescale))
+            kind = kind.joined(ArrayKind.of(frame))
+            file.write(np.ascontiguousarray(frame).data)
+    return orjson.dumps(kind)
 
 
 def matlab(source: PixelSource, index: int) -> bytes:
@@ -61,7 +76,7 @@ def frame_count(source: PixelSource) -> bytes:
     return str(source.frame_count()).encode("ascii")
 
 
-OPERATIONS: dict[str, Callable[..., Content]] = {
+OPERATIONS: dict[str, Callable[..., bytes]] = {
     function.__name__: function
-    for function in (picture, frame_numpy, instance_numpy, matlab, raw_frame, frame_count)
+    for function in (picture, frame_numpy, write_frames, matlab, raw_frame, frame_count)
 }

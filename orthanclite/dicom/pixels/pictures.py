@@ -25,7 +25,7 @@ LARGEST = 1 << 28
 _MODES = {"L": "L", "P": "RGB", "LA": "L", "RGB": "RGB", "RGBA": "RGB", "PA": "RGB", "CMYK": "RGB"}
 
 
-def decode_picture(data: bytes, media_type: str) -> bytes | bytearray:
+def decode_picture(data: bytes, media_type: str) -> bytes:
     """The samples of a picture as ``.npy``: u1 or u2, grayscale (2-D) or RGB (3-D); for workers.
 
     An alpha channel is dropped.
@@ -34,13 +34,13 @@ def decode_picture(data: bytes, media_type: str) -> bytes | bytearray:
     :raises NotImplementedInServer: for one of a kind that is not supported, such as one bit per pixel.
     """
     if media_type == PAM:
-        return to_npy([_pam(data)])
+        return to_npy(_pam(data))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(io.BytesIO(data), formats=["PNG" if media_type == PNG else "JPEG"])
             _check_size(image.width, image.height, 6)
-            return to_npy([_samples(image, data)])
+            return to_npy(_samples(image, data))
     except (OSError, ValueError, SyntaxError, png.Error, Image.DecompressionBombError) as exc:
         raise BadFileFormat(f"Not a picture of the type {media_type}, or a damaged one") from exc
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
-import tempfile
-import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
-from orthanclite.core.errors import CannotWriteFile, FullStorage, ParameterOutOfRange
+from orthanclite.core.errors import ParameterOutOfRange
 from orthanclite.core.levels import Level
 from orthanclite.core.ports import Resources
 from orthanclite.dicom.dicomdir import DicomDirWriter, DirectoryKeys, read_keys
@@ -24,6 +21,7 @@ from orthanclite.services.archive.source import MemberSource, Transcoder, Transc
 from orthanclite.services.archive.writer import ArchiveWriter
 from orthanclite.services.blobs import BlobReader
 from orthanclite.services.runtime import RuntimeOptions
+from orthanclite.services.scratch import ScratchFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,24 +149,12 @@ class Spool:
 
     def __init__(self, writer: ArchiveWriter, tag: str | None, folder: str | None) -> None:
         self.tag = tag
-        self._descriptor, path = tempfile.mkstemp(suffix=".zip", dir=folder)
-        # Closed with the last reference: an answer that is sent in pieces may never come to its end.
-        weakref.finalize(self, os.close, self._descriptor)
-        os.unlink(path)
+        self._file = ScratchFile(folder, "archive")
+        self._file.hide()
         for piece in writer.stream():
-            self._write(piece)
-        self.size = os.fstat(self._descriptor).st_size
+            self._file.write(piece)
+        self.size = self._file.size
 
-    def read(self, start: int, length: int) -> bytes:
-        """Bytes of the archive; short only at its end."""
-        return os.pread(self._descriptor, length, start)
-
-    def _write(self, data: bytes) -> None:
-        view = memoryview(data)
-        try:
-            while view:
-                view = view[os.write(self._descriptor, view) :]
-        except OSError as exc:
-            if exc.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise FullStorage(f"No room for an archive: {exc.strerror}") from exc
-            raise CannotWriteFile(f"An archive cannot be written: {exc.strerror}") from exc
+    def pieces(self, start: int, end: int) -> Iterator[bytes]:
+        """The bytes of the archive from ``start`` up to ``end``."""
+        return self._file.pieces(start, end)
