@@ -69,10 +69,10 @@ class SpecialConditions:
         in_modalities = constraint.tag == MODALITIES_IN_STUDY
 
         def test(row: FromClause) -> Test:
+            if not in_modalities:
+                return self._has_sop_class(row, parts) if parts else false()
             column = self.dialect.blunt(row.c.modalities)
-            wanted = [self.dialect.contains(column, part) for part in parts] if in_modalities else []
-            if not in_modalities and parts:
-                wanted = [self._has_sop_class(row, parts)]
+            wanted = [self.dialect.contains(column, part) for part in parts]
             if "" in values:
                 wanted.append(column == "")
             return or_(false(), *wanted)

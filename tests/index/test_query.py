@@ -11,12 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orthanclite.core.constants import Metadata
 from orthanclite.core.identifiers import hierarchy
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import DEFAULT_MAIN_TAGS, MainTags, tag_key
 from orthanclite.core.matching import predicate
 from orthanclite.core.model import InstanceRecord, Parts, Resource, ResourceRef
 from orthanclite.core.query import (
+    COMPUTED_TAGS,
     MODALITIES_IN_STUDY,
     NUMBER_OF_STUDY_RELATED_SERIES,
     Constraint,
@@ -232,6 +234,27 @@ def test_computed_tags_are_constraints_and_answers(world: World) -> None:
     for study in studies:
         names = {world.by_id[id].tags["0008,0060"].upper() for id in study.children}
         assert tags[study.key][MODALITIES_IN_STUDY].upper() == "\\".join(sorted(names - {""}))
+
+
+@pytest.mark.parametrize("level", Level, ids=lambda level: level.label)
+def test_a_page_is_the_beginning_of_the_whole(world: World, level: Level) -> None:
+    """Whatever the condition: a page may be found by other statements than the whole."""
+    parent = world.resources[Level.PATIENT][0].ref
+    requests = [
+        FindRequest(level, labels=("none",)),
+        FindRequest(level, labels_constraint=LabelsConstraint.NONE),
+        FindRequest(level, metadata=(MetadataConstraint(Metadata.LAST_UPDATE, Match.WILDCARD, ("2*",)),)),
+        *([FindRequest(level, parent=parent)] if level > Level.PATIENT else []),
+    ]
+    for tag in COMPUTED_TAGS:
+        for value in ("2", "CT", "1.2.840.10008.5.1.4.1.1.2", "*", ""):
+            match = Match.WILDCARD if value == "*" else Match.LIST
+            requests.append(FindRequest(level, (Constraint(tag, match, (value,)),)))
+    for request in requests:
+        whole = world.find(request)
+        for since, limit in ((0, 5), (2, 3)):
+            page = world.find(replace(request, since=since, limit=limit))
+            assert page == whole[since : since + limit], request
 
 
 def test_parents(world: World) -> None:
