@@ -153,6 +153,18 @@ def test_lower_levels_do_not_match(pair: Pair) -> None:
         assert ours == theirs, body
 
 
+@pytest.mark.parametrize("level", Level, ids=lambda level: level.label)
+@pytest.mark.parametrize("name", ["RequestAttributesSequence", "ReferencedStudySequence", "0008,1140"])
+def test_sequences(pair: Pair, name: str, level: Level) -> None:
+    """A query has strings only: a sequence may be named without a value, and equals none."""
+    common = set(stored(pair, level))
+    for value in ("", "1.2", "*", [], [{"ReferencedSOPInstanceUID": "1.2"}]):
+        ours, theirs = answer(pair, {"Level": level.label, "Query": {name: value}})
+        if isinstance(ours, list) and isinstance(theirs, list):
+            ours, theirs = sorted(common.intersection(ours)), sorted(common.intersection(theirs))
+        assert ours == theirs, value
+
+
 def test_lookups(pair: Pair) -> None:
     """Every identifier, in another case too."""
     identifiers: set[str] = {"", "nope"}
