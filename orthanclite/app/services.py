@@ -10,6 +10,7 @@ from orthanclite.app.worklists import housekeeper, worklist_service
 from orthanclite.config import Settings
 from orthanclite.core.metrics import Metrics
 from orthanclite.index import SqlIndex
+from orthanclite.index.statistics import INTERVAL as STATISTICS_INTERVAL
 from orthanclite.services import registries
 from orthanclite.services.annotations import LabelService, MetadataService
 from orthanclite.services.archive.service import ArchiveService
@@ -190,6 +191,9 @@ class Services:
         if not self.settings.storage.read_only:
             keeper = Housekeeper(maintenance, self.index.properties, self.reconstruction, self.main_tags)
             duties.append(Periodic("housekeeper", INTERVAL, keeper.run, INTERVAL))
+            if not self.index.database.is_sqlite:
+                statistics = self.index.statistics
+                duties.append(Periodic("statistics", STATISTICS_INTERVAL, statistics.refresh, 1.0))
         if self.worklists is not None and not self.settings.storage.read_only:
             duties.append(housekeeper(self.settings, self.worklists))
         return duties

@@ -25,6 +25,7 @@ from orthanclite.index.query import SqlSearch
 from orthanclite.index.remove import Limits
 from orthanclite.index.resources import SqlResources
 from orthanclite.index.schema import attachments, instances
+from orthanclite.index.statistics import PlannerStatistics
 from orthanclite.index.store import StoreOperation, signature_ids
 from orthanclite.index.writer import Work, Writer
 
@@ -98,6 +99,7 @@ class SqlIndex:
         self.properties = SqlProperties(self.database, writer)
         self.journal = SqlBlobJournal(self.database, writer)
         self.maintenance = SqlMaintenance(self.database, writer, limits)
+        self.statistics = PlannerStatistics(self.database)
 
     def search(self, main_tags: MainTags) -> SqlSearch:
         """Searches, with the main tags that are in force."""

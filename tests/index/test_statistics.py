@@ -1,0 +1,64 @@
+"""PostgreSQL's statistics follow the growth of the tables."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import text
+
+from orthanclite.index import SqlIndex, statistics
+from tests.support.records import record
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few rows are many."""
+    monkeypatch.setattr(statistics, "SMALL", 10)
+
+
+def store(index: SqlIndex, first: int, count: int) -> None:
+    for number in range(first, first + count):
+        index.ingest.store(record("p", "1", "1.1", f"1.1.{number}"))
+
+
+def known_rows(index: SqlIndex, table: str) -> int:
+    """The number of rows that the planner reckons with; negative where it knows nothing."""
+    known = text("SELECT reltuples FROM pg_class WHERE oid = CAST(:name AS regclass)")
+    with index.database.reader() as session:
+        return int(session.value(known, name=table))
+
+
+def test_tables_are_analysed_when_they_have_doubled(index: SqlIndex) -> None:
+    store(index, 0, 10)
+    assert not index.statistics.refresh()  # few rows
+    store(index, 10, 5)
+    if index.database.is_sqlite:
+        assert not index.statistics.refresh()
+        return
+    assert index.statistics.refresh()
+    assert known_rows(index, "instances") == known_rows(index, "attachments") == 15
+    assert known_rows(index, "studies") == 1
+    store(index, 15, 15)
+    assert not index.statistics.refresh()
+    store(index, 30, 1)
+    assert index.statistics.refresh()
+    assert known_rows(index, "instances") == 31
+
+
+def test_one_server_does_the_work(index: SqlIndex) -> None:
+    if index.database.is_sqlite:
+        return
+    store(index, 0, 12)
+    other = SqlIndex(index.database.url)
+    try:
+        with index.database.reader() as session:
+            assert session.value(statistics._TAKE)  # as if it was at it
+            assert not other.statistics.refresh()
+            session.value(statistics._RELEASE)
+        with ThreadPoolExecutor(2) as pool:
+            done = list(pool.map(lambda each: each.statistics.refresh(), [index, other]))
+        assert any(done)
+        assert known_rows(index, "instances") == 12
+    finally:
+        other.close()
