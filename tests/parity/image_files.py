@@ -15,7 +15,9 @@ from pathlib import Path
 import numpy as np
 import pydicom.data
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
+from pydicom.uid import UID
 
 from tests.parity.made import blank, file_of
 
@@ -103,8 +105,9 @@ def _window() -> Dataset:
 
 def _rescaled() -> Dataset:
     pixels = ramp().astype("<u2")
-    window = {"WindowCenter": "40", "WindowWidth": "400"}
-    return image("rescaled", pixels, 12, RescaleIntercept="-1024", RescaleSlope="2", **window)
+    dataset = image("rescaled", pixels, 12, RescaleIntercept="-1024", RescaleSlope="2")
+    dataset.WindowCenter, dataset.WindowWidth = "40", "400"
+    return dataset
 
 
 def _dose() -> Dataset:
@@ -231,6 +234,9 @@ ENCODED: dict[str, tuple[list[str], tuple[str, ...]]] = {
 }
 """By encoding: the command of DCMTK, and the images that it is given."""
 
+HTJ2K = {"grey16": "201", "signed16": "201", "rgb8": "202", "frames16": "202", "grey8": "203"}
+"""Images as High-Throughput JPEG 2000, and the end of their transfer syntax; see htj2k/README.md."""
+
 DCMTK = shutil.which("dcmcjpls") is not None
 
 
@@ -245,6 +251,7 @@ def bundled_names() -> list[str]:
 def names() -> list[str]:
     """All images: ``bundled:...``, ``made:...`` and ``encoding:...``."""
     found = [f"bundled:{name}" for name in bundled_names()] + [f"made:{name}" for name in MADE]
+    found += [f"htj2k:{name}" for name in HTJ2K]
     if DCMTK:
         found += [f"{encoding}:{name}" for encoding, (_, wanted) in ENCODED.items() for name in wanted]
     return found
@@ -256,8 +263,21 @@ def content(name: str) -> bytes:
     kind, _, rest = name.partition(":")
     if kind == "bundled":
         return (Path(pydicom.data.__file__).parent / "test_files" / rest).read_bytes()
+    if kind == "htj2k":
+        return _htj2k(rest)
     plain = file_of(MADE[rest]())
     return plain if kind == "made" else _converted(plain, ENCODED[kind][0])
+
+
+def _htj2k(name: str) -> bytes:
+    dataset = MADE[name]()
+    streams = sorted((Path(__file__).parent / "htj2k").glob(f"{name}-*.j2c"))
+    dataset.PixelData = encapsulate([stream.read_bytes() for stream in streams])
+    dataset["PixelData"].VR = "OB"
+    dataset["PixelData"].is_undefined_length = True
+    if dataset.SamplesPerPixel == 3:
+        dataset.PhotometricInterpretation = "YBR_RCT"
+    return file_of(dataset, UID(f"1.2.840.10008.1.2.4.{HTJ2K[name]}"))
 
 
 def _converted(data: bytes, command: list[str]) -> bytes:

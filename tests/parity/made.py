@@ -12,6 +12,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import (
+    UID,
     CTImageStorage,
     ExplicitVRLittleEndian,
     MultiFrameTrueColorSecondaryCaptureImageStorage,
@@ -81,10 +82,10 @@ def blank(name: str, sop_class: str = SecondaryCaptureImageStorage) -> Dataset:
     return dataset
 
 
-def file_of(dataset: Dataset) -> bytes:
-    """A DICOM file, explicit VR little endian."""
+def file_of(dataset: Dataset, transfer_syntax: UID = ExplicitVRLittleEndian) -> bytes:
+    """A DICOM file, by default in explicit VR little endian."""
     dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.file_meta.TransferSyntaxUID = transfer_syntax
     buffer = BytesIO()
     dataset.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()

@@ -17,6 +17,7 @@ from PIL import Image
 from pydicom.dataset import Dataset
 
 from tests.parity import image_files
+from tests.parity.made import file_of
 from tests.support.server import REFERENCE, Server, orthanclite, reference, running
 
 pytestmark = pytest.mark.skipif(REFERENCE is None, reason="the reference is not installed")
@@ -54,7 +55,7 @@ BAD_ARGUMENTS = (
 SHOWN_HEADERS = ("content-type", "content-disposition", "location")
 
 RLE = "1.2.840.10008.1.2.5"
-JPEG_2000 = ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91")
+JPEG_2000 = tuple(f"1.2.840.10008.1.2.4.{last}" for last in ("90", "91", "201", "202", "203"))
 _COLOURS = ("RGB", "PALETTE COLOR")
 ERROR = 400
 
@@ -258,7 +259,7 @@ def _series(count: int, **changes: Any) -> list[bytes]:
         for keyword, value in changes.items():
             if number == count - 1:
                 setattr(dataset, keyword, value)
-        files.append(image_files.file_of(dataset))
+        files.append(file_of(dataset))
     return files
 
 

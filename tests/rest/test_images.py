@@ -9,8 +9,11 @@ import numpy as np
 import pydicom
 import pytest
 from PIL import Image
+from pydicom.encaps import get_frame
+from pynetdicom import AE
 
 from tests.parity import image_files
+from tests.parity.made import file_of
 from tests.support.server import Server
 
 SERVER_CONFIG = {"OverwriteInstances": True}
@@ -144,7 +147,7 @@ def test_frames(server: Server) -> None:
 
 def test_video_is_given_as_its_stream(server: Server) -> None:
     dataset = image_files.MADE["rgb8"]()
-    data = image_files.file_of(dataset)
+    data = file_of(dataset)
     stream = b"\0\0\0\x18ftypmp42" + bytes(500)
     fragments = (
         b"\xfe\xff\x00\xe0" + bytes(4) + b"\xfe\xff\x00\xe0" + len(stream).to_bytes(4, "little") + stream
@@ -195,3 +198,38 @@ def test_lossy_downloads_are_other_images(server: Server) -> None:
         assert dataset.LossyImageCompression == "01"
         assert dataset.SOPInstanceUID != original
     assert server.client.get(f"{url}101").status_code == 400
+
+
+@pytest.mark.parametrize("name", ["grey16", "rgb8", "frames16", "grey8"])
+def test_high_throughput_jpeg_2000_is_received_and_shown(server: Server, name: str) -> None:
+    """By C-STORE and through every route; nothing here writes it, and the server says so."""
+    data, plain = image_files.content(f"htj2k:{name}"), image_files.content(f"made:{name}")
+    sent, expected = (pydicom.dcmread(io.BytesIO(content)) for content in (data, plain))
+    syntax = sent.file_meta.TransferSyntaxUID
+    instance = store(server, f"made:{name}")
+    raw = server.client.get(f"/instances/{instance}/numpy?rescale=0").content
+    preview = picture(server.client.get(f"/instances/{instance}/preview").content)
+    refused = server.client.get(f"/instances/{instance}/file?transcode={syntax}")
+    assert (refused.status_code, refused.json()["OrthancStatus"]) == (500, 2)
+    assert syntax in refused.json()["Details"]
+    server.client.delete(f"/instances/{instance}").raise_for_status()
+
+    entity = AE()
+    entity.add_requested_context(sent.SOPClassUID, syntax)
+    association = entity.associate("127.0.0.1", server.dicom_port)
+    assert association.is_established
+    assert association.send_c_store(sent).Status == 0x0000
+    association.release()
+
+    url = f"/instances/{instance}"
+    assert server.client.get(f"{url}/metadata/TransferSyntax").text == syntax
+    tolerance = 0 if name != "grey8" else 10  # it is lossy
+    found = np.load(io.BytesIO(server.client.get(f"{url}/numpy?rescale=0").content)).astype(int)
+    assert np.abs(found - np.load(io.BytesIO(raw)).astype(int)).max() <= tolerance
+    shown = picture(server.client.get(f"{url}/preview").content).astype(int)
+    assert np.abs(shown - preview).max() <= tolerance
+    stream = server.client.get(f"{url}/frames/0/raw").content
+    assert stream == get_frame(sent.PixelData, 0, number_of_frames=int(sent.get("NumberOfFrames", 1)))
+    native = server.client.get(f"{url}/file?transcode=1.2.840.10008.1.2.1").content
+    pixels = pydicom.dcmread(io.BytesIO(native)).pixel_array.astype(int)
+    assert np.abs(pixels - expected.pixel_array).max() <= tolerance

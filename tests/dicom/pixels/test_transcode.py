@@ -15,6 +15,7 @@ from orthanclite.dicom.pixels.decode import decode_samples
 from orthanclite.dicom.pixels.source import open_source
 from orthanclite.dicom.pixels.transcode import TranscodeOptions, transcode
 from tests.parity import image_files
+from tests.parity.made import file_of
 
 DICTIONARY = TagDictionary.build()
 PREFIX = "1.2.840.10008.1.2"
@@ -69,9 +70,26 @@ def test_all_pairs_of_lossless_syntaxes_keep_every_value(name: str) -> None:
 
 def test_signed_images_of_usual_size_keep_every_value_in_jpeg_2000() -> None:
     pixels = (np.add.outer(np.arange(70) * 900, np.arange(80) * 37) % 65536 - 32768).astype("<i2")
-    data = image_files.file_of(image_files.image("signed", pixels))
+    data = file_of(image_files.image("signed", pixels))
     result = transcode(transcode(data, LOSSLESS["jpeg 2000"], dictionary=DICTIONARY), LOSSLESS["jpeg-ls"])
     assert np.array_equal(values(result)[0], pixels)
+
+
+@pytest.mark.parametrize("name", ["grey16", "signed16", "rgb8", "frames16"])
+def test_high_throughput_jpeg_2000_is_decoded(name: str) -> None:
+    """Bit streams of another encoder, into every lossless transfer syntax."""
+    data, expected = image_files.content(f"htj2k:{name}"), values(plain(name))
+    for target in set(LOSSLESS.values()) - {LOSSLESS["jpeg 2000"]}:  # signed ones are too small for it
+        found = values(transcode(data, target, dictionary=DICTIONARY))
+        assert len(found) == len(expected)
+        for one, other in zip(found, expected, strict=True):
+            assert np.array_equal(one, other), target
+
+
+def test_lossy_high_throughput_jpeg_2000_is_decoded() -> None:
+    [found] = values(image_files.content("htj2k:grey8"))
+    apart = np.abs(found.astype(int) - values(plain("grey8"))[0])
+    assert 0 < apart.max() < 10
 
 
 @pytest.mark.parametrize("ending", LOSSY.values(), ids=LOSSY)
@@ -102,6 +120,7 @@ def test_a_file_that_has_the_syntax_stays_as_it_is() -> None:
         ("grey12", f"{PREFIX}.4.50", NotImplementedInServer),
         ("bits", f"{PREFIX}.4.80", NotImplementedInServer),
         ("grey12", f"{PREFIX}.4.102", NotImplementedInServer),
+        ("grey16", f"{PREFIX}.4.201", NotImplementedInServer),
     ],
 )
 def test_what_cannot_be_written_is_refused(name: str, target: str, error: type[Exception]) -> None:
