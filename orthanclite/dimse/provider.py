@@ -20,11 +20,12 @@ from pynetdicom.pdu_primitives import P_DATA
 
 from orthanclite.core.errors import NetworkProtocol
 from orthanclite.dimse.assembly import MessageAssembly, MessageSink
+from orthanclite.dimse.request import AssociateRequest
 from orthanclite.dimse.transport import BufferedSocket
 
 LOGGER = logging.getLogger(__name__)
 
-_P_DATA_TF = 0x04
+_A_ASSOCIATE_RQ, _P_DATA_TF = 0x01, 0x04
 _MAX_CONTROL_PDU = 1 << 20
 """Bytes of any other PDU: an A-ASSOCIATE-RQ of 128 contexts with all transfer syntaxes takes 0.2 MB."""
 _PDU_SLACK = 4096
@@ -253,6 +254,13 @@ class EventDrivenDul(DULServiceProvider):
         except NetworkProtocol as exc:
             LOGGER.warning("Aborting the association of %s: %s", self._owner.name, exc)
             self.event_queue.put("Evt19")
+
+    def _decode_pdu(self, bytestream: bytearray) -> Any:
+        if bytestream[0] != _A_ASSOCIATE_RQ:
+            return super()._decode_pdu(bytestream)
+        request = AssociateRequest()
+        request.decode(bytes(bytestream))
+        return request, "Evt6"
 
     def _take_control(self, encoded: bytearray) -> None:
         try:

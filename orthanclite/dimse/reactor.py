@@ -77,6 +77,15 @@ class EventDrivenAssociation(Association):
             self._peer = peer_of(self)
         return self._peer
 
+    def run_reactor(self) -> None:
+        """The thread of the association."""
+        try:
+            super().run_reactor()
+        # Whatever it is, the peer must not wait for an answer that nobody will send.
+        except Exception:
+            LOGGER.exception("Aborting the association of %s", self.name)
+            self.abort()
+
     def wake(self) -> None:
         """Let the thread of the association look for messages and for the end."""
         self._gate.wake()

@@ -158,6 +158,27 @@ def test_reading_goes_on_while_there_is_something_to_send() -> None:
     assert turns == [True, False, True, False]
 
 
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [(EventDrivenAssociation, "_serve_request"), (EventDrivenDul, "_process_recv_primitive")],
+)
+def test_a_thread_that_fails_aborts_its_association(
+    start: StartServer, monkeypatch: pytest.MonkeyPatch, owner: type, name: str
+) -> None:
+    site = start()
+
+    def fail(*_arguments: object) -> None:
+        raise ZeroDivisionError
+
+    with site.associate() as association:
+        monkeypatch.setattr(owner, name, fail)
+        association.send_c_echo()
+        assert eventually(lambda: association.is_aborted)
+    assert eventually(lambda: site.server.active_associations == 0)
+    monkeypatch.undo()
+    assert site.is_alive()
+
+
 def test_descriptors_are_given_back(start: StartServer) -> None:
     site = start()
 
