@@ -14,20 +14,8 @@ def finders(services: Services) -> Finders:
 
 def _resources(services: Services) -> Finder:
     settings = services.settings
-    options = QueryOptions(
-        settings.dicom.aet,
-        settings.find.limit_results,
-        settings.find.limit_instances,
-        settings.find.case_sensitive_pn,
-    )
-    queries = QueryService(
-        services.find,
-        services.index.resources,
-        services.requested_tags,
-        services.main_tags,
-        services.dictionary,
-        options,
-    )
+    options = QueryOptions(settings.dicom.aet, settings.find.case_sensitive_pn)
+    queries = QueryService(services.find, services.main_tags, services.dictionary, options)
     return lambda identifier, peer: queries.find(identifier)
 
 

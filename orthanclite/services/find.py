@@ -8,7 +8,7 @@ the number of matches.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from orthanclite.core.errors import BadRequest
@@ -25,14 +25,16 @@ Pages = Generator[list[str], None, bool]
 """Orthanc IDs of matches, page by page; the value returned at the end tells whether the limit of the server
 (``LimitFindResults``, ``LimitFindInstances``) has left some out."""
 
-Answers = Generator[Mapping[int, object], None, bool]
-"""For each match, the values of the tags that were asked for (see :meth:`RequestedTags.resolve`); returns the
-same as :data:`Pages`."""
+Values = Mapping[int, object]
+"""Values of tags, as :meth:`RequestedTags.resolve` gives them."""
+
+Answers = Generator[Values, None, bool]
+"""For each match, the values of the tags that were asked for; returns the same as :data:`Pages`."""
 
 _FIRST_PAGE = 500
 _PAGE = 10_000
 """Orthanc IDs that are fetched at a time: few at first, so that an answer begins soon."""
-_FILE_BATCH = 50
+_BATCH = 100
 """Candidates whose files are read, and answers whose tags are looked up, between two looks at the caller."""
 
 
@@ -96,8 +98,7 @@ class FindService:
 
     def pages(self, request: FindRequest) -> Pages:
         """The Orthanc IDs of the matches, in order, ``since`` and the limits applied."""
-        bound = self._options.limit(request.level)
-        capped = bound > 0 and (request.limit == 0 or request.limit > bound)
+        bound, capped = self._bound(request)
         # One more than the server may answer tells whether some are left out.
         wanted = bound + 1 if capped else request.limit
         found = 0
@@ -115,16 +116,6 @@ class FindService:
         """The Orthanc IDs of all matches together: for searches that are known to find few."""
         return [id for page in self.pages(request) for id in page]
 
-    @property
-    def filters_by_files(self) -> bool:
-        """Whether files may be read to test a constraint (``StorageAccessOnFind``)."""
-        return self._options.filter_by_files
-
-    def candidates(self, request: FindRequest) -> Iterator[list[str]]:
-        """Pages of what the index finds, whatever the limits of the server: for who tests further and counts
-        itself. All constraints must be indexed ones."""
-        return self._indexed(request)
-
     def count(self, request: FindRequest) -> int:
         """How many resources match, whatever ``since``, ``limit`` and the limits of the server.
 
@@ -135,23 +126,46 @@ class FindService:
                 raise BadRequest(f"Cannot count by {tag_key(one.tag)}, which the Database does not store")
         return self._search.count(request)
 
-    def answers(self, request: FindRequest, tags: Sequence[int]) -> Answers:
+    def answers(
+        self,
+        request: FindRequest,
+        tags: Sequence[int],
+        from_files: Sequence[Constraint] = (),
+        accepts: Callable[[Values], bool] | None = None,
+    ) -> Answers:
         """For each match the values of ``tags``: text, the items of a sequence in the full rendering, or
         None where the file has it not; a tag that the index knows to be absent is missing.
 
         Each is looked up just before it is yielded, a small batch at a time.
+
+        :param from_files: constraints to test on files, whatever the index can tell
+        :param accepts: what the values must fulfil besides
         """
-        pages = self.pages(request)
-        try:
-            while True:
-                try:
-                    page = next(pages)
-                except StopIteration as end:
-                    return bool(end.value)
-                for start in range(0, len(page), _FILE_BATCH):
-                    yield from self._values(request.level, page[start : start + _FILE_BATCH], tags)
-        finally:
-            pages.close()
+        known, unknown = self._split(request, from_files)
+        if unknown and not self._options.filter_by_files:
+            return False
+        bound, capped = self._bound(request)
+        limit = bound + 1 if capped else request.limit
+        skip = 0
+        if unknown or accepts is not None:
+            skip, known = request.since, replace(known, since=0, limit=0)
+        else:
+            known = replace(known, limit=limit)
+        count = 0
+        for batch in self._resolved(known, tags, unknown):
+            for _, values in batch:
+                if accepts is not None and not accepts(values):
+                    continue
+                if skip:
+                    skip -= 1
+                    continue
+                if capped and count == bound:
+                    return True
+                count += 1
+                yield values
+                if count == limit:
+                    return False
+        return False
 
     def lookup(self, identifier: str) -> list[ResourceRef]:
         """The resources whose DICOM identifier is ``identifier``, whatever its case, from patients down."""
@@ -162,18 +176,26 @@ class FindService:
             found.extend(ResourceRef(level, id) for id in ids)
         return found
 
-    def _values(self, level: Level, ids: Sequence[str], tags: Sequence[int]) -> list[dict[int, object]]:
-        resources = self._resources.get_many(level, ids, Parts.PARENT)
-        return self._requested_tags.resolve(resources, tags)
+    def _bound(self, request: FindRequest) -> tuple[int, bool]:
+        """The most answers that the server gives, and whether the request asks for more."""
+        bound = self._options.limit(request.level)
+        return bound, bound > 0 and (request.limit == 0 or request.limit > bound)
+
+    def _split(
+        self, request: FindRequest, from_files: Sequence[Constraint] = ()
+    ) -> tuple[FindRequest, list[Constraint]]:
+        """The part of a request that the index can answer, and the constraints to test on files."""
+        known = tuple(one for one in request.constraints if self.is_indexed(one))
+        unknown = [one for one in request.constraints if not self.is_indexed(one)]
+        return replace(request, constraints=known), [*unknown, *from_files]
 
     def _matches(self, request: FindRequest) -> Iterator[list[str]]:
-        known = [one for one in request.constraints if self.is_indexed(one)]
-        unknown = [one for one in request.constraints if not self.is_indexed(one)]
+        known, unknown = self._split(request)
         if not unknown:
-            return self._indexed(request)
+            return self._indexed(known)
         if not self._options.filter_by_files:
             return iter(())  # the reference, too, takes what it may not read for absent
-        return self._by_files(replace(request, constraints=tuple(known)), unknown)
+        return self._by_files(known, unknown)
 
     def _indexed(self, request: FindRequest) -> Iterator[list[str]]:
         """The matches of a request that the index can answer."""
@@ -196,27 +218,33 @@ class FindService:
 
     def _by_files(self, request: FindRequest, constraints: Sequence[Constraint]) -> Iterator[list[str]]:
         """Those of the candidates whose files fulfil ``constraints``."""
-        tags = tuple({one.tag for one in constraints})
-        tests = [(one.tag, predicate(one)) for one in constraints]
         skip, left = request.since, request.limit
-        for page in self._indexed(replace(request, since=0, limit=0)):
-            for start in range(0, len(page), _FILE_BATCH):
-                batch = self._resources.get_many(
-                    request.level, page[start : start + _FILE_BATCH], Parts.PARENT
-                )
-                values = self._requested_tags.resolve(batch, tags)
-                found = [
-                    resource.id
-                    for resource, value in zip(batch, values, strict=True)
-                    if all(test(_text(value.get(tag))) for tag, test in tests)
+        for batch in self._resolved(replace(request, since=0, limit=0), (), constraints):
+            found = [id for id, _ in batch]
+            skipped, skip = found[skip:], max(0, skip - len(found))
+            if left and len(skipped) >= left:
+                yield skipped[:left]
+                return
+            left -= len(skipped) if left else 0
+            if skipped:
+                yield skipped
+
+    def _resolved(
+        self, request: FindRequest, tags: Sequence[int], constraints: Sequence[Constraint]
+    ) -> Iterator[list[tuple[str, Values]]]:
+        """What the index finds, with the values of ``tags``; of it, what fulfils ``constraints``."""
+        wanted = tuple(dict.fromkeys([*tags, *(one.tag for one in constraints)]))
+        tests = [(one.tag, predicate(one)) for one in constraints]
+        for page in self._indexed(request):
+            for start in range(0, len(page), _BATCH):
+                ids = page[start : start + _BATCH]
+                resources = self._resources.get_many(request.level, ids, Parts.PARENT)
+                resolved = self._requested_tags.resolve(resources, wanted)
+                yield [
+                    (resource.id, values)
+                    for resource, values in zip(resources, resolved, strict=True)
+                    if all(test(_text(values.get(tag))) for tag, test in tests)
                 ]
-                skipped, skip = found[skip:], max(0, skip - len(found))
-                if left and len(skipped) >= left:
-                    yield skipped[:left]
-                    return
-                left -= len(skipped) if left else 0
-                if skipped:
-                    yield skipped
 
 
 def _text(value: object) -> str | None:

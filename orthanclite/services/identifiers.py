@@ -49,14 +49,6 @@ class IdentifierQuery:
                 continue
             self._keys[tag] = _key(tag, attribute, case_sensitive_names)
 
-    @property
-    def is_selective(self) -> bool:
-        """Whether there is any constraint."""
-        return any(
-            key.test is not None or (key.item is not None and key.item.is_selective)
-            for key in self._keys.values()
-        )
-
     def matches(self, dataset: Attributes) -> bool:
         """Whether a data set, or an item of one, fulfils all constraints."""
         return all(_fulfils(key, dataset.get(tag)) for tag, key in self._keys.items())

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from orthanclite.core.errors import BadRequest
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import MainTags
-from orthanclite.core.matching import predicate
-from orthanclite.core.model import Parts, Resource
-from orthanclite.core.ports import Resources
 from orthanclite.core.query import (
     COMPUTED_TAGS,
     QUERY_RETRIEVE_LEVEL,
@@ -25,21 +21,12 @@ from orthanclite.core.query import (
 from orthanclite.dicom.attributes import Attribute, Attributes, attributes_from_json
 from orthanclite.dicom.dictionary import TagDictionary, is_private_creator, is_private_element
 from orthanclite.dicom.values import BINARY_VRS
-from orthanclite.services.find import FindService
+from orthanclite.services.find import FindService, Values
 from orthanclite.services.identifiers import IdentifierQuery
-
-_BATCH = 100
-"""Resources read at a time; their answers are sent before the next ones are read."""
 
 _NOT_RETURNED = frozenset({SPECIFIC_CHARACTER_SET, QUERY_RETRIEVE_LEVEL, RETRIEVE_AE_TITLE})
 _NO_CONSTRAINTS = _NOT_RETURNED | {TIMEZONE_OFFSET_FROM_UTC}
 _META_GROUP = 0x0002
-
-
-class TagResolver(Protocol):
-    """See ``services.requested_tags.RequestedTags``."""
-
-    def resolve(self, resources: Sequence[Resource], tags: Sequence[int]) -> list[dict[int, object]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +34,7 @@ class QueryOptions:
     """The settings of searches that concern C-FIND."""
 
     aet: str = "ORTHANC"  # answered as Retrieve AE Title
-    limit_results: int = 0  # at the levels above the instance; 0 for no limit
-    limit_instances: int = 0
     case_sensitive_names: bool = False
-
-    def limit(self, level: Level) -> int:
-        return self.limit_instances if level is Level.INSTANCE else self.limit_results
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +44,7 @@ class _Plan:
     request: FindRequest
     shown_level: str  # as the peer wrote it
     keys: tuple[int, ...]  # to be answered
-    from_files: dict[int, Callable[[str | None], bool]]  # constraints that the index cannot tell
+    from_files: tuple[Constraint, ...]  # constraints that the index cannot tell
     sequences: dict[int, IdentifierQuery]
     vrs: dict[int, str]
 
@@ -73,15 +55,11 @@ class QueryService:
     def __init__(
         self,
         find: FindService,
-        resources: Resources,
-        tags: TagResolver,
         main_tags: MainTags,
         dictionary: TagDictionary,
         options: QueryOptions,
     ) -> None:
         self._find = find
-        self._resources = resources
-        self._tags = tags
         self._main_tags = main_tags
         self._dictionary = dictionary
         self._options = options
@@ -100,7 +78,7 @@ class QueryService:
             raise BadRequest("C-FIND request without the tag 0008,0052 (QueryRetrieveLevel)")
         level = Level.parse(level_key.text)
         indexed: list[Constraint] = []
-        from_files: dict[int, Callable[[str | None], bool]] = {}
+        from_files: list[Constraint] = []
         sequences: dict[int, IdentifierQuery] = {}
         keys = tuple(
             tag
@@ -119,11 +97,9 @@ class QueryService:
             if self._is_indexed(tag, level):
                 indexed.append(wanted)
             elif tag not in COMPUTED_TAGS:
-                from_files[tag] = predicate(wanted)
-        limit = self._options.limit(level)
-        filtered = bool(from_files) or any(query.is_selective for query in sequences.values())
-        request = FindRequest(level, tuple(indexed), limit=0 if filtered or not limit else limit + 1)
-        return _Plan(request, level_key.text, keys, from_files, sequences, vrs)
+                from_files.append(wanted)
+        request = FindRequest(level, tuple(indexed))
+        return _Plan(request, level_key.text, keys, tuple(from_files), sequences, vrs)
 
     def _vr(self, identifier: Attributes, tag: int) -> str:
         creator = ""
@@ -145,42 +121,34 @@ class QueryService:
         return any(home <= level for home in self._main_tags.levels_of(tag))
 
     def _answers(self, plan: _Plan) -> Generator[Attributes, None, bool]:
-        level = plan.request.level
-        limit, count = self._options.limit(level), 0
-        if plan.from_files and not self._find.filters_by_files:
-            return False  # what may not be read counts as absent
-        pages = self._find.candidates(plan.request)
-        batches = (page[start : start + _BATCH] for page in pages for start in range(0, len(page), _BATCH))
-        for ids in batches:
-            found = self._resources.get_many(level, ids, Parts.PARENT)
-            values = self._tags.resolve(found, plan.keys)
-            for known in values:
-                answer = self._answer(plan, known)
-                if answer is None:
-                    continue
-                if limit and count >= limit:
-                    return True
-                count += 1
-                yield answer
-        return False
+        accepts = (lambda values: self._matches_items(plan, values)) if plan.sequences else None
+        found = self._find.answers(plan.request, plan.keys, plan.from_files, accepts)
+        try:
+            while True:
+                try:
+                    values = next(found)
+                except StopIteration as end:
+                    return bool(end.value)
+                yield self._answer(plan, values)
+        finally:
+            found.close()
 
-    def _answer(self, plan: _Plan, values: dict[int, object]) -> dict[int, Attribute] | None:
-        """The answer that one resource gives; None where its file does not match."""
-        for tag, test in plan.from_files.items():
-            value = values.get(tag)
-            if not test(value if isinstance(value, str) else None):
-                return None
+    def _matches_items(self, plan: _Plan, values: Values) -> bool:
+        """Whether the items of its sequences are such as the query asks for."""
+        known = dict(self._returned(plan, values))
+        return all(query.matches(known) for query in plan.sequences.values())
+
+    def _answer(self, plan: _Plan, values: Values) -> dict[int, Attribute]:
+        """The answer that one resource gives."""
         answer = dict(self._returned(plan, values))
         for tag, query in plan.sequences.items():
-            if not query.matches(answer):
-                return None
             answer |= query.answer(answer)
             answer.setdefault(tag, Attribute("SQ", items=()))
         answer[QUERY_RETRIEVE_LEVEL] = Attribute("CS", plan.shown_level)
         answer[RETRIEVE_AE_TITLE] = Attribute("AE", self._options.aet)
         return answer
 
-    def _returned(self, plan: _Plan, values: dict[int, object]) -> Iterator[tuple[int, Attribute]]:
+    def _returned(self, plan: _Plan, values: Values) -> Iterator[tuple[int, Attribute]]:
         """Whatever is asked for; empty where there is none."""
         for tag in plan.keys:
             value, vr = values.get(tag), plan.vrs[tag]

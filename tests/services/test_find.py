@@ -80,7 +80,7 @@ def desk(laboratory: Lab) -> Desk:
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_FIRST_PAGE", 2)
     monkeypatch.setattr(module, "_PAGE", 5)
-    monkeypatch.setattr(module, "_FILE_BATCH", 2)
+    monkeypatch.setattr(module, "_BATCH", 2)
 
 
 @pytest.mark.usefixtures("small_pages")
