@@ -16,7 +16,7 @@ from orthanclite.core.query import FindRequest, OrderBy, OrderType
 from orthanclite.services import find as module
 from orthanclite.services.file_tags import FileTags
 from orthanclite.services.files import CACHE_MISSES, InstanceFiles
-from orthanclite.services.find import FindOptions, FindService
+from orthanclite.services.find import Answers, FindOptions, FindService, Values
 from orthanclite.services.requested_tags import RequestedTags
 from tests.support.lab import Lab, lab
 from tests.support.records import dicom_file
@@ -160,6 +160,39 @@ def test_nothing_is_cut_where_all_fit(laboratory: Lab) -> None:
     answers = desk.find.answers(FindRequest(Level.STUDY), [PATIENT_ID])
     given, cut = drained(answers)
     assert (len(given), cut) == (COUNT, False)
+
+
+@pytest.mark.usefixtures("small_pages")
+@pytest.mark.parametrize("bound", [0, 4])
+@pytest.mark.parametrize("limit", [0, 2, 4, 5])
+@pytest.mark.parametrize("since", [0, 3])
+@pytest.mark.parametrize("is_filtered", [True, False])
+def test_answers_are_those_of_the_pages(
+    laboratory: Lab, bound: int, limit: int, since: int, is_filtered: bool
+) -> None:
+    """With a test of files or of values, or without; whatever the limits."""
+    desk = Desk(laboratory, FindOptions(limit_results=bound))
+    position = desk.find.constraint(PATIENT_POSITION, "HFS")
+    assert position is not None
+    request = FindRequest(Level.STUDY, (position,) if is_filtered else (), since=since, limit=limit)
+    pages, cut = drained(desk.find.pages(request))
+    expected = laboratory.resources.get_many(Level.STUDY, [id for page in pages for id in page])
+    ids = [{PATIENT_ID: study.patient_tags["0010,0020"]} for study in expected]
+
+    def shown(answers: Answers) -> tuple[list[dict[int, object]], bool]:
+        given, was_cut = drained(answers)
+        return [{PATIENT_ID: values[PATIENT_ID]} for values in given], was_cut
+
+    assert shown(desk.find.answers(request, [PATIENT_ID])) == (ids, cut)
+    if is_filtered:
+        plain = FindRequest(Level.STUDY, since=since, limit=limit)
+        assert shown(desk.find.answers(plain, [PATIENT_ID], [position])) == (ids, cut)
+
+        def accepts(values: Values) -> bool:
+            return values[PATIENT_POSITION] == "HFS"
+
+        tags = [PATIENT_ID, PATIENT_POSITION]
+        assert shown(desk.find.answers(plain, tags, accepts=accepts)) == (ids, cut)
 
 
 def test_counts(desk: Desk) -> None:
