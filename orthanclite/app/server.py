@@ -50,6 +50,7 @@ class ServerProcess:
         self._stopping: asyncio.Event | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._restart = False
+        self._terminated = False
         self._rest = rest_application(self._services, self.stop, self.restart)
         self._dicom = DicomServer(
             dicom_options(settings),
@@ -69,6 +70,11 @@ class ServerProcess:
         self._restart = True
         self.stop()
 
+    def _terminate(self) -> None:
+        """What a signal asks for: an end for good, also where a restart has begun."""
+        self._terminated = True
+        self.stop()
+
     def run(self) -> bool:
         """Serve until stopped by a signal or over REST; whether a restart was asked for."""
         try:
@@ -79,13 +85,13 @@ class ServerProcess:
                 self._rest.close()
                 self._services.close()
         log.warning("Orthanc has stopped")
-        return self._restart
+        return self._restart and not self._terminated
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(number, self._stopping.set)
+            self._loop.add_signal_handler(number, self._terminate)
         self._services.start()
         if self._settings.dicom.enabled:
             self._dicom.start()
