@@ -16,6 +16,7 @@ from orthanclite.rest.responses import (
 from orthanclite.rest.routing import Arg, Body, Router
 from orthanclite.services.blobs import SMALL
 from orthanclite.services.files import InstanceFiles
+from orthanclite.services.scratch import ScratchFile
 from orthanclite.services.tags import TagService
 
 _DICOM = "application/dicom"
@@ -26,7 +27,7 @@ _DICOM_XML = "application/dicom+xml"
 class FileTranscoder(Protocol):
     """Changes the transfer syntax of the file of an instance."""
 
-    def transcode_instance(self, id: str, transfer_syntax: str, lossy_quality: int | None) -> bytes:
+    def transcode_instance(self, id: str, transfer_syntax: str, lossy_quality: int | None) -> ScratchFile:
         """The file in another transfer syntax.
 
         :raises ParameterOutOfRange: for an unknown transfer syntax.
@@ -66,7 +67,10 @@ def file_routes(
         filename = call.argument("filename") or f"{id}.dcm"
         if call.has("transcode"):
             content = transcoder.transcode_instance(id, call.argument("transcode"), _lossy_quality(call))
-            return bytes_response(content, _DICOM, filename)
+            size = content.size
+            if size <= SMALL:
+                return bytes_response(content.read(0, size), _DICOM, filename)
+            return StreamResponse(content.pieces(0, size), _DICOM, size, filename)
         file = files.locate(id)
         chunks = files.chunks(file)
         if file.attachment.size <= SMALL:

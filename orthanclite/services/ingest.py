@@ -74,7 +74,7 @@ class IngestOptions:
 class IngestTranscoder(Protocol):
     """The option ``IngestTranscoding``."""
 
-    def __call__(self, data: Data, summary: DicomSummary) -> bytes | None:
+    def __call__(self, data: Data, summary: DicomSummary) -> Data | None:
         """The file in the wanted transfer syntax; None where it stays as it is."""
         ...
 
@@ -137,7 +137,7 @@ class IngestService:
 
     def begin(
         self,
-        data: bytes,
+        data: Data,
         origin: IngestOrigin,
         metadata: Mapping[Level, Mapping[int, str]] | None = None,
         overwrite: OverwriteMode | None = None,
@@ -219,7 +219,7 @@ class IngestService:
             return None
         return StoreResult(StoreStatus.ALREADY_STORED, ids)
 
-    def _add_file(self, pending: Pending, data: bytes) -> None:
+    def _add_file(self, pending: Pending, data: Data) -> None:
         """Describe the attachment ``dicom``; its blob is written here where it is large."""
         if self._options.compress:
             pending.attachment, pending.content = self._compressed(data)
@@ -228,14 +228,14 @@ class IngestService:
         if size < _LARGE:
             md5 = _md5(data) if self._options.store_md5 else ""
             pending.attachment = Attachment(AttachmentType.DICOM, "", size, md5, size, md5)
-            pending.content = data
+            pending.content = bytes(data)
             return
         hashed = self._pool.submit(_md5, data) if self._options.store_md5 else None
-        uuid = self._blobs.put(data)
+        uuid = self._blobs.put(memoryview(data))
         md5 = "" if hashed is None else hashed.result()
         pending.attachment = Attachment(AttachmentType.DICOM, uuid, size, md5, size, md5)
 
-    def _compressed(self, data: bytes) -> tuple[Attachment, bytes]:
+    def _compressed(self, data: Data) -> tuple[Attachment, bytes]:
         content = len(data).to_bytes(SIZE_HEAD, "little") + zlib.compress(data)
         md5, stored_md5 = (_md5(data), _md5(content)) if self._options.store_md5 else ("", "")
         size = len(content)

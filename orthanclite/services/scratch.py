@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import tempfile
 import weakref
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from orthanclite.core.errors import CannotWriteFile, FullStorage
 
+_SMALL = 1 << 24  # bytes of a file that is rather read than mapped
 _PIECE = 1 << 20  # bytes that are read at a time
 
 
@@ -61,6 +63,13 @@ class ScratchFile:
     def read(self, start: int, length: int) -> bytes:
         """Bytes of the file; fewer only at its end."""
         return os.pread(self._descriptor, length, start)
+
+    def whole(self) -> bytes | mmap.mmap:
+        """All of the file: mapped where it is large; what is mapped outlives this object."""
+        size = self.size
+        if size <= _SMALL:
+            return self.read(0, size)
+        return mmap.mmap(self._descriptor, size, access=mmap.ACCESS_READ)
 
     def pieces(self, start: int, end: int) -> Iterator[bytes]:
         """The bytes from ``start`` up to ``end``, piece by piece."""

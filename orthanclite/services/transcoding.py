@@ -21,6 +21,7 @@ from orthanclite.dicom.encoding import DEFLATED_LITTLE_ENDIAN, UNCOMPRESSED_SYNT
 from orthanclite.dicom.pixels.syntaxes import is_transfer_syntax
 from orthanclite.services.blobs import CHUNK, BlobReader
 from orthanclite.services.files import StoredFile
+from orthanclite.services.scratch import ScratchFile
 from orthanclite.services.workers import IMAGE_TIMEOUT, WorkerPool
 
 _LOG = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ class TranscodingService:
         self._options = options
         self._entries = tuple(sorted(options.dictionary.items()))
 
-    def transcode_instance(self, id: str, transfer_syntax: str, lossy_quality: int | None) -> bytes:
+    def transcode_instance(self, id: str, transfer_syntax: str, lossy_quality: int | None) -> ScratchFile:
         """The file of a stored instance in another transfer syntax.
 
         :raises UnknownResource: for an unknown instance, or one whose file is not kept.
@@ -70,7 +71,7 @@ class TranscodingService:
 
     def transcode(
         self, dicom: bytes | mmap.mmap, transfer_syntax: str, lossy_quality: int | None = None
-    ) -> bytes:
+    ) -> ScratchFile:
         """``dicom`` in another transfer syntax; unchanged where it has it already.
 
         :param lossy_quality: 1 to 100, of lossy compression; None for ``DicomLossyTranscodingQuality``
@@ -78,6 +79,7 @@ class TranscodingService:
         :raises NotImplementedInServer: for one that cannot be produced, or not from such an image.
         :raises UnsupportedMediaType: for an image of a kind that cannot be decoded.
         :raises BadFileFormat: for a damaged file.
+        :raises FullStorage: where there is no room for the result.
         """
         _check(transfer_syntax)
         if isinstance(dicom, bytes):
@@ -85,17 +87,22 @@ class TranscodingService:
         with self._as_file(dicom) as path:
             return self._run(path, len(dicom), transfer_syntax, lossy_quality)
 
-    def _run(self, data: Path | bytes, size: int, transfer_syntax: str, lossy_quality: int | None) -> bytes:
-        quality = self._options.lossy_quality if lossy_quality is None else lossy_quality
-        return self._pool.run(
+    def _run(
+        self, data: Path | bytes, size: int, transfer_syntax: str, lossy_quality: int | None
+    ) -> ScratchFile:
+        result = ScratchFile(self._options.temporary_directory, "transcoded")
+        self._pool.run(
             _IN_WORKER,
             data,
             transfer_syntax,
-            quality,
+            self._options.lossy_quality if lossy_quality is None else lossy_quality,
             self._entries,
             self._options.load_private_dictionary,
+            str(result.path),
             timeout=IMAGE_TIMEOUT + size / _SLOWEST,
         )
+        result.hide()
+        return result
 
     @contextmanager
     def _as_file(self, data: mmap.mmap) -> Iterator[Path]:
@@ -124,7 +131,7 @@ class IngestTranscoding:
     of_compressed: bool = True
     """``IngestTranscodingOfCompressed``."""
 
-    def __call__(self, data: bytes | mmap.mmap, summary: DicomSummary) -> bytes | None:
+    def __call__(self, data: bytes | mmap.mmap, summary: DicomSummary) -> bytes | mmap.mmap | None:
         """The file in the wanted transfer syntax; None where it stays as it is.
 
         A file that cannot be transcoded is stored as it came, like in the reference: better than to lose it.
@@ -135,7 +142,7 @@ class IngestTranscoding:
         if not (self.of_uncompressed if uncompressed else self.of_compressed):
             return None
         try:
-            return self.service.transcode(data, self.target)
+            return self.service.transcode(data, self.target).whole()
         except OrthancError as exc:
             _LOG.warning("Cannot transcode %s, stored as it came: %s", summary.sop_uid, exc)
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import mmap
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from orthanclite.services.archive.service import ArchiveService
 from orthanclite.services.intake import StoreResult
 from tests.support.http import serving
 from tests.support.lab import Lab, lab
-from tests.support.records import dicom_file
+from tests.support.records import InMemory, dicom_file
 
 J2K = "1.2.840.10008.1.2.4.90"
 
@@ -26,8 +27,10 @@ J2K = "1.2.840.10008.1.2.4.90"
 class Marker:
     """Puts the wanted quality behind the file."""
 
-    def transcode(self, dicom: bytes, transfer_syntax: str, lossy_quality: int | None) -> bytes:
-        return dicom + f"<{transfer_syntax} {lossy_quality}>".encode()
+    def transcode(
+        self, dicom: bytes | mmap.mmap, transfer_syntax: str, lossy_quality: int | None
+    ) -> InMemory:
+        return InMemory(bytes(dicom) + f"<{transfer_syntax} {lossy_quality}>".encode())
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from orthanclite.core.ports import Resources
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.index import SqlIndex
 from orthanclite.services.blobs import BlobReader
-from orthanclite.services.ingest import IngestOptions, IngestOrigin, IngestService
+from orthanclite.services.ingest import IngestOptions, IngestOrigin, IngestService, IngestTranscoder
 from orthanclite.services.intake import StoreResult
 from orthanclite.services.journal import JournalKeeper
 from orthanclite.services.runtime import RuntimeOptions
@@ -51,6 +51,7 @@ def lab(
     options: IngestOptions | None = None,
     dictionary: Mapping[int, tuple[str, str, str]] | None = None,
     database: str | None = None,
+    transcoder: IngestTranscoder | None = None,
 ) -> Iterator[Lab]:
     """A lab in ``folder``, without syncing to the disk; on SQLite unless a ``database`` is given."""
     index = SqlIndex(database or f"sqlite:///{folder}/index.db")
@@ -60,7 +61,15 @@ def lab(
     with ThreadPoolExecutor(2) as pool:
         journal = JournalKeeper(index.journal, blobs)
         ingest = IngestService(
-            index.ingest, blobs, MainTags.build(), tags, runtime, options or IngestOptions(), pool, journal
+            index.ingest,
+            blobs,
+            MainTags.build(),
+            tags,
+            runtime,
+            options or IngestOptions(),
+            pool,
+            journal,
+            transcoder,
         )
         try:
             yield Lab(index, blobs, ingest, tags, runtime)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import dataclass
 from io import BytesIO
 
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -93,3 +94,17 @@ def dicom_file(
     buffer = BytesIO()
     dataset.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """What a transcoder made, as archives read it."""
+
+    content: bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.content)
+
+    def read(self, start: int, length: int) -> bytes:
+        return self.content[start : start + length]

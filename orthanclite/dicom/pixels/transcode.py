@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import mmap
 import zlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from orthanclite.core.errors import BadFileFormat, NotImplementedInServer, Param
 from orthanclite.core.identifiers import generate_uid
 from orthanclite.core.main_tags import PIXEL_DATA, SOP_CLASS_UID, SOP_INSTANCE_UID
 from orthanclite.dicom.dictionary import TagDictionary
-from orthanclite.dicom.elements import file_head, item
+from orthanclite.dicom.elements import file_head
 from orthanclite.dicom.encoding import (
     DEFLATED_LITTLE_ENDIAN,
     EXPLICIT_LITTLE_ENDIAN,
@@ -28,17 +30,20 @@ from orthanclite.dicom.encoding import (
     Encoding,
     encoding_of,
 )
-from orthanclite.dicom.parser import DataSet, DicomFile, Element, parse, parse_dataset
+from orthanclite.dicom.parser import Buffer, DataSet, DicomFile, Element, parse, parse_dataset
 from orthanclite.dicom.pixels import syntaxes as ts
 from orthanclite.dicom.pixels.colour import apply_palette
 from orthanclite.dicom.pixels.decode import decode_samples
 from orthanclite.dicom.pixels.derived import Derivation, derived_attributes, image_attributes
 from orthanclite.dicom.pixels.description import PixelDescription, Samples
 from orthanclite.dicom.pixels.encoders import FrameFormat, encoder_for, write_frame
+from orthanclite.dicom.pixels.frames import EncodedFrames
 from orthanclite.dicom.pixels.reencode import encode, head, merged, split_at_pixels, swap
 from orthanclite.dicom.pixels.source import PixelSource, buffer_of, locate
 
 DEFAULT_QUALITY = 90
+
+_PIECE = 1 << 22  # bytes of native pixel data that are copied at a time
 
 _EXTENDED_TABLES = (0x7FE00001, 0x7FE00002)  # ExtendedOffsetTable and its lengths
 _PALETTE = (0x00281101, 0x00281102, 0x00281103, 0x00281201, 0x00281202, 0x00281203)
@@ -53,6 +58,7 @@ class TranscodeOptions:
 
     quality: int = DEFAULT_QUALITY  # of lossy compression, 1 to 100
     keep_sop_uid: bool = False  # also after lossy compression: for jobs that have chosen it themselves
+    temporary_folder: str | None = None  # None for that of the system
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +66,8 @@ class _Pixels:
     """The new pixel data and the attributes that describe it."""
 
     vr: str
-    length: int  # UNDEFINED_LENGTH where encapsulated
-    value: list[bytes]
+    length: int  # bytes, with padding; UNDEFINED_LENGTH where encapsulated
+    value: Iterator[bytes]  # piece by piece: it may be larger than the memory
     changes: bytes = b""  # elements in explicit little endian
     dropped: frozenset[int] = frozenset()
     sop_uid: str = ""  # a new one
@@ -76,10 +82,20 @@ def transcode(
     """The file in the transfer syntax ``target``; byte for byte the same where it has it already.
 
     :raises ParameterOutOfRange: where ``target`` is no transfer syntax, or for a quality out of range.
-    :raises NotImplementedInServer: where such an image cannot be written in it.
+    :raises NotImplementedInServer: where such an image cannot be written in it, for its kind or its size.
     :raises BadFileFormat: for a damaged file.
     :raises UnsupportedMediaType: where the present pixel data cannot be decoded.
     """
+    return b"".join(transcode_pieces(data, target, options, dictionary))
+
+
+def transcode_pieces(
+    data: Path | bytes,
+    target: str,
+    options: TranscodeOptions | None = None,
+    dictionary: TagDictionary | None = None,
+) -> Iterator[bytes]:
+    """The same, piece by piece: a frame at a time is in memory. Errors may come with any piece."""
     options = options or TranscodeOptions()
     if not ts.is_transfer_syntax(target):
         raise ParameterOutOfRange(f"Unknown transfer syntax: {target}")
@@ -89,7 +105,8 @@ def transcode(
     with buffer_of(data) as buffer:
         file = _parse(buffer, dictionary)
         if file.transfer_syntax == target and file.has_meta:
-            return bytes(buffer)
+            yield from _slices(buffer, 0, len(buffer))
+            return
         if file.pixel_data is None:
             pixels = None
             if target not in UNCOMPRESSED_SYNTAXES | ts.ENCODABLE:
@@ -98,7 +115,7 @@ def transcode(
             pixels = _rewritten(file, file.pixel_data, encoding_of(target))
         else:
             pixels = _recoded(locate(buffer), file, target, options)
-        return _assemble(file, target, pixels, dictionary)
+        yield from _assemble(file, target, pixels, dictionary)
 
 
 def transcode_task(
@@ -107,12 +124,17 @@ def transcode_task(
     quality: int,
     entries: tuple[tuple[int, tuple[str, str, str]], ...],
     load_private: bool,
+    path: str,
 ) -> bytes:
-    """The same, by plain arguments: the task of worker processes.
+    """The same, by plain arguments, into the file ``path``: the task of worker processes. Returns nothing.
 
     :param entries: see :meth:`TagDictionary.build`
     """
-    return transcode(data, target, TranscodeOptions(quality), _dictionary(entries, load_private))
+    options = TranscodeOptions(quality, temporary_folder=str(Path(path).parent))
+    with open(path, "wb") as file:
+        for piece in transcode_pieces(data, target, options, _dictionary(entries, load_private)):
+            file.write(piece)
+    return b""
 
 
 @lru_cache(maxsize=2)
@@ -129,17 +151,23 @@ def _parse(buffer: bytes | mmap.mmap, dictionary: TagDictionary) -> DicomFile:
 
 def _rewritten(file: DicomFile, element: Element, target: Encoding) -> _Pixels:
     """Native pixel data in another byte order; nothing is decoded."""
-    value = file.dataset.value(element)
     bits = int.from_bytes(
         file.dataset.raw(0x00280100) or b"\x10", "big" if file.encoding.big_endian else "little"
     )
     vr = "OB" if bits <= 8 and element.vr == "OB" and target.explicit else "OW"
-    swapped = file.encoding.big_endian != target.big_endian
-    if swapped:
+    length = element.end - element.start
+    pieces = _slices(file.dataset.data, element.start, element.end)
+    if file.encoding.big_endian != target.big_endian:
         # cells of 32 bits are swapped whole, as pydicom reads them
         kind = "UL" if bits == 32 else element.vr
-        value = swap(value, kind)
-    return _Pixels(vr, len(value) + len(value) % 2, [value, b"\0" * (len(value) % 2)])
+        pieces = (swap(piece, kind) for piece in pieces)
+    return _Pixels(vr, length + length % 2, chain(pieces, [b"\0" * (length % 2)]))
+
+
+def _slices(buffer: Buffer, start: int, end: int) -> Iterator[bytes]:
+    """Pieces of a buffer, all but the last one of whole words of any size."""
+    for first in range(start, end, _PIECE):
+        yield bytes(buffer[first : min(first + _PIECE, end)])
 
 
 def _recoded(source: PixelSource, file: DicomFile, target: str, options: TranscodeOptions) -> _Pixels:
@@ -153,29 +181,36 @@ def _recoded(source: PixelSource, file: DicomFile, target: str, options: Transco
     expand = target in (ts.JPEG_BASELINE, ts.JPEG_EXTENDED) and description.photometric == "PALETTE COLOR"
     first = _samples(source, 0, description, expand)
     found = _format(first, description, target)
-    frames: list[bytes] = []
+    count = source.frame_count()
+    frames = chain([first[0]], (_samples(source, index, description, expand)[0] for index in range(1, count)))
     if target in UNCOMPRESSED_SYNTAXES:
-        for index in range(source.frame_count()):
-            samples = (first if index == 0 else _samples(source, index, description, expand))[0]
-            frames.append(_native(samples, target))
-        total = sum(map(len, frames))
-        frames.append(b"\0" * (total % 2))
+        total = count * first[0].nbytes
+        if total >= UNDEFINED_LENGTH - 1:
+            raise NotImplementedInServer("Uncompressed pixel data ends at 4 GB (PS3.5 section 7.1.1)")
         vr = "OB" if found.bits_allocated == 8 and target != IMPLICIT_LITTLE_ENDIAN else "OW"
         changes = image_attributes(description, found, found.photometric)
-        return _Pixels(vr, total + total % 2, frames, changes, frozenset(_EXTENDED_TABLES))
+        value = chain(_native_frames(frames, first[0].nbytes, target), [b"\0" * (total % 2)])
+        return _Pixels(vr, total + total % 2, value, changes, frozenset(_EXTENDED_TABLES))
     encoder = encoder_for(target, found)
-    for index in range(source.frame_count()):
-        samples = (first if index == 0 else _samples(source, index, description, expand))[0]
-        frames.append(write_frame(encoder, _packed(samples, found, target), found, options.quality))
+    encoded = EncodedFrames(options.temporary_folder)
+    for samples in frames:
+        encoded.add(write_frame(encoder, _packed(samples, found, target), found, options.quality))
     changes = image_attributes(description, found, encoder.photometric(found))
     sop_uid = ""
     if encoder.method:
         sop_uid = "" if options.keep_sop_uid else generate_uid()
-        native = found.rows * found.columns * found.samples * found.bits_allocated // 8 * len(frames)
-        derivation = Derivation(sop_uid, encoder.method, native / max(1, sum(map(len, frames))))
+        native = found.rows * found.columns * found.samples * found.bits_allocated // 8 * count
+        derivation = Derivation(sop_uid, encoder.method, native / max(1, encoded.size))
         changes += derived_attributes(file.dataset, derivation)
     dropped = frozenset(_EXTENDED_TABLES + (_PALETTE + _SEGMENTED_PALETTE if expand else ()))
-    return _Pixels("OB", UNDEFINED_LENGTH, _encapsulated(frames), changes, dropped, sop_uid)
+    return _Pixels("OB", UNDEFINED_LENGTH, encoded.value(), changes, dropped, sop_uid)
+
+
+def _native_frames(frames: Iterable[Samples], size: int, target: str) -> Iterator[bytes]:
+    for samples in frames:
+        if samples.nbytes != size:  # the length of all is written already
+            raise BadFileFormat("The frames differ in size")
+        yield _native(samples, target)
 
 
 def _samples(
@@ -232,15 +267,9 @@ def _packed(samples: Samples, found: FrameFormat, target: str) -> Samples:
     return values.astype(f"<u{size}", copy=False)
 
 
-def _encapsulated(frames: list[bytes]) -> list[bytes]:
-    """One fragment per frame behind the offset table, which stays empty where offsets exceed 32 bits."""
-    fragments = [item(frame + b"\0" * (len(frame) % 2)) for frame in frames]
-    offsets = np.cumsum([0, *map(len, fragments[:-1])], dtype=np.int64)
-    table = offsets.astype("<u4").tobytes() if offsets[-1] < UNDEFINED_LENGTH else b""
-    return [item(table), *fragments, b"\xfe\xff\xdd\xe0\0\0\0\0"]
-
-
-def _assemble(file: DicomFile, target: str, pixels: _Pixels | None, dictionary: TagDictionary) -> bytes:
+def _assemble(
+    file: DicomFile, target: str, pixels: _Pixels | None, dictionary: TagDictionary
+) -> Iterator[bytes]:
     encoding = encoding_of(target)
     changes: DataSet | None = None
     sop_uid = _uid(file.dataset, SOP_INSTANCE_UID)
@@ -251,16 +280,23 @@ def _assemble(file: DicomFile, target: str, pixels: _Pixels | None, dictionary: 
         if pixels.changes:
             changes = parse_dataset(pixels.changes, EXPLICIT_LITTLE_ENDIAN, dictionary)
     before, after = split_at_pixels(merged(file.dataset, changes, dropped))
-    parts = [encode(before, encoding)]
+    parts: Iterator[bytes] = iter((encode(before, encoding),))
     if pixels is not None:
-        parts += [head(PIXEL_DATA, pixels.vr, pixels.length, encoding), *pixels.value]
-    parts.append(encode(after, encoding))
-    start = file_head(_uid(file.dataset, SOP_CLASS_UID), sop_uid, target)
-    if target == DEFLATED_LITTLE_ENDIAN:
-        deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-        parts = [deflater.compress(part) for part in parts] + [deflater.flush()]
-        parts.append(b"\0" * (sum(map(len, parts)) % 2))  # PS3.5 A.5
-    return b"".join((start, *parts))
+        parts = chain(parts, [head(PIXEL_DATA, pixels.vr, pixels.length, encoding)], pixels.value)
+    parts = chain(parts, [encode(after, encoding)])
+    yield file_head(_uid(file.dataset, SOP_CLASS_UID), sop_uid, target)
+    yield from _deflated(parts) if target == DEFLATED_LITTLE_ENDIAN else parts
+
+
+def _deflated(parts: Iterator[bytes]) -> Iterator[bytes]:
+    deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    size = 0
+    for part in parts:
+        piece = deflater.compress(part)
+        size += len(piece)
+        yield piece
+    last = deflater.flush()
+    yield last + b"\0" * ((size + len(last)) % 2)  # PS3.5 A.5
 
 
 def _uid(dataset: DataSet, tag: int) -> str:

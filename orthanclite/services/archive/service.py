@@ -111,7 +111,8 @@ class ArchiveService:
         transcoding = None
         if request.transfer_syntax is not None:
             transcoding = Transcoding(self._transcoder, request.transfer_syntax, request.lossy_quality)
-        source = MemberSource(self._blobs, transcoding)
+        # What the DICOMDIR tells of a transcoded file is read from the whole of it.
+        source = MemberSource(self._blobs, transcoding, whole_transcoded=plan.media)
         is_stored = partial(self._resources.exists, Level.INSTANCE)
         if not plan.media:
             return ArchiveWriter(plan, source, self._pool, is_stored)

@@ -19,7 +19,7 @@ from orthanclite.core.errors import CorruptedFile
 from orthanclite.dicom.dicomdir import DicomDirWriter, DirectoryKeys
 from orthanclite.services.archive.plan import Member, Plan
 from orthanclite.services.archive.source import Load, MemberSource
-from orthanclite.services.archive.zip import ZipFormat
+from orthanclite.services.archive.zip import UNKNOWN_SIZE, ZipFormat
 
 _LOG = logging.getLogger(__name__)
 
@@ -205,7 +205,8 @@ class ArchiveWriter:
                 member.name, member.modified, deflated.crc, len(deflated.data), deflated.size
             )
         elif block.first:
-            yield self._zip.begin(member.name, member.modified, member.size)
+            size = UNKNOWN_SIZE if self._source.is_transcoded(member) else member.size
+            yield self._zip.begin(member.name, member.modified, size)
 
     def _result(self, block: _Block, future: Future[_Deflated]) -> _Deflated | None:
         """The deflated block; None where its instance has been deleted since the archive was planned."""

@@ -6,6 +6,9 @@ from struct import Struct
 
 DEFLATED = 8
 _LIMIT = 0xFFFFFFFF
+UNKNOWN_SIZE = _LIMIT
+"""The size to give for a member that may be of any size."""
+
 _MAX_ENTRIES = 0xFFFF
 # A member of that size may grow beyond 32 bits when it does not compress.
 _LARGE = _LIMIT - (1 << 20)
