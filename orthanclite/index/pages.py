@@ -40,18 +40,20 @@ def _state(level: Level) -> list[Any]:
     ]
 
 
-def _page(level: Level, backwards: bool = False) -> Any:
-    """IDs with the state, from ``first`` on, or from the end."""
+def _page(level: Level, backwards: bool = False, behind: bool = False) -> Any:
+    """IDs with the state: from the first one on, from the last one, or from the parameter ``first`` on."""
     id = TABLES[level].c.public_id
     statement = select(id, *_state(level)).limit(bindparam("count")).offset(bindparam("skipped"))
-    if backwards:
-        return statement.order_by(id.desc())
-    return statement.where(id >= bindparam("first")).order_by(id)
+    if behind:
+        # Not at the beginning: PostgreSQL compares each entry that is skipped, a quarter of the time.
+        statement = statement.where(id >= bindparam("first"))
+    return statement.order_by(id.desc() if backwards else id)
 
 
 _STATE = {level: select(totals.c[level.plural], totals.c.last_change) for level in Level}
 _FORWARDS = {level: _page(level) for level in Level}
 _BACKWARDS = {level: _page(level, backwards=True) for level in Level}
+_BEHIND = {level: _page(level, behind=True) for level in Level}
 
 
 class Landmarks:
@@ -100,7 +102,7 @@ class IdPages:
             page = self._jump(session, level, state, since, limit)
             if page is not None:
                 return page
-        rows = session.all(_FORWARDS[level], first="", skipped=since, count=limit)
+        rows = session.all(_FORWARDS[level], skipped=since, count=limit)
         self._learn(level, since, rows)
         return [row[0] for row in rows]
 
@@ -112,8 +114,10 @@ class IdPages:
         behind = total - since - count
         if behind < since - place:
             rows = session.all(_BACKWARDS[level], skipped=behind, count=count)[::-1]
+        elif place:
+            rows = session.all(_BEHIND[level], first=first, skipped=since - place, count=count)
         else:
-            rows = session.all(_FORWARDS[level], first=first, skipped=since - place, count=count)
+            rows = session.all(_FORWARDS[level], skipped=since, count=count)
         if len(rows) != count or (rows and rows[0][1:] != state):
             return None
         self._learn(level, since, rows)
