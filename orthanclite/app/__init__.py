@@ -26,10 +26,9 @@ def run(settings: Settings, options: RunOptions) -> bool:
 
 def upgrade(settings: Settings) -> None:
     """Migrate the database to the schema of this version."""
-    from orthanclite.app.options import database_url
-    from orthanclite.index import SqlIndex
+    from orthanclite.app.database import open_index
 
-    SqlIndex(database_url(settings), upgrade=True).close()
+    open_index(settings, upgrade=True).close()
 
 
 def openapi(settings: Settings) -> dict[str, Any]:
@@ -53,13 +52,12 @@ def stores(settings: Settings) -> Iterator[tuple[Maintenance, Properties, BlobSt
 
     :raises InexistentItem: where there are none yet: none are made here
     """
-    from orthanclite.app.options import database_url
-    from orthanclite.index import SqlIndex
+    from orthanclite.app.database import open_index
     from orthanclite.storage import FileStorage
 
     if not settings.storage.directory.is_dir():
         raise InexistentItem(f'There is no storage area at "{settings.storage.directory}"')
-    index = SqlIndex(database_url(settings))
+    index = open_index(settings)
     try:
         yield index.maintenance, index.properties, FileStorage(settings.storage.directory)
     finally:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from orthanclite.app import options
+from orthanclite.app.database import open_index
 from orthanclite.app.worklists import housekeeper, worklist_service
 from orthanclite.config import Settings
 from orthanclite.core.metrics import Metrics
-from orthanclite.index import SqlIndex
 from orthanclite.index.statistics import INTERVAL as STATISTICS_INTERVAL
 from orthanclite.services import registries
 from orthanclite.services.annotations import LabelService, MetadataService
@@ -56,7 +56,7 @@ class Services:
         storage = settings.storage
         self.metrics = Metrics(settings.http.metrics_enabled)
         self.blobs = FileStorage(storage.directory, storage.sync)
-        self.index = SqlIndex(options.database_url(settings), options.limits(settings))
+        self.index = open_index(settings)
         self.journal = JournalKeeper(self.index.journal, self.blobs)
         self.journal.recover()
         self.runtime = options.runtime_options(settings)
@@ -65,7 +65,7 @@ class Services:
         self.helpers = ThreadPoolExecutor(2, "helper")
         self.reader = BlobReader(self.blobs)
         self.workers = WorkerPool()
-        self.images = Images(self.workers)
+        self.images = Images(self.workers, warn=settings.warnings.decoder_failure)
         self.arrays = ArrayService(self.images, storage.temporary_directory)
         self.transcoding = TranscodingService(
             self.workers, self.index.resources, self.reader, options.transcoding_options(settings)

@@ -40,7 +40,6 @@ class HttpSettings:
     keep_alive_timeout: int = setting(
         "KeepAliveTimeout", 1, "Seconds that an idle connection is kept open.", minimum=1
     )
-    tcp_no_delay: bool = setting("TcpNoDelay", True, "Turn Nagle's algorithm off.")
     request_timeout: int = setting(
         "HttpRequestTimeout", 30, "Seconds that a client may stay silent within a request.", minimum=1
     )

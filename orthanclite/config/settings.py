@@ -67,6 +67,7 @@ UNUSED: tuple[Row, ...] = (
     inert("StorageLoaderThreadsCount", int, 4, _THREADS),
     inert("StorageMemoryCapacity", int, 512, _CACHE),
     inert("ZipLoaderThreads", int, 0, _THREADS),
+    inert("TcpNoDelay", bool, True, "Nagle's algorithm is always off, as answers are sent as a whole"),
     inert("MallocArenaMax", int, 5, "it tunes the memory allocator of the C++ server"),
     inert("MaximumConcurrentDcmtkTranscoders", int, 0, "DCMTK is not used"),
     inert("DicomParserThreadsCount", int, 2, _THREADS),

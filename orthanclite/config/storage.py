@@ -136,7 +136,11 @@ class PostgreSQLSettings:
     )
     enable_ssl: bool = setting("EnableSsl", False, "Require an encrypted connection (sslmode=require).")
     connections: int = setting(
-        "IndexConnectionsCount", 50, "Largest number of connections to the database.", minimum=1, maximum=1000
+        "IndexConnectionsCount",
+        50,
+        "Largest number of connections to the database; at least 2, at most 17 are made.",
+        minimum=1,
+        maximum=1000,
     )
     connection_retries: int = setting(
         "MaximumConnectionRetries", 10, "Attempts to connect at the start before giving up.", minimum=0

@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.engine import URL
 
 from orthanclite.core.constants import AttachmentType
+from orthanclite.core.errors import OrthancError
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import MainTags
 from orthanclite.core.model import InstanceRecord, StoreOutcome
@@ -83,13 +84,24 @@ class SqlIndex:
 
     :param url: an SQLAlchemy URL, ``sqlite:////...`` or ``postgresql+psycopg://...``
     :param upgrade: migrate an older schema rather than refuse it
+    :param connections: how many connections may be made to PostgreSQL; at least two are
     :raises IncompatibleDatabaseVersion: for a schema that is older (without ``upgrade``) or newer
     """
 
-    def __init__(self, url: str | URL, limits: Limits | None = None, upgrade: bool = False) -> None:
+    def __init__(
+        self,
+        url: str | URL,
+        limits: Limits | None = None,
+        upgrade: bool = False,
+        connections: int | None = None,
+    ) -> None:
         limits = limits or Limits()
-        self.database = Database(url)
-        prepare(self.database, upgrade)
+        self.database = Database(url, connections)
+        try:
+            prepare(self.database, upgrade)
+        except OrthancError:
+            self.database.close()
+            raise
         writer = self._writer = Writer(self.database)
         self.ingest = SqlIngest(self.database, writer, limits)
         self._pages = IdPages()

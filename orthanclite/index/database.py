@@ -35,9 +35,10 @@ class Database:
     """A SQLite file or a PostgreSQL database.
 
     :param url: ``sqlite:////path/to/index`` or ``postgresql+psycopg://...``
+    :param connections: how many connections may be made to PostgreSQL; one of them is for writing
     """
 
-    def __init__(self, url: str | URL) -> None:
+    def __init__(self, url: str | URL, connections: int | None = None) -> None:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite:
@@ -45,7 +46,7 @@ class Database:
             self._readers = self._sqlite(query_only=True)
             self._writers = self._sqlite(query_only=False)
         else:
-            self._readers = self._postgresql(READERS)
+            self._readers = self._postgresql(min(READERS, max(1, (connections or READERS + 1) - 1)))
             self._writers = self._postgresql(1)
         self.statements = Statements(self._readers.dialect)
 

@@ -6,6 +6,7 @@ process. All that needs a decoder or is unusual in any way goes to a worker proc
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,8 @@ from orthanclite.services.byte_cache import ByteCache
 from orthanclite.services.npz import npz
 from orthanclite.services.workers import IMAGE_TIMEOUT, WorkerPool
 
+log = logging.getLogger("orthanclite.generic")
+
 HEADER_LIMIT = 1 << 18
 """Bytes of a header that is read in this process; a hostile one could keep it busy for long."""
 
@@ -37,10 +40,14 @@ Blob = Path | bytes
 
 
 class Images:
-    """What the image routes answer. All methods block and may be called from any thread."""
+    """What the image routes answer. All methods block and may be called from any thread.
 
-    def __init__(self, pool: WorkerPool, cache: ByteCache | None = None) -> None:
+    :param warn: whether an image that cannot be decoded is worth a line in the log (W003)
+    """
+
+    def __init__(self, pool: WorkerPool, cache: ByteCache | None = None, warn: bool = False) -> None:
         self._pool = pool
+        self._warn = warn
         self._cache = cache or ByteCache()
 
     def picture(
@@ -63,7 +70,8 @@ class Images:
         found = self._cache.get(key) if key is not None else None
         if found is not None:
             return found
-        content = self._run("picture", blob, frame, mode, options, format, quality)
+        with self._failures_logged(blob):
+            content = self._run("picture", blob, frame, mode, options, format, quality)
         if key is not None:
             self._cache.put(key, content)
         return content
@@ -116,8 +124,18 @@ class Images:
         return self._pool.run(_ON_FILE, operation, blob, *arguments, timeout=_timeout(blob))
 
     def _array(self, operation: str, blob: Blob, *arguments: object) -> bytes:
-        with as_array():
+        with as_array(), self._failures_logged(blob):
             return self._run(operation, blob, *arguments)
+
+    @contextmanager
+    def _failures_logged(self, blob: Blob) -> Iterator[None]:
+        try:
+            yield
+        except (UnsupportedMediaType, BadFileFormat) as exc:
+            if self._warn:
+                file = blob.name if isinstance(blob, Path) else f"a file of {len(blob)} bytes"
+                log.warning("W003: The image in %s cannot be decoded: %s", file, exc.details or exc.message)
+            raise
 
     def _run(self, operation: str, blob: Blob, *arguments: object) -> bytes:
         """Run an operation here where that is safe and cheap, else in a worker."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -14,7 +15,8 @@ from pynetdicom import AE
 
 from tests.parity import image_files
 from tests.parity.made import file_of
-from tests.support.server import Server
+from tests.support.records import dicom_file
+from tests.support.server import Server, orthanclite, running
 
 SERVER_CONFIG = {"OverwriteInstances": True}
 
@@ -233,3 +235,12 @@ def test_high_throughput_jpeg_2000_is_received_and_shown(server: Server, name: s
     native = server.client.get(f"{url}/file?transcode=1.2.840.10008.1.2.1").content
     pixels = pydicom.dcmread(io.BytesIO(native)).pixel_array.astype(int)
     assert np.abs(pixels - expected.pixel_array).max() <= tolerance
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_images_that_cannot_be_decoded_are_logged_unless_unwanted(tmp_path: Path, wanted: bool) -> None:
+    with running(orthanclite(tmp_path, {"Warnings": {"W003_DecoderFailure": wanted}})) as site:
+        path = site.upload(dicom_file())["Path"]
+        assert site.client.get(f"{path}/preview").status_code == 415
+        assert site.get(f"{path}/frames") == [0]
+        assert site.log().count("W003") == wanted
