@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
+from pynetdicom.presentation import build_context
 
+from orthanclite.dicom.known_uids import KNOWN_STORAGE_CLASSES, KNOWN_TRANSFER_SYNTAXES
 from orthanclite.services.runtime import RuntimeOptions
 from tests.dimse.conftest import StartServer
 from tests.dimse.support import CT, ECHO, Site, ct
@@ -58,6 +61,62 @@ def test_uncompressed_syntaxes_are_preferred(
 )
 def test_all_storage_classes_are_accepted(start: StartServer, sop_class: str, accepted: bool) -> None:
     assert negotiated(start(), sop_class) == (EXPLICIT if accepted else 3)
+
+
+def accepted_contexts(site: Site, proposed: Sequence[tuple[str, list[str]]]) -> list[tuple[str, str]]:
+    """Class and chosen syntax of the contexts that are accepted, in the order proposed."""
+    found: list[tuple[str, str]] = []
+    for start in range(0, len(proposed), 128):  # contexts of one association at most
+        contexts = [build_context(*one) for one in proposed[start : start + 128]]
+        with site.associate(contexts=contexts) as association:
+            accepted = association.accepted_contexts
+            found += [(str(one.abstract_syntax), str(one.transfer_syntax[0])) for one in accepted]
+    return found
+
+
+def test_all_storage_classes_of_the_reference_are_accepted(start: StartServer) -> None:
+    """The list: what the installed reference accepts of all SOP classes that pydicom and DCMTK know."""
+    lines = (Path(__file__).parent / "reference_storage_classes.tsv").read_text().splitlines()
+    classes = [line.partition("\t")[0] for line in lines]
+    assert len(classes) == 186
+    proposed = [(uid, [IMPLICIT]) for uid in classes]
+    assert accepted_contexts(start(), proposed) == [(uid, IMPLICIT) for uid in classes]
+
+
+def test_all_known_classes_are_accepted_in_all_known_syntaxes(start: StartServer) -> None:
+    site = start()
+    syntaxes = list(KNOWN_TRANSFER_SYNTAXES)
+    proposed = [(CT, [syntax]) for syntax in syntaxes]
+    assert accepted_contexts(site, proposed) == [(CT, syntax) for syntax in syntaxes]
+    everything = [(uid, syntaxes) for uid in KNOWN_STORAGE_CLASSES]
+    assert accepted_contexts(site, everything) == [(uid, EXPLICIT) for uid in KNOWN_STORAGE_CLASSES]
+
+
+def test_only_the_configured_syntaxes_are_accepted(start: StartServer) -> None:
+    site = start()
+    configured = [IMPLICIT, DEFLATED, JPEG]
+    site.lab.runtime.accept_transfer_syntaxes(configured)
+    proposed = [(CT, [syntax]) for syntax in KNOWN_TRANSFER_SYNTAXES]
+    assert accepted_contexts(site, proposed) == [(CT, syntax) for syntax in configured]
+
+
+def test_each_context_of_a_class_gets_its_own_syntax(start: StartServer) -> None:
+    """storescu proposes a class once for each group of syntaxes."""
+    proposed = [
+        (CT, [JPEG]),
+        (CT, [BIG_ENDIAN, EXPLICIT]),
+        (RETIRED_ULTRASOUND, [IMPLICIT]),
+        (CT, ["1.2.3.4"]),
+        (CT, [IMPLICIT, DEFLATED]),
+        (ECHO, [JPEG, IMPLICIT]),
+    ]
+    assert accepted_contexts(start(), proposed) == [
+        (CT, JPEG),
+        (CT, EXPLICIT),
+        (RETIRED_ULTRASOUND, IMPLICIT),
+        (CT, IMPLICIT),
+        (ECHO, IMPLICIT),
+    ]
 
 
 def test_transfer_syntaxes_change_at_run_time(start: StartServer) -> None:
