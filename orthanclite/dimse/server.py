@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -59,6 +60,8 @@ class DicomServer:
         self._find = None if finders is None else FindScp(finders, runtime, self._slots)
         offered = () if finders is None else finders.services
         self._contexts = ContextPolicy(runtime, {Service.ECHO, *self._handlers, *offered})
+        self._admission = threading.Lock()
+        self._admitted: set[EventDrivenAssociation] = set()
         self._listener: DicomListener | None = None
         self._thread: threading.Thread | None = None
 
@@ -161,16 +164,28 @@ class DicomServer:
         ):
             return
         peer = peer_of(association)
-        if self.active_associations > self._options.maximum_associations:
-            self._reject(association, _REJECT_TRANSIENT, _SOURCE_PRESENTATION, _LIMIT_EXCEEDED)
-        elif not self._permissions.is_called_aet_accepted(peer.called_aet):
+        if not self._permissions.is_called_aet_accepted(peer.called_aet):
             self._reject(association, _REJECT_PERMANENT, _SOURCE_USER, _CALLED_AET_UNKNOWN)
         elif not self._permissions.is_association_accepted(peer.aet, peer.ip):
             self._reject(association, _REJECT_PERMANENT, _SOURCE_USER, _CALLING_AET_UNKNOWN)
+        elif not self._admit(association):
+            self._reject(association, _REJECT_TRANSIENT, _SOURCE_PRESENTATION, _LIMIT_EXCEEDED)
         else:
             proposed = association.requestor.primitive.presentation_context_definition_list
             association.acceptor.supported_contexts = self._contexts.supported(proposed)
             LOGGER.info("Association of %s, calling %s", peer, peer.called_aet)
+
+    def _admit(self, association: EventDrivenAssociation) -> bool:
+        """Count an association, unless there are enough.
+
+        Only those that were let in count: of many that come at the same moment, all would be one too many.
+        """
+        with self._admission:
+            self._admitted = {one for one in self._admitted if one.is_alive()}
+            if len(self._admitted) >= self._options.maximum_associations:
+                return False
+            self._admitted.add(association)
+            return True
 
     @staticmethod
     def _reject(association: EventDrivenAssociation, result: int, source: int, reason: int) -> None:
@@ -202,8 +217,8 @@ def _application(options: DicomServerOptions, timeout: float | None) -> Applicat
     application.network_timeout = timeout
     application.dimse_timeout = timeout
     application.acse_timeout = _NEGOTIATION_TIMEOUT
-    # The limit is checked with our own rules, before.
-    application.maximum_associations = options.maximum_associations + 1
+    # The limit is checked by our own rules.
+    application.maximum_associations = sys.maxsize
     application.implementation_class_uid = IMPLEMENTATION_CLASS_UID
     application.implementation_version_name = IMPLEMENTATION_VERSION_NAME
     return application
