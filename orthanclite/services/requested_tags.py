@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from orthanclite.core.constants import Metadata
 from orthanclite.core.errors import CorruptedFile, UnknownResource
@@ -42,6 +43,14 @@ class _Ancestry:
     """A resource and its ancestors, from itself upwards."""
 
     by_level: dict[Level, Resource] = field(default_factory=dict)
+
+
+class _Wanted(NamedTuple):
+    """A requested tag, as ``gggg,eeee`` too, and the closest level that keeps it as a main tag."""
+
+    tag: int
+    key: str
+    home: Level | None
 
 
 class RequestedTags:
@@ -79,11 +88,13 @@ class RequestedTags:
             return [{} for _ in resources]
         level = resources[0].level
         computed = self._search.computed_tags(level, [resource.key for resource in resources], wanted)
-        plain = [tag for tag in wanted if tag not in COMPUTED_TAGS]
+        plain = [
+            _Wanted(tag, tag_key(tag), self._home(level, tag)) for tag in wanted if tag not in COMPUTED_TAGS
+        ]
         answers: list[dict[int, object]] = []
         for resource, ancestry in zip(resources, self._ancestries(resources, plain), strict=True):
             values: dict[int, object] = dict(computed.get(resource.key, {}))
-            missing = [tag for tag in plain if not self._from_index(level, ancestry, tag, values)]
+            missing = [each.tag for each in plain if not self._from_index(level, ancestry, each, values)]
             if missing:
                 self._from_file(resource, missing, values)
                 # The reference looks up the counting attributes in the file, too, once it reads it.
@@ -96,7 +107,7 @@ class RequestedTags:
             log.warning("W006: Tags of the file meta information cannot be requested")
         return tuple(tag for tag in tags if tag >> 16 != _META_GROUP)
 
-    def _ancestries(self, resources: Sequence[Resource], tags: Sequence[int]) -> list[_Ancestry]:
+    def _ancestries(self, resources: Sequence[Resource], tags: Sequence[_Wanted]) -> list[_Ancestry]:
         """The resources with those of their ancestors whose main tags are wanted."""
         level = resources[0].level
         ancestries = [_Ancestry({level: resource}) for resource in resources]
@@ -121,10 +132,11 @@ class RequestedTags:
             current = above
         return ancestries
 
-    def _highest(self, level: Level, tag: int) -> Level:
-        """The level whose resource must be read to tell ``tag`` of a resource of ``level``."""
-        home = self._home(level, tag)
-        if home is Level.PATIENT and level is not Level.PATIENT and tag in DEFAULT_MAIN_TAGS[Level.PATIENT]:
+    def _highest(self, level: Level, wanted: _Wanted) -> Level:
+        """The level whose resource must be read to tell a tag of a resource of ``level``."""
+        home = wanted.home
+        is_copied = home is Level.PATIENT and wanted.tag in DEFAULT_MAIN_TAGS[Level.PATIENT]
+        if is_copied and level is not Level.PATIENT:
             return Level.STUDY  # has a copy of its patient's tags
         return level if home is None else home
 
@@ -132,18 +144,18 @@ class RequestedTags:
         """The closest level, from ``level`` upwards, that keeps ``tag``."""
         return max((home for home in self._main_tags.levels_of(tag) if home <= level), default=None)
 
-    def _from_index(self, level: Level, ancestry: _Ancestry, tag: int, values: dict[int, object]) -> bool:
+    def _from_index(
+        self, level: Level, ancestry: _Ancestry, wanted: _Wanted, values: dict[int, object]
+    ) -> bool:
         """Take the value from the index, or see that there is none; False where only the file can tell."""
-        resource = ancestry.by_level[level]
+        tag, key, home = wanted
         if tag == SOP_CLASS_UID and level is Level.INSTANCE:
-            uid = resource.system_metadata.get(Metadata.SOP_CLASS_UID)
+            uid = ancestry.by_level[level].system_metadata.get(Metadata.SOP_CLASS_UID)
             if uid is not None:
                 values[tag] = uid
                 return True
-        home = self._home(level, tag)
         if home is None:
             return False
-        key = tag_key(tag)
         study = ancestry.by_level.get(Level.STUDY)
         if home is Level.PATIENT and study is not None and key in study.patient_tags:
             values[tag] = study.patient_tags[key]
