@@ -19,16 +19,19 @@ __all__ = ["openapi", "run", "stores", "upgrade"]
 
 def run(settings: Settings, options: RunOptions) -> bool:
     """Serve until asked to stop; whether to start anew, with the configuration read again."""
+    from orthanclite.app.database import sole_user
     from orthanclite.app.server import ServerProcess
 
-    return ServerProcess(settings, options).run()
+    with sole_user(settings):
+        return ServerProcess(settings, options).run()
 
 
 def upgrade(settings: Settings) -> None:
     """Migrate the database to the schema of this version."""
-    from orthanclite.app.database import open_index
+    from orthanclite.app.database import open_index, sole_user
 
-    open_index(settings, upgrade=True).close()
+    with sole_user(settings):
+        open_index(settings, upgrade=True).close()
 
 
 def openapi(settings: Settings) -> dict[str, Any]:

@@ -84,8 +84,10 @@ class FileStorage:
         self._given = 0
         self._prefix = ""
         self._folder = root
-        with _translated():
+        try:
             root.mkdir(parents=True, exist_ok=True)
+        except OSError as exc:
+            raise CannotWriteFile(f'The folder "{root}" cannot be made: {exc.strerror}') from exc
 
     def create(self) -> FileBlobWriter:
         with _translated():
