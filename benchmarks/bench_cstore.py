@@ -1,11 +1,12 @@
 """C-STORE with DCMTK's storescu in its default settings, over one and over four associations at once.
 
-python -m benchmarks.bench_cstore
+python -m benchmarks.bench_cstore [small|ct] [1|4]
 """
 
 from __future__ import annotations
 
 import subprocess
+import sys
 import tempfile
 import time
 from itertools import count
@@ -15,15 +16,19 @@ from benchmarks.corpus import ct_slices
 from benchmarks.pair import compare, machine, servers
 from tests.support.server import Server
 
+CASES = {"small": ("small instances", 400, 16), "ct": ("CT slices of 512x512", 200, 512)}
 CONFIG = {"DicomAlwaysAllowStore": True, "DicomCheckCalledAet": False}
 
 
 def main() -> None:
+    """Measure everything, or only what the arguments name."""
+    wanted = set(sys.argv[1:])
     print(machine())
     seeds = count(1)
     with servers(CONFIG) as pair, tempfile.TemporaryDirectory() as folder:
-        for label, number, side in (("small instances", 200, 16), ("CT slices of 512x512", 100, 512)):
-            for associations in (1, 4):
+        for name in [name for name in CASES if name in wanted] or CASES:
+            label, number, side = CASES[name]
+            for associations in [one for one in (1, 4) if str(one) in wanted] or (1, 4):
 
                 def measure(
                     server: Server, number: int = number, side: int = side, associations: int = associations
