@@ -220,7 +220,7 @@ ENCODED: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "deflated": (["dcmconv", "+td"], ("grey8", "signed16", "frames16", "rgb8", "bits")),
     "rle": (["dcmcrle"], (*_GREY, *_COLOUR, "signed8", "palette8", "constant")),
     "jpeg-lossless": (["dcmcjpeg", "+el"], (*_GREY, *_COLOUR)),
-    "jpeg-sv1": (["dcmcjpeg", "+e1"], (*_GREY, *_COLOUR, "palette8", "signed8")),
+    "jpeg-sv1": (["dcmcjpeg", "+e1"], (*_GREY, *_COLOUR, "palette8", "signed8", "shifted12")),
     "jpeg-fragments": (["dcmcjpeg", "+e1", "+fs", "1"], ("grey16", "frames16")),
     "jpeg-no-offsets": (["dcmcjpeg", "+e1", "-ot"], ("grey16", "frames16", "rgb-frames")),
     "jpeg-baseline": (["dcmcjpeg", "+eb", "+un"], _LOSSY),

@@ -152,8 +152,11 @@ def _jpeg2000(description: PixelDescription, data: bytes, transfer_syntax: str) 
 def _as_decoded(description: PixelDescription, precision: int) -> PixelDescription:
     """The description of what a codec returns: its own precision, in the low bits.
 
-    The sign is where the header says: some encoders leave the bits above it clear.
+    The sign is where the header says: some encoders leave the bits above it clear. Values that do not begin
+    at the lowest bit were encoded with the bits below them.
     """
+    if description.bits_stored - 1 < description.high_bit < precision:
+        return description
     stored = min(precision, description.bits_stored) if description.signed else precision
     return replace(description, bits_stored=stored, high_bit=stored - 1)
 
