@@ -1,6 +1,6 @@
 """Images: ours and the installed reference, on the same machine, one after the other, in one run.
 
-    python -m benchmarks.bench_images [--rounds 3]
+    python -m benchmarks.bench_images [--rounds 3] [--only previews]
 
 Every request asks for another slice, so that nobody answers from memory what was asked before. The servers
 take turns, and the medians of the rounds are printed with the peak memory of a server and its workers.
@@ -87,7 +87,7 @@ def previews(kind: str, clients: int) -> Callable[[Contestant], float]:
 
 def arrays(contestant: Contestant) -> float:
     """Arrays of a series of 50 slices, per second."""
-    return _rate(contestant.server, [f"/series/{contestant.series['native'].id}/numpy"] * 4, 1)
+    return _rate(contestant.server, [f"/series/{contestant.series['native'].id}/numpy"] * 2, 1)
 
 
 def transcoded(target: str) -> Callable[[Contestant], float]:
@@ -182,15 +182,18 @@ def fill(contestant: Contestant, files: dict[str, list[bytes]]) -> None:
         contestant.series[kind] = Series(series, instances)
 
 
-def measure(contestants: list[Contestant], files: dict[str, list[bytes]], rounds: int) -> None:
+def measure(
+    contestants: list[Contestant], files: dict[str, list[bytes]], rounds: int, works: list[str]
+) -> None:
     """Let the contestants take turns at every work."""
     for contestant in contestants:  # what every server needs once: workers, connections to the database
         fill(contestant, files)
-        for work, for_all in WORKS.values():
+        for work, for_all in (WORKS[name] for name in works):
             if for_all or contestant.name == "orthanclite":
                 work(contestant)
     for _ in range(rounds):
-        for name, (work, for_all) in WORKS.items():
+        for name in works:
+            work, for_all = WORKS[name]
             for contestant in contestants:
                 if not for_all and contestant.name != "orthanclite":
                     continue
@@ -209,7 +212,7 @@ def report(contestants: list[Contestant]) -> str:
         "| per second | ours | reference | ratio | MB ours | MB reference |",
         "|---|---|---|---|---|---|",
     ]
-    for name in WORKS:
+    for name in ours.rates:
         rate, peak = statistics.median(ours.rates[name]), ours.peaks[name] >> 20
         if name in theirs.rates:
             other, other_peak = statistics.median(theirs.rates[name]), theirs.peaks[name] >> 20
@@ -226,7 +229,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=3)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--only", default="", help="measure only what has this in its name")
+    arguments = parser.parse_args()
+    rounds, works = arguments.rounds, [name for name in WORKS if arguments.only in name]
     assert REFERENCE is not None, "the reference is not installed"
     files = corpus()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
@@ -235,7 +240,7 @@ def main() -> None:
             contestants.append(
                 Contestant(name, stack.enter_context(running(make(Path(folder, name), CONFIG))))
             )
-        measure(contestants, files, rounds)
+        measure(contestants, files, rounds, works)
         print(f"{os.cpu_count()} cores, {rounds} rounds, medians\n\n{report(contestants)}")
 
 
