@@ -13,6 +13,14 @@ Revision = tuple[int, str]
 """A revision number and the MD5 (hex) of the value that it had."""
 
 
+class MalformedCondition(ParameterOutOfRange):
+    """A header ``If-None-Match`` that names no revision; the answer tells the one that there is."""
+
+    def __init__(self, details: str, etag: str) -> None:
+        super().__init__(details)
+        self.headers = [header("etag", etag)]
+
+
 def md5_of(value: str | bytes) -> str:
     data = value.encode("utf-8") if isinstance(value, str) else value
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
@@ -45,8 +53,11 @@ def expected_revision(call: Call, name: str = "if-match") -> Revision | None:
 def not_modified(call: Call, revision: int, md5: str) -> Response | None:
     """The answer 304 if the client has this very revision (``If-None-Match``), else None.
 
-    :raises ParameterOutOfRange: for a malformed header.
+    :raises MalformedCondition: for a malformed header.
     """
-    if expected_revision(call, "if-none-match") == (revision, md5):
-        return Response(304, b"", [header("etag", etag(revision, md5))])
-    return None
+    tag = etag(revision, md5)
+    try:
+        known = expected_revision(call, "if-none-match")
+    except ParameterOutOfRange as exc:
+        raise MalformedCondition(exc.details, tag) from exc
+    return Response(304, b"", [header("etag", tag)]) if known == (revision, md5) else None

@@ -15,10 +15,12 @@ _TEXT_PLAIN = (b"content-type", b"text/plain")
 def error_response(error: OrthancError, method: str, uri: str, describe: bool = True) -> Response:
     """The answer for ``error``; ``describe`` is the option ``HttpDescribeErrors``.
 
-    An error may carry an attribute ``payload`` (``{"Type", "Content"}``), shown as ``ErrorPayload``.
+    An error may carry an attribute ``payload`` (``{"Type", "Content"}``), shown as ``ErrorPayload``, and an
+    attribute ``headers``, sent with the answer.
     """
+    headers = list(getattr(error, "headers", ()))
     if not describe:
-        return Response(error.status)
+        return Response(error.status, b"", headers)
     content: dict[str, Any] = {
         "HttpError": _phrase(error.status),
         "HttpStatus": error.status,
@@ -33,7 +35,7 @@ def error_response(error: OrthancError, method: str, uri: str, describe: bool = 
     payload = getattr(error, "payload", None)
     if payload is not None:
         content["ErrorPayload"] = payload
-    return Response(error.status, dumps_error(content), [_TEXT_PLAIN])
+    return Response(error.status, dumps_error(content), [_TEXT_PLAIN, *headers])
 
 
 def unanswered(method: str) -> Response:

@@ -128,6 +128,19 @@ INTENDED: tuple[Intended, ...] = (
         request="[?&](since|limit)=[ab]",
     ),
     Intended(
+        "`Details` of a refused `If-Match` or `If-None-Match` are in other words.",
+        where="body/Details",
+        ours="If-(None-)?Match",
+    ),
+    Intended(
+        "A body that is not in the gzip format that it announces is refused as such; the installed reference "
+        "has an internal error, or parses what it is.",
+        where="status|body/(Details|HttpError|HttpStatus|Message|OrthancError|OrthancStatus)",
+        request="^POST /instances$",
+        ours='gzip|^400$|^15$|^"Bad Request"$|^"Bad file format"$',
+        reference=f'{_ABSENT}|^500$|^-1$|^"Internal Server Error"$|^"Internal error"$',
+    ),
+    Intended(
         "`/system` says what release 1.13 says, of this server.",
         where="body/.*",
         request="^GET /system$",
