@@ -13,7 +13,7 @@ from orthanclite.core.constants import Metadata
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import MainTags
 from orthanclite.core.query import COMPUTED_TAGS, OrderBy, OrderType
-from orthanclite.index.query_conditions import Conditions, Dialect, home_of, value_above
+from orthanclite.index.query_conditions import INDEXED, Conditions, Dialect, home_of, value_above
 from orthanclite.index.query_special import SpecialConditions
 from orthanclite.index.schema import TABLES
 
@@ -40,13 +40,23 @@ class Order:
         if not self.criteria:
             return "public_id"
         first = self.criteria[0]
-        column: str | None = None
-        if first.type is OrderType.TAG:
-            home = home_of(self.main_tags, self.level, first.key)
-            column = home.column if home is not None and home.level is self.level else None
-        elif first.type is OrderType.METADATA and first.key == Metadata.LAST_UPDATE:
+        column = self._own_column()
+        if first.type is OrderType.METADATA and first.key == Metadata.LAST_UPDATE:
             column = "last_update"
         return column if (column, self.level) in _WALKED else None
+
+    def indexed_column(self) -> str | None:
+        """The column of the first criterion, where an index has its values in order, and nothing else."""
+        column = self._own_column() if self.criteria else None
+        return column if column in INDEXED[self.level] else None
+
+    def _own_column(self) -> str | None:
+        """The column of the level's own table that holds the text of the first criterion."""
+        first = self.criteria[0]
+        if first.type is not OrderType.TAG:
+            return None
+        home = home_of(self.main_tags, self.level, first.key)
+        return home.column if home is not None and home.level is self.level else None
 
     def keys(self, source: FromClause) -> list[Expression]:
         """The values to order by, named for :meth:`by_keys`."""

@@ -63,6 +63,10 @@ class Search:
             return self._sorted()
         if not self.conditions and self.order.walked_column() is not None:
             return self._page_without_conditions()
+        if not self.conditions and self._needed <= FEW:
+            page = self._foremost()
+            if page is not None:
+                return page
         if any(driver.is_point for driver in self._drivers()):
             few = self._few()
             if few is not None:
@@ -212,6 +216,27 @@ class Search:
         absent = select(table.c.public_id).where(~and_(*present))
         tail = absent.order_by(*self.order.expressions(table)).limit(limit - len(page)).offset(since)
         return page + self._column(tail)
+
+    def _foremost(self) -> list[str] | None:
+        """The page among the resources with the foremost values, which an index tells; None where it tells
+        none, or these are too many."""
+        name = self.order.indexed_column()
+        if name is None:
+            return None
+        column, ascending = self._table.c[name], self.order.criteria[0].ascending
+        in_order = column.asc() if ascending else column.desc()
+        walk = select(column).where(column.is_not(None)).order_by(in_order)
+        last = self._column(walk.limit(1).offset(self._needed - 1))
+        if not last:
+            return None
+        foremost = column <= last[0] if ascending else column >= last[0]
+        few = select(literal(1)).select_from(self._table).where(foremost).limit(PROBE)
+        if self._all(select(func.count()).select_from(few.subquery()))[0][0] == PROBE:
+            return None
+        found = select(self._table.c.public_id).where(foremost)
+        ordered = found.order_by(*self.order.expressions(self._table))
+        page = self._column(ordered.limit(self.request.limit).offset(self.request.since))
+        return page if len(page) == self.request.limit else None
 
     # Conditions that only Python can test
 

@@ -29,7 +29,7 @@ from orthanclite.core.query import (
     OrderBy,
     OrderType,
 )
-from orthanclite.index import SqlIndex
+from orthanclite.index import SqlIndex, query_plan
 from orthanclite.index.schema import COLUMNS
 from tests.conftest import ENGINES
 from tests.support.postgres import Cluster
@@ -206,6 +206,23 @@ def test_pages_of_an_order_are_disjoint_and_complete(world: World, tag: int, asc
     assert [id for page in pages for id in page] == whole
     present = [world.value(world.by_id[id], tag) is not None for id in whole]
     assert present == sorted(present, reverse=True), "what has no value comes last"
+
+
+@pytest.mark.parametrize("level", [Level.PATIENT, Level.STUDY, Level.SERIES], ids=lambda level: level.label)
+@pytest.mark.parametrize("probe", [1, 4, 10_000])
+def test_pages_of_an_order_by_several_tags(
+    world: World, level: Level, probe: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a first tag that an index has in order, and more or fewer resources that have the same value."""
+    monkeypatch.setattr(query_plan, "PROBE", probe)
+    for first in (0x00100010, 0x00081030, 0x00080060, 0x00080050):
+        for ascending in (True, False):
+            order = (OrderBy(OrderType.TAG, first, ascending), OrderBy(OrderType.TAG, 0x00100040, True))
+            request = FindRequest(level, order_by=order)
+            whole = world.find(request)
+            for since, limit in ((0, 1), (0, 6), (3, 7), (len(whole) - 2, 5), (0, 500)):
+                page = world.find(replace(request, since=since, limit=limit))
+                assert page == whole[since : since + limit]
 
 
 def test_numbers_are_ordered_as_numbers(world: World) -> None:
