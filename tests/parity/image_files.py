@@ -5,6 +5,7 @@ The names are known without making anything, so that they can be the parameters 
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import subprocess
 import tempfile
@@ -183,6 +184,29 @@ def _per_frame() -> Dataset:
     return dataset
 
 
+def _elscint() -> Dataset:
+    """Pixels in private elements: differences, whole values where these are too large, and runs."""
+    values = ramp().reshape(-1).tolist()
+    packed, last = bytearray(), 0
+    for value in values:
+        change = value - last
+        if -128 <= change < 128 and change & 0xFF not in (0x5A, 0xA5):
+            packed.append(change & 0xFF)
+        else:
+            packed += bytes((0x5A, value & 0xFF, value >> 8))
+        last = value
+    coded = bytearray()
+    for byte, run in itertools.groupby(packed):
+        count = len(list(run))
+        coded += bytes((0xA5, count - 1, byte)) if count > 3 or byte == 0xA5 else bytes([byte]) * count
+    dataset = image("elscint", ramp().astype("<u2"), 12)
+    del dataset.PixelData
+    block = dataset.private_block(0x07A1, "ELSCINT1", create=True)
+    block.add_new(0x11, "CS", "PMSCT_RLE1")
+    block.add_new(0x0A, "OB", bytes(coded) + b"\0" * (len(coded) % 2))
+    return dataset
+
+
 MADE: dict[str, Callable[[], Dataset]] = {
     "grey8": _grey8,
     "inverted8": _inverted8,
@@ -207,6 +231,7 @@ MADE: dict[str, Callable[[], Dataset]] = {
     "palette8": lambda: _palette(8),
     "palette16": lambda: _palette(16),
     "per-frame": _per_frame,
+    "elscint": _elscint,
 }
 """Uncompressed images, by name."""
 

@@ -32,6 +32,7 @@ from orthanclite.dicom.encoding import (
     has_long_length,
 )
 from orthanclite.dicom.pixels.description import PixelDescription, describe
+from orthanclite.dicom.pixels.elscint import elscint_pixels
 from orthanclite.dicom.pixels.native import swap_words
 from orthanclite.dicom.pixels.syntaxes import VIDEO
 
@@ -211,7 +212,7 @@ def open_native(data: Path | bytes, header_limit: int) -> Iterator[PixelSource |
         except (BadFileFormat, UnsupportedMediaType):
             yield None
             return
-        yield source
+        yield source if source.value_start else None  # 0: pixels that had to be unpacked
 
 
 def transfer_syntax_of(data: Path | bytes) -> str:
@@ -274,7 +275,7 @@ def _with_pixels(
     head = bytes(buffer[position : position + 12])
     order = ">" if encoding.big_endian else "<"
     if len(head) < 8 or unpack_from(order + "HH", head) != (0x7FE0, 0x0010):
-        raise UnsupportedMediaType("The instance has no pixel data")
+        return _with_private_pixels(header)
     vr, start, length = "OW", position + 8, unpack_from(order + "I", head, 4)[0]
     if encoding.explicit:
         vr = head[4:6].decode("latin-1")
@@ -293,6 +294,16 @@ def _with_pixels(
         encapsulated,
         describe(header),
     )
+
+
+def _with_private_pixels(header: Dataset) -> PixelSource:
+    if "Rows" in header:
+        description = describe(header)
+        pixels = elscint_pixels(header, description.pixels)
+        if pixels is not None and (description.samples, description.bits_allocated) == (1, 16):
+            length = len(pixels)
+            return PixelSource(header, EXPLICIT_LITTLE_ENDIAN, pixels, 0, length, "OW", False, description)
+    raise UnsupportedMediaType("The instance has no pixel data")
 
 
 def layout_of(buffer: Any) -> Layout:
