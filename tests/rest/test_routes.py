@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import pytest
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
-from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
-from pydicom.uid import EncapsulatedPDFStorage
+from pydicom.tag import Tag
+from pydicom.uid import UID, EncapsulatedPDFStorage
 
 from tests.support.records import dicom_file
 from tests.support.server import Server, orthanclite, running
@@ -75,12 +75,12 @@ class Stored(NamedTuple):
 
 def slice_with_long_texts(number: int) -> bytes:
     """A slice of 8 bits with a text too long to be shown at each level, and an element after its pixels."""
-    dataset = dcmread(get_testdata_file("CT_small.dcm"))
-    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{number}"
+    dataset = dcmread(str(get_testdata_file("CT_small.dcm")))
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = UID(f"1.2.3.{number}")
     dataset.InstanceNumber = number
     dataset.ImagePositionPatient = [0, 0, number]
     for name in LONG_TEXTS:
-        dataset.add(DataElement(tag_for_keyword(name), "LT", "long " * 100))
+        dataset.add(DataElement(Tag(name), "LT", "long " * 100))
     dataset.PixelData = bytes(value >> 4 & 0xFF for value in dataset.pixel_array.ravel().tolist())
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 8, 8, 7, 0
     dataset["PixelData"].VR = "OB"
