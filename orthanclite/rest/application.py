@@ -49,22 +49,25 @@ class RestApplication(FastAPI):
             for operation in router.operations:
                 if not (policy.read_only and writes(operation)):
                     self.table.add(operation)
-        self._policy = policy
-        self._metrics = metrics or Metrics()
         self._owns_pool = pool is None
         self._pool: Executor = ThreadPoolExecutor(policy.threads, "http") if pool is None else pool
+        self._dispatcher = Dispatcher(self.table, policy, self._pool, metrics or Metrics())
         self._document: dict[str, Any] | None = None
         self._document_lock = threading.Lock()
 
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Requests go straight to the dispatcher: the layers of FastAPI would cost more than many answers."""
+        if scope["type"] == "http":
+            await self._dispatcher(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
     def build_middleware_stack(self) -> ASGIApp:
-        """Requests go to the dispatcher, the lifespan to Starlette's router; nothing in between."""
-        dispatcher = Dispatcher(self.table, self._policy, self._pool, self._metrics)
+        """The lifespan goes to Starlette's router, with nothing in between."""
         router = self.router
 
         async def entry(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] == "http":
-                await dispatcher(scope, receive, send)
-            elif scope["type"] == "lifespan":
+            if scope["type"] == "lifespan":
                 await router(scope, receive, send)
             else:
                 # No WebSockets here: refused before the handshake (ASGI).

@@ -10,6 +10,7 @@ from io import BytesIO
 from pathlib import Path
 
 import httpx
+import orjson
 import pytest
 from pydicom import dcmread
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
@@ -113,6 +114,25 @@ def read_one(connection: socket.socket) -> bytes:
         assert piece, received
         received += piece
     return received
+
+
+def test_small_answers_come_in_one_piece_and_in_order(site: Server) -> None:
+    """Also those of requests that were sent ahead of the answers."""
+    request = b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", site.http_port), timeout=10) as connection:
+        connection.sendall(request % b"/system")
+        answer = connection.recv(1 << 16)
+        head, _, body = answer.partition(b"\r\n\r\n")
+        assert b"content-length: %d\r\n" % len(body) in head + b"\r\n"
+        assert orjson.loads(body)["ApiVersion"] == 31
+        connection.sendall(request % b"/tools/now" + request % b"/nowhere" + request % b"/changes?last")
+        answers = b""
+        while answers.count(b"HTTP/1.1 ") < 3 or not answers.endswith(b"}"):
+            piece = connection.recv(1 << 16)
+            assert piece, answers
+            answers += piece
+    statuses = [part[:3] for part in answers.split(b"HTTP/1.1 ")[1:]]
+    assert statuses == [b"200", b"404", b"200"]
 
 
 def test_connections_are_not_kept_when_told_so(tmp_path: Path) -> None:
