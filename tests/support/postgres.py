@@ -21,6 +21,9 @@ import psycopg
 
 from tests.support.ports import free_port
 
+PATIENCE = 120
+"""Seconds for each step of making a cluster, which take a few where nothing else runs."""
+
 
 def installed_binaries() -> Path | None:
     """The folder of ``initdb`` and ``pg_ctl``, of the newest installed version."""
@@ -53,7 +56,8 @@ class Cluster:
     def database(self) -> Iterator[str]:
         """A new database; dropped at the end. Yields its name."""
         name = f"t{uuid.uuid4().hex[:16]}"
-        self._run(f"CREATE DATABASE {name}")
+        # Not from template1, which the cluster's own vacuuming may be connected to: that is an error.
+        self._run(f"CREATE DATABASE {name} TEMPLATE template0")
         try:
             yield name
         finally:
@@ -90,7 +94,9 @@ def _own(binaries: Path, folder: Path) -> Iterator[Cluster]:
     data, port = folder / "data", free_port()
 
     def run(*command: str) -> None:
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder, timeout=60, **identity)
+        subprocess.run(
+            command, check=True, stdout=subprocess.DEVNULL, cwd=folder, timeout=PATIENCE, **identity
+        )
 
     run(
         str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-sync"
@@ -99,10 +105,10 @@ def _own(binaries: Path, folder: Path) -> Iterator[Cluster]:
         f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off -c synchronous_commit=off "
         "-c full_page_writes=off -c max_connections=200 -c shared_buffers=64MB"
     )
-    log = str(folder / "log")
+    log, wait = str(folder / "log"), ("-w", "-t", str(PATIENCE))
 
     def control(*arguments: str) -> None:
-        run(str(binaries / "pg_ctl"), "-D", str(data), "-o", options, "-l", log, "-w", *arguments)
+        run(str(binaries / "pg_ctl"), "-D", str(data), "-o", options, "-l", log, *wait, *arguments)
 
     control("start")
     try:

@@ -21,6 +21,9 @@ from tests.support.ports import free_port
 REFERENCE = shutil.which("Orthanc")
 """The program of the reference server; None where it is not installed."""
 
+PATIENCE = 120.0
+"""Seconds for a start or an end, which take one second or two where nothing else runs."""
+
 
 class Server:
     """A DICOM server process with its REST API.
@@ -63,7 +66,7 @@ class Server:
 
     def _wait(self) -> None:
         assert self.process is not None
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise RuntimeError(f"The server ended at once:\n{self.log()}")
@@ -87,7 +90,7 @@ class Server:
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(with_signal)
-        status = self.process.wait(timeout=30)
+        status = self.process.wait(timeout=PATIENCE)
         self.process = None
         return status
 
@@ -121,8 +124,8 @@ def reference(folder: Path, config: Mapping[str, Any] | None = None) -> Server:
 @contextmanager
 def running(server: Server, environment: Mapping[str, str] | None = None) -> Iterator[Server]:
     """A server for the length of a block."""
-    server.start(environment)
     try:
+        server.start(environment)
         yield server
     finally:
         server.client.close()
