@@ -16,7 +16,7 @@ def refusal(server: Server) -> str:
         server.start()
     server.client.close()
     assert server.process is not None
-    assert server.process.wait(timeout=10) == 255
+    assert server.process.wait(timeout=30) == 255
     log = str(ended.value)
     assert "Traceback" not in log
     return log

@@ -88,7 +88,7 @@ class Site:
     ) -> Iterator[Association]:
         """An association as a pynetdicom client; it may have been refused."""
         application = Client(aet)
-        application.acse_timeout = application.dimse_timeout = application.network_timeout = 10
+        application.acse_timeout = application.dimse_timeout = application.network_timeout = 60
         for uid in classes or (ECHO,):
             application.add_requested_context(uid, list(syntaxes) if syntaxes else None)
         association = application.associate("127.0.0.1", self.port, ae_title=called, **arguments)
@@ -100,7 +100,7 @@ class Site:
 
     def connect(self) -> socket.socket:
         """A bare connection."""
-        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
 
     def is_alive(self) -> bool:
         with self.associate() as association:
@@ -149,7 +149,7 @@ def implicit(dataset: Dataset) -> bytes:
     return encoded
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
     """Wait for a condition to become true."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -69,7 +69,7 @@ def associate(
     server: Server, model: str, aet: str = "TESTER", syntax: str = ExplicitVRLittleEndian, **arguments: Any
 ) -> Iterator[Association]:
     client = Client(aet)
-    client.dimse_timeout = 10
+    client.dimse_timeout = 60
     client.add_requested_context(model, [syntax])
     association = client.associate("127.0.0.1", server.dicom_port, **arguments)
     try:
@@ -255,7 +255,7 @@ def test_a_peer_that_leaves_amid_answers_harms_nobody(crowded: Server) -> None:
 def test_findscu(filled: Server, model: str) -> None:
     command = ["findscu", "-v", model, "-aet", "TESTER", "-k", "0008,0052=STUDY", "-k", "0020,000d=1.2.0"]
     found = subprocess.run(
-        [*command, "127.0.0.1", str(filled.dicom_port)], capture_output=True, timeout=30, check=True
+        [*command, "127.0.0.1", str(filled.dicom_port)], capture_output=True, timeout=60, check=True
     )
     text = (found.stdout + found.stderr).decode("latin_1")
     assert text.count("Find Response: ") == 1

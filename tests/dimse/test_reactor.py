@@ -93,7 +93,8 @@ def test_the_thread_of_the_association_polls_nothing_but_its_checkpoint() -> Non
     assert source.index("_reactor_checkpoint.wait()") < source.index("self.dimse.get_msg(block=False)")
 
 
-def test_a_gate_opens_at_once_when_there_is_work() -> None:
+def test_a_gate_opens_at_once_when_there_is_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reactor, "_IDLE_CHECK", 60.0)
     gate = Gate()
     gate.set()
     gate.wait()  # the wake-up of set()
@@ -101,7 +102,7 @@ def test_a_gate_opens_at_once_when_there_is_work() -> None:
     waker.start()
     began = time.monotonic()
     assert gate.wait()
-    assert 0.02 < time.monotonic() - began < 0.6
+    assert 0.02 < time.monotonic() - began < 30
     waker.join()
 
 
@@ -111,8 +112,8 @@ def test_a_closed_gate_holds_until_it_is_opened() -> None:
     opener = threading.Timer(0.05, gate.set)
     opener.start()
     began = time.monotonic()
-    assert gate.wait(5)
-    assert time.monotonic() - began < 4
+    assert gate.wait(60)
+    assert time.monotonic() - began < 30
     opener.join()
 
 
@@ -129,19 +130,22 @@ def test_an_idle_association_rests(start: StartServer, monkeypatch: pytest.Monke
     site = start()
     with site.associate() as association:
         assert association.send_c_echo().Status == 0x0000
-        time.sleep(0.1)  # what the echo leaves to be done
-        before = rounds
-        time.sleep(0.5)
-        assert rounds - before <= 2
+
+        def rests() -> bool:
+            before = rounds
+            time.sleep(0.5)
+            return rounds - before <= 2
+
+        assert eventually(rests)  # the echo leaves something to be done
 
 
 def test_an_echo_is_answered_without_delay(start: StartServer) -> None:
     site = start()
     with site.associate() as association:
         began = time.monotonic()
-        for _ in range(10):
+        for _ in range(40):
             assert association.send_c_echo().Status == 0x0000
-        assert time.monotonic() - began < 10 * reactor._IDLE_CHECK / 2
+        assert time.monotonic() - began < 40 * reactor._IDLE_CHECK / 2
 
 
 def test_reading_goes_on_while_there_is_something_to_send() -> None:

@@ -133,11 +133,11 @@ def test_silent_peers_are_cut_off_after_the_time_out(start: StartServer) -> None
     site = start(scp_timeout=1)
     with site.associate() as association:
         assert association.is_established
-        assert eventually(lambda: not association.is_established, 6)
+        assert eventually(lambda: not association.is_established)
     with site.associate(CT) as association:
         assert association.dul.socket is not None
         association.dul.socket.send(struct.pack(">BBI", 0x04, 0, 100) + b"half")
-        assert eventually(lambda: not association.is_established, 6)
+        assert eventually(lambda: not association.is_established)
 
 
 def test_idle_associations_do_not_hinder_others(start: StartServer) -> None:
@@ -158,7 +158,7 @@ def test_stopping_ends_what_is_open_within_its_bound(start: StartServer) -> None
     with site.associate() as association:
         began = time.monotonic()
         site.server.stop(0.3)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30
         assert eventually(lambda: not association.is_established)
     with pytest.raises(ConnectionError):
         socket.create_connection(("127.0.0.1", association.acceptor.port or 0), timeout=2)

@@ -101,8 +101,8 @@ def test_a_wake_up_ends_the_waiting_once(pair: tuple[BufferedSocket, socket.sock
     try:
         os.write(writer, b"\0\0\0")
         began = time.monotonic()
-        assert not connection.wait(5, reader)
-        assert time.monotonic() - began < 2
+        assert not connection.wait(60, reader)
+        assert time.monotonic() - began < 30
         assert not connection.wait(0.01, reader)
         theirs.sendall(b"x")
         os.write(writer, b"\0")

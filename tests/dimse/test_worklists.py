@@ -142,7 +142,7 @@ def test_findscu(worklists: Server) -> None:
             str(worklists.dicom_port),
         ],
         capture_output=True,
-        timeout=30,
+        timeout=60,
         check=True,
     )
     assert b"[A1]" in found.stdout + found.stderr

@@ -85,7 +85,7 @@ class Pair:
 
     def wait_until_stable(self) -> None:
         """Let the stable age pass: the last events of the uploads are then in the changes."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while any(
             not patient["IsStable"]
             for server in (self.ours, self.reference)

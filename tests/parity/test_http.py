@@ -34,7 +34,7 @@ def compare(pair: Pair, requests: list[tuple[str, str, dict[str, Any]]]) -> None
 
 def exchange(server: Server, request: str) -> tuple[bytes, bytes]:
     """The status line and the body of an answer to a request that no client library would send."""
-    with socket.create_connection(("127.0.0.1", server.http_port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", server.http_port), timeout=60) as connection:
         connection.sendall(request.replace("\n", "\r\n").encode("latin-1"))
         answer = b""
         while True:

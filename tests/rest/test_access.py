@@ -32,7 +32,7 @@ needs_address = pytest.mark.skipif(ADDRESS is None, reason="This host has no add
 
 
 def status(server: Server, host: str, user: tuple[str, str] | None = None, path: str = "/system") -> int:
-    return httpx.get(f"http://{host}:{server.http_port}{path}", auth=user, timeout=10).status_code
+    return httpx.get(f"http://{host}:{server.http_port}{path}", auth=user, timeout=60).status_code
 
 
 @needs_address

@@ -93,7 +93,7 @@ def test_a_trailing_slash_is_accepted(site: Server) -> None:
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
 def test_connections_are_kept_as_the_client_wants(site: Server, version: str) -> None:
-    with socket.create_connection(("127.0.0.1", site.http_port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", site.http_port), timeout=60) as connection:
         request = f"GET /tools/metrics HTTP/{version}\r\nHost: localhost\r\n\r\n".encode()
         connection.sendall(request)
         first = read_one(connection)
@@ -119,7 +119,7 @@ def read_one(connection: socket.socket) -> bytes:
 def test_small_answers_come_in_one_piece_and_in_order(site: Server) -> None:
     """Also those of requests that were sent ahead of the answers."""
     request = b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", site.http_port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", site.http_port), timeout=60) as connection:
         connection.sendall(request % b"/system")
         answer = connection.recv(1 << 16)
         head, _, body = answer.partition(b"\r\n\r\n")

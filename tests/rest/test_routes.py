@@ -289,7 +289,7 @@ def test_shutdown_and_clearing_of_the_log(tmp_path: Path) -> None:
         assert server.get("/changes")["Changes"] == []
         assert server.client.post("/tools/shutdown").status_code == 200
         assert server.process is not None
-        assert server.process.wait(timeout=20) == 0
+        assert server.process.wait(timeout=60) == 0
 
 
 def test_a_signal_ends_a_server_also_while_it_restarts(tmp_path: Path) -> None:

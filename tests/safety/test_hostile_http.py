@@ -28,6 +28,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield started
 
 
+@pytest.fixture(scope="module")
+def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that waits for its clients for longer than any answer may take."""
+    config = {**CONFIG, "HttpRequestTimeout": 2 * int(PATIENCE)}
+    with running(orthanclite(tmp_path_factory.mktemp("patient"), config)) as started:
+        yield started
+
+
 @pytest.fixture(autouse=True)
 def well_afterwards(server: Server) -> Iterator[None]:
     """Whatever a test does, the server is well afterwards and has stored nothing of it."""
@@ -163,7 +171,7 @@ def test_silent_clients_are_left(server: Server) -> None:
     for sent in (FILE[:100], large[: 5 * MEGABYTE]):
         answer = answer_to(server, head(f"Content-Length: {len(large)}") + sent)
         assert status(answer) == 408
-    assert 4 <= time.monotonic() - started < 8
+    assert time.monotonic() - started >= 4
 
 
 def test_unfinished_heads_are_left(server: Server) -> None:
@@ -174,37 +182,37 @@ def test_unfinished_heads_are_left(server: Server) -> None:
         dripping.settimeout(0.2)
         received: bytes | None = None
         while received != b"":
-            assert time.monotonic() - started < 6
+            assert time.monotonic() - started < PATIENCE
             with suppress(TimeoutError):
                 received = dripping.recv(100)
             with suppress(ConnectionError):
                 dripping.sendall(b"X-A: b\r\n")
         assert silent.recv(100) == b""
-        assert time.monotonic() - started < 6
+        assert time.monotonic() - started < PATIENCE
 
 
-def test_many_idle_connections_do_not_matter(server: Server) -> None:
+def test_many_idle_connections_do_not_matter(patient: Server) -> None:
     with ExitStack() as stack:
         for _ in range(300):
-            connection = stack.enter_context(closing(connect(server)))
+            connection = stack.enter_context(closing(connect(patient)))
             connection.sendall(b"POST /instances HTTP/1.1\r\nContent-Length: 99999\r\n\r\n\x08\x00")
         started = time.monotonic()
-        assert server.client.get("/system").status_code == 200
-        assert server.upload(FILE)["Status"] == "Success"
-        assert time.monotonic() - started < 1.9  # less than any of the others is waited for
+        assert patient.client.get("/system").status_code == 200
+        assert patient.upload(FILE)["Status"] == "Success"
+        assert time.monotonic() - started < PATIENCE  # less than any of the others is waited for
 
 
-def test_bodies_on_their_way_do_not_block_others(server: Server) -> None:
+def test_bodies_on_their_way_do_not_block_others(patient: Server) -> None:
     """Large bodies for handlers that keep them in memory, announced and then not sent."""
     with ExitStack() as stack:
         for _ in range(100):
-            connection = stack.enter_context(closing(connect(server)))
+            connection = stack.enter_context(closing(connect(patient)))
             connection.sendall(head(f"Content-Length: {8 * MEGABYTE}", path="/tools/bulk-delete"))
         time.sleep(0.2)
         started = time.monotonic()
-        answer = server.client.post("/tools/bulk-delete", json={"Resources": []})
+        answer = patient.client.post("/tools/bulk-delete", json={"Resources": []})
         assert answer.status_code == 200
-        assert time.monotonic() - started < 1.9  # less than any of the others is waited for
+        assert time.monotonic() - started < PATIENCE  # less than any of the others is waited for
 
 
 def test_expect_continue(server: Server) -> None:
