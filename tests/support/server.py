@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,15 @@ class Server:
 
     def log(self) -> str:
         return (self.folder / "log").read_text(errors="replace")
+
+    def descriptors(self) -> int:
+        """Open files and sockets; without connections to an SQLite index, made as they are needed."""
+        assert self.process is not None
+        found = 0
+        for path in Path(f"/proc/{self.process.pid}/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed in the meantime
+                found += "/index-orthanclite" not in os.readlink(path)
+        return found
 
     def upload(self, data: bytes) -> Any:
         """Store a file; the parsed answer."""
