@@ -5,10 +5,13 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 from orthanclite.app.options import database_url, limits
 from orthanclite.config import Settings
@@ -32,7 +35,8 @@ def open_index(settings: Settings, upgrade: bool = False) -> SqlIndex:
     :raises IncompatibleDatabaseVersion: for a schema that is older (without ``upgrade``) or newer
     """
     if settings.postgresql.enable_index:
-        return _wait_for_postgresql(settings, upgrade)
+        with _ended_by_sigterm():
+            return _wait_for_postgresql(settings, upgrade)
     url = database_url(settings)
     try:
         return SqlIndex(url, limits(settings), upgrade)
@@ -54,6 +58,24 @@ def _wait_for_postgresql(settings: Settings, upgrade: bool) -> SqlIndex:
             log.warning("Cannot connect to PostgreSQL, %d more attempts follow: %s", left, exc.details)
             left -= 1
             time.sleep(postgresql.connection_retry_interval)
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the process within the block, with status 0.
+
+    It would do so anyway, but for the first process of a container: the kernel gives that one only those that
+    it has asked for (kill(2)). Threads that would hold up the end do not exist yet.
+    """
+
+    def end(number: int, frame: FrameType | None) -> NoReturn:
+        raise SystemExit(0)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

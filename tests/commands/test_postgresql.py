@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +37,25 @@ def test_it_is_waited_for_as_long_as_configured(tmp_path: Path) -> None:
     log = str(ended.value)
     assert log.count("Cannot connect to PostgreSQL") == 2
     assert "Connection refused" in log
+    assert "Traceback" not in log
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_waiting(tmp_path: Path, number: signal.Signals) -> None:
+    """With the settings as they are by default it lasts 50 seconds."""
+    config = tmp_path / "config.json"
+    absent = {"EnableIndex": True, "Host": "127.0.0.1", "Port": free_port()}
+    config.write_text(json.dumps({"PostgreSQL": absent, "StorageDirectory": str(tmp_path / "storage")}))
+    command = [sys.executable, "-m", "orthanclite", str(config)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        while "Cannot connect to PostgreSQL, 10 more attempts" not in process.stderr.readline():
+            assert process.poll() is None
+        began = time.monotonic()
+        process.send_signal(number)
+        log = process.stderr.read()
+        assert process.wait() == {signal.SIGTERM: 0, signal.SIGINT: 130}[number]
+        assert time.monotonic() - began < 30
     assert "Traceback" not in log
 
 
