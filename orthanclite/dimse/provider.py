@@ -60,6 +60,8 @@ class EventDrivenDul(DULServiceProvider):
         self._owner = owner
         self.daemon = True
         self.to_provider_queue = queue.Queue(_OUTGOING)
+        # Once it is closed, its number may be that of any other file, which must not be written to.
+        self._pipe_lock = threading.Lock()
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
@@ -112,15 +114,15 @@ class EventDrivenDul(DULServiceProvider):
         self.assoc._kill = True
 
     def _close_pipe(self) -> None:
-        wake_read, self._wake_read = self._wake_read, -1
-        wake_write, self._wake_write = self._wake_write, -1
-        os.close(wake_read)
-        os.close(wake_write)
+        with self._pipe_lock:
+            os.close(self._wake_read)
+            os.close(self._wake_write)
+            self._wake_read = self._wake_write = -1
 
     def wake(self) -> None:
         """End the waiting for the socket."""
         # Full is as good as written, and without its thread there is nothing to wake.
-        with suppress(OSError):
+        with self._pipe_lock, suppress(OSError):
             os.write(self._wake_write, b"\0")
 
     def send_pdu(self, primitive: Any) -> None:
