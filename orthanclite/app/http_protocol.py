@@ -11,9 +11,13 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from httptools import HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from orthanclite.app.http_reader import LARGEST, SMALLEST, ConnectionReader, scratch
+from orthanclite.core.numbers import natural
 from orthanclite.rest.sending import WHOLE_ANSWER
+from orthanclite.services.ingest import Data
 
 HEAD_LIMIT = 128 * 1024
 """Bytes of a request line with its headers. More is accepted where it comes in one piece with the end."""
@@ -24,15 +28,21 @@ class BoundedProtocol(HttpToolsProtocol):
 
     head_timeout: float = 30.0
     """Seconds that a client has for the head of a request, from its first byte or from the connection."""
+    scratch: memoryview
+    """See :class:`ConnectionReader`."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._in_head = False
         self._head_size = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._reader = ConnectionReader(self, self.scratch)
+        self._direct: list[bytes] | None = None  # the first pieces of a body that will be read directly
+        self._length = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        transport.set_protocol(self._reader)
         self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -43,6 +53,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self.transport.is_closing():
             return
+        if self._direct is not None:
+            self._read_body(b"".join(self._direct))
         if self._in_head:
             self._head_size += len(data)
             if self._head_size > HEAD_LIMIT:
@@ -64,6 +76,47 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         extensions: dict[str, Any] = {WHOLE_ANSWER: partial(_answer, self.cycle)}
         self.scope["extensions"] = extensions
+        self._reader.in_head = False
+        self._length = self._body_length()
+        if SMALLEST <= self._length <= LARGEST and not self.pipeline:
+            self._direct = []
+
+    def on_body(self, body: bytes) -> None:
+        if self._direct is None:
+            super().on_body(body)
+        else:
+            self._direct.append(body)
+
+    def on_message_complete(self) -> None:
+        self._reader.in_head = True
+        if self._direct is not None:
+            super().on_body(b"".join(self._direct))
+            self._direct = None
+        super().on_message_complete()
+
+    def _body_length(self) -> int:
+        for name, value in self.headers:
+            if name == b"content-length":
+                return natural(value.decode("latin-1")) or 0
+        return 0
+
+    def _read_body(self, first: bytes) -> None:
+        """Read the rest of a body past the parser, which is replaced when the body is complete."""
+        self._direct = None
+        pieces = _Pieces(self.cycle)
+        # The task of the request has not begun yet: it will ask here.
+        setattr(self.cycle, "receive", pieces.receive)  # noqa: B010
+
+        def deliver(piece: Data, last: bool) -> None:
+            self._unset_keepalive_if_required()
+            if last:
+                self.parser = HttpRequestParser(self)
+                self._reader.in_head = True
+                if self._is_idle():
+                    self._start_timer()
+            pieces.add(piece, last)
+
+        self._reader.read_body(self._length, first, deliver)
 
     def _is_idle(self) -> bool:
         """Whether no request is being served. Bytes that begin none must not keep the connection open."""
@@ -81,6 +134,29 @@ class BoundedProtocol(HttpToolsProtocol):
         self._timer = None
         if self._in_head or self._is_idle():
             self.transport.close()
+
+
+class _Pieces:
+    """A body that comes past the parser, as a request receives it."""
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self._cycle = cycle
+        self._receive = cycle.receive
+        self._pieces: list[Data] = []
+
+    def add(self, piece: Data, last: bool) -> None:
+        if not self._cycle.response_complete:
+            self._pieces.append(piece)
+            self._cycle.more_body = not last
+            self._cycle.message_event.set()
+
+    async def receive(self) -> Any:
+        """See ASGI."""
+        message: dict[str, Any] = {**await self._receive()}
+        if self._pieces:
+            message["body"] = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+            self._pieces.clear()
+        return message
 
 
 def _answer(
@@ -109,4 +185,5 @@ def _answer(
 
 def bounded_protocol(head_timeout: float) -> type[BoundedProtocol]:
     """The protocol with another timeout, in the form that uvicorn wants."""
-    return type("BoundedProtocol", (BoundedProtocol,), {"head_timeout": head_timeout})
+    attributes = {"head_timeout": head_timeout, "scratch": scratch()}
+    return type("BoundedProtocol", (BoundedProtocol,), attributes)

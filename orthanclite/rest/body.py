@@ -10,6 +10,7 @@ from typing import Any
 
 from orthanclite.core.errors import BadFileFormat, BadRequest, BodyTooLarge
 from orthanclite.core.numbers import natural
+from orthanclite.services.ingest import Data
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
@@ -28,7 +29,7 @@ class RequestTimeout(Exception):
     """The client stopped sending in the middle of its request."""
 
 
-async def read_chunks(receive: Receive, limit: int, timeout: float) -> AsyncGenerator[bytes]:
+async def read_chunks(receive: Receive, limit: int, timeout: float) -> AsyncGenerator[Data]:
     """The body as it arrives.
 
     :param limit: bytes; 0 for none.
@@ -56,7 +57,7 @@ async def read_chunks(receive: Receive, limit: int, timeout: float) -> AsyncGene
             return
 
 
-async def inflate(chunks: AsyncIterator[bytes], limit: int) -> AsyncGenerator[bytes]:
+async def inflate(chunks: AsyncIterator[Data], limit: int) -> AsyncGenerator[bytes]:
     """The content of a gzipped body.
 
     :param limit: bytes of content; 0 for none but the one on the ratio.
@@ -67,7 +68,7 @@ async def inflate(chunks: AsyncIterator[bytes], limit: int) -> AsyncGenerator[by
     received = produced = 0
     async for chunk in chunks:
         received += len(chunk)
-        pending = chunk
+        pending: Data = chunk
         while pending:
             try:
                 piece = inflater.decompress(pending, _PIECE)

@@ -11,6 +11,7 @@ import orjson
 from orthanclite.core.constants import Origin
 from orthanclite.core.errors import BadFileFormat, BadParameterType, OrthancError, ParameterOutOfRange
 from orthanclite.core.numbers import natural
+from orthanclite.services.ingest import Data
 
 T = TypeVar("T")
 
@@ -62,7 +63,7 @@ class Call:
         self.remote_ip = remote_ip
         self.origin = Origin.REST_API  # another one for calls from inside the server
         self.operations: Sequence[str] = ()  # names of the routes below this one, sorted
-        self.chunks: AsyncIterator[bytes] | None = None  # the body, for async handlers that stream
+        self.chunks: AsyncIterator[Data] | None = None  # the body, for async handlers that stream
         self.run: Runner | None = None  # set for async handlers
         self._query_string = query_string
         self._query: dict[str, str] | None = None

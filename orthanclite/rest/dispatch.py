@@ -36,6 +36,7 @@ from orthanclite.rest.responses import Response, json_response
 from orthanclite.rest.routing import METHODS, AsyncHandler, Node, Operation, RouteTable, SyncHandler
 from orthanclite.rest.security import Gate, unauthorized
 from orthanclite.rest.sending import Sender
+from orthanclite.services.ingest import Data
 
 T = TypeVar("T")
 
@@ -169,14 +170,14 @@ class Dispatcher:
             raise BodyTooLarge("The body of the request is larger than MaximumRequestBodySizeMB")
         async with aclosing(read_chunks(receive, limit, self._policy.request_timeout)) as raw:
             gzipped = headers.get(b"content-encoding", b"").strip().lower() == b"gzip"
-            chunks: AsyncIterator[bytes] = inflate(raw, limit) if gzipped else raw
+            chunks: AsyncIterator[Data] = inflate(raw, limit) if gzipped else raw
             boundary = boundary_of(call.header("content-type")) if call.method == "POST" else None
             if boundary is not None:
                 return await self._handle_form(operation, call, chunks, boundary)
             return await self._handle_body(operation, call, chunks, size or 0)
 
     async def _handle_body(
-        self, operation: Operation, call: Call, chunks: AsyncIterator[bytes], size: int
+        self, operation: Operation, call: Call, chunks: AsyncIterator[Data], size: int
     ) -> Response:
         if operation.streaming:
             call.chunks = chunks
@@ -185,7 +186,7 @@ class Dispatcher:
         if reserved:
             await self._budget.acquire(reserved)
         try:
-            parts: list[bytes] = []
+            parts: list[Data] = []
             received = 0
             async for chunk in chunks:
                 parts.append(chunk)
@@ -199,7 +200,7 @@ class Dispatcher:
             self._budget.release(reserved)
 
     async def _handle_form(
-        self, operation: Operation, call: Call, chunks: AsyncIterator[bytes], boundary: str
+        self, operation: Operation, call: Call, chunks: AsyncIterator[Data], boundary: str
     ) -> Response:
         """Hand each part to the handler as a request of its own; the first bad one ends it all."""
         requested_with = call.header("x-requested-with")

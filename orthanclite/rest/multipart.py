@@ -15,6 +15,7 @@ from python_multipart.exceptions import FormParserError, MultipartParseError
 from python_multipart.multipart import MultipartParser
 
 from orthanclite.core.errors import BadFileFormat, BodyTooLarge
+from orthanclite.services.ingest import Data
 
 _PENDING_FILES = 10
 _PENDING_BYTES = 1024 * 1024 * 1024
@@ -54,7 +55,7 @@ def boundary_of(content_type: str) -> str | None:
 class FormParts:
     """The parts of a form, one after the other, as its bytes arrive."""
 
-    def __init__(self, chunks: AsyncIterator[bytes], boundary: str) -> None:
+    def __init__(self, chunks: AsyncIterator[Data], boundary: str) -> None:
         """:raises BadFileFormat: for a boundary that is too long (RFC 2046 5.1.1)."""
         self._chunks = chunks
         self._events: deque[_Event] = deque()
@@ -102,7 +103,7 @@ class FormParts:
             if chunk is None:
                 return None
             try:
-                self._parser.write(chunk)
+                self._parser.write(bytes(chunk))
             except MultipartParseError as exc:
                 raise BadFileFormat(f"Bad multipart body: {exc}") from exc
         return self._events.popleft()

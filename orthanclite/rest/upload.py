@@ -10,7 +10,7 @@ from orthanclite.core.constants import Origin
 from orthanclite.rest.call import Call
 from orthanclite.rest.responses import Response, json_response
 from orthanclite.rest.routing import Body, Router
-from orthanclite.services.ingest import IngestOrigin, Reception
+from orthanclite.services.ingest import Data, IngestOrigin, Reception
 from orthanclite.services.intake import StoreResult
 from orthanclite.services.upload import MEMORY_LIMIT, UploadService, is_zip
 
@@ -30,7 +30,7 @@ def upload_routes(uploads: UploadService) -> Router:
         assert call.run is not None
         assert call.chunks is not None
         origin = IngestOrigin(Origin.REST_API, remote_ip=call.remote_ip, username=call.user)
-        parts: list[bytes] = []
+        parts: list[Data] = []
         size = 0
         async for chunk in call.chunks:
             parts.append(chunk)
@@ -46,7 +46,7 @@ def upload_routes(uploads: UploadService) -> Router:
 
 
 async def _store(
-    call: Call, uploads: UploadService, body: bytes, origin: IngestOrigin
+    call: Call, uploads: UploadService, body: Data, origin: IngestOrigin
 ) -> StoreResult | list[StoreResult]:
     """Store an upload that is in memory."""
     assert call.run is not None
@@ -60,7 +60,7 @@ async def _store(
 
 
 async def _spool(
-    call: Call, uploads: UploadService, head: bytes, chunks: AsyncIterator[bytes], origin: IngestOrigin
+    call: Call, uploads: UploadService, head: Data, chunks: AsyncIterator[Data], origin: IngestOrigin
 ) -> StoreResult | list[StoreResult]:
     """Store an upload that does not fit in memory."""
     assert call.run is not None

@@ -315,8 +315,8 @@ class Reception:
         """Bytes written so far."""
         return self._writer.size
 
-    def write(self, data: bytes | memoryview) -> None:
-        self._writer.write(data)
+    def write(self, data: Data | memoryview) -> None:
+        self._writer.write(memoryview(data))
 
     def finish(self, origin: IngestOrigin) -> StoreResult:
         """Store what was written; see :meth:`IngestService.store` for the errors."""

@@ -11,7 +11,7 @@ from tempfile import SpooledTemporaryFile
 from typing import IO
 
 from orthanclite.core.errors import BadFileFormat, BadRequest, InexistentTag
-from orthanclite.services.ingest import IngestOrigin, IngestService, Reception
+from orthanclite.services.ingest import Data, IngestOrigin, IngestService, Reception
 from orthanclite.services.intake import StoreResult
 
 MEMORY_LIMIT = 4 << 20
@@ -44,11 +44,11 @@ class UploadService:
         self._member_limit = member_limit
         self._temporary_folder = temporary_folder
 
-    def is_light(self, body: bytes) -> bool:
+    def is_light(self, body: Data) -> bool:
         """Whether :meth:`begin` may run on the event loop."""
         return self._ingest.is_light(len(body))
 
-    def begin(self, body: bytes, origin: IngestOrigin) -> Future[StoreResult]:
+    def begin(self, body: Data, origin: IngestOrigin) -> Future[StoreResult]:
         """Begin to store a DICOM file that is in memory."""
         return self._ingest.begin(body, origin)
 
@@ -141,7 +141,7 @@ def _members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     return [member for member in members if not member.is_dir() and member.file_size]
 
 
-def is_zip(head: bytes) -> bool:
+def is_zip(head: Data) -> bool:
     """Whether an upload that begins with ``head`` is a ZIP archive."""
     return head[:4] in _ZIP_SIGNATURES
 

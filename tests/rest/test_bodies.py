@@ -1,0 +1,198 @@
+"""Bodies of requests of all sizes, as slow or strange clients send them: what arrives is what was sent.
+
+Those of a size between the two limits of ``app.http_reader`` go past the parser of uvicorn.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import orjson
+import pytest
+
+from orthanclite.app.http_reader import LARGEST, SMALLEST
+from tests.support.certificates import make_identity
+from tests.support.records import dicom_file
+from tests.support.server import Server, orthanclite, running
+
+KB = 1024
+SIZES = [1, 16 * KB, SMALLEST - 1, SMALLEST, 200_001, 600_000, LARGEST - 1, LARGEST, LARGEST + 1, 3 * LARGEST]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("bodies")
+    with running(orthanclite(folder, {"OverwriteInstances": True, "KeepAliveTimeout": 60})) as server:
+        yield server
+
+
+def dicom_of(size: int) -> bytes:
+    """A DICOM file of ``size`` bytes, or as many as it needs."""
+    least = len(dicom_file(pixels=bytes(2), side=4))
+    pixels = hashlib.shake_128(b"pixels").digest(max(2, (size - least + 2) & ~1))
+    return dicom_file(pixels=pixels, side=4)
+
+
+def head_of(body: bytes, path: str = "/instances", headers: str = "") -> bytes:
+    return f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{headers}Content-Length: {len(body)}\r\n\r\n".encode()
+
+
+def answer_from(connection: socket.socket) -> tuple[int, bytes]:
+    """The status and the body of the next answer."""
+    received = b""
+    while b"\r\n\r\n" not in received:
+        received += _some(connection)
+    head, _, body = received.partition(b"\r\n\r\n")
+    length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+    while len(body) < length:
+        body += _some(connection)
+    assert len(body) == length
+    return int(head.split()[1]), body
+
+
+def _some(connection: socket.socket) -> bytes:
+    piece = connection.recv(1 << 16)
+    assert piece, "The server closed the connection"
+    return piece
+
+
+def connect(server: Server) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.http_port), timeout=30)
+
+
+def stored(server: Server, answer: bytes) -> bytes:
+    return bytes(server.client.get(orjson.loads(answer)["Path"] + "/file").content)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_what_was_sent_is_stored(site: Server, size: int) -> None:
+    body = dicom_of(size)
+    with connect(site) as connection:
+        for _ in range(2):  # the connection serves on
+            connection.sendall(head_of(body) + body)
+            status, answer = answer_from(connection)
+            assert status == 200
+            assert stored(site, answer) == body
+
+
+@pytest.mark.parametrize("pieces", [[1], [100, 1], [16 * KB, 16 * KB], [70_000, 1, 80_000], [299_999, 1]])
+def test_bodies_in_pieces(site: Server, pieces: list[int]) -> None:
+    body = dicom_of(300_000)
+    with connect(site) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.sendall(head_of(body))
+        start = 0
+        for size in pieces:
+            time.sleep(0.02)
+            connection.sendall(body[start : start + size])
+            start += size
+        time.sleep(0.02)
+        connection.sendall(body[start:])
+        status, answer = answer_from(connection)
+    assert status == 200
+    assert stored(site, answer) == body
+
+
+def test_a_body_that_takes_longer_than_a_request_may_be_silent(tmp_path: Path) -> None:
+    """What is there is handed on, so that only silence counts."""
+    body = dicom_of(300_000)
+    with (
+        running(orthanclite(tmp_path, {"HttpRequestTimeout": 5, "KeepAliveTimeout": 60})) as server,
+        connect(server) as connection,
+    ):
+        connection.sendall(head_of(body))
+        size = len(body) // 8 + 1
+        for start in range(0, len(body), size):
+            connection.sendall(body[start : start + size])
+            time.sleep(1)
+        status, answer = answer_from(connection)
+        assert status == 200
+        assert stored(server, answer) == body
+        connection.sendall(head_of(body) + body[:-1])
+        status, _ = answer_from(connection)
+        assert status == 408
+        assert connection.recv(1) == b""
+
+
+def test_requests_sent_ahead(site: Server) -> None:
+    first, second = dicom_of(200_000), dicom_of(90_000)
+    with connect(site) as connection:
+        now = b"GET /tools/now HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        connection.sendall(head_of(first) + first + now)
+        status, answer = answer_from(connection)
+        assert (status, stored(site, answer)) == (200, first)
+        status, answer = answer_from(connection)
+        assert (status, len(answer)) == (200, 15)
+        connection.sendall(now + head_of(second) + second)
+        assert answer_from(connection)[0] == 200
+        status, answer = answer_from(connection)
+        assert (status, stored(site, answer)) == (200, second)
+
+
+def test_a_client_that_waits_to_be_told(site: Server) -> None:
+    body = dicom_of(300_000)
+    with connect(site) as connection:
+        connection.sendall(head_of(body, headers="Expect: 100-continue\r\n"))
+        assert connection.recv(1 << 16) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(body)
+        status, answer = answer_from(connection)
+    assert (status, stored(site, answer)) == (200, body)
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/instances/nobody/nothing", "/tools/lookup", "/tools/find"])
+def test_bodies_that_nobody_wants(site: Server, path: str) -> None:
+    """Refused before or after their body has come; the connection serves on."""
+    body = bytes(300_000)
+    with connect(site) as connection:
+        connection.sendall(head_of(body, path) + body[:1000])
+        time.sleep(0.05)
+        connection.sendall(body[1000:])
+        assert answer_from(connection)[0] in (200, 400, 404)
+        connection.sendall(b"GET /tools/now HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert answer_from(connection)[0] == 200
+
+
+def test_clients_that_hang_up(site: Server) -> None:
+    body = dicom_of(300_000)
+    before = site.get("/changes?last")["Last"]
+    for length in (0, 1, 20_000, 299_000):
+        with connect(site) as connection:
+            connection.sendall(head_of(body) + body[:length])
+    assert site.get("/changes?last")["Last"] == before
+    assert site.client.post("/instances", content=body).status_code == 200
+
+
+def test_other_ways_to_send_a_body(site: Server) -> None:
+    body = dicom_of(400_000)
+    parts = site.client.post("/instances", files={"file": ("a.dcm", body), "other": ("b.dcm", body)})
+    assert parts.status_code == 200
+    chunked = site.client.post("/instances", content=iter([body[:100_000], body[100_000:]]))
+    assert stored(site, chunked.content) == body
+    attachment = f"{chunked.json()['Path']}/attachments/1024"
+    assert site.client.put(attachment, content=body).status_code == 200
+    assert site.client.get(f"{attachment}/data").content == body
+    metadata = f"{chunked.json()['Path']}/metadata/1024"
+    text = "x" * 100_000
+    assert site.client.put(metadata, content=text).status_code == 200
+    assert site.client.get(metadata).text == text
+
+
+def test_bodies_over_tls(tmp_path: Path) -> None:
+    identity = make_identity(tmp_path, "server").both
+    config = {"SslEnabled": True, "SslCertificate": str(identity)}
+    body = dicom_of(600_000)
+    context = ssl.create_default_context(cafile=str(identity))
+    with (
+        running(orthanclite(tmp_path / "server", config)) as server,
+        httpx.Client(base_url=server.url, verify=context) as client,
+    ):
+        for _ in range(2):
+            answer = client.post("/instances", content=body)
+            assert answer.status_code == 200
+        assert client.get(answer.json()["Path"] + "/file").content == body
