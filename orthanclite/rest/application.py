@@ -19,6 +19,20 @@ from orthanclite.rest.policy import HttpPolicy
 from orthanclite.rest.read_only import writes
 from orthanclite.rest.routing import Router, RouteTable
 
+_VERSIONS = frozenset({"1.1", "1.0"})
+
+
+async def _refuse_version(version: str, send: Send) -> None:
+    """What the reference answers; the connection is closed, as nobody knows how another version goes on."""
+    body = f"Error 505: HTTP Version not supported\nBad HTTP version: [{version}]".encode()
+    headers = [
+        (b"connection", b"close"),
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", b"%d" % len(body)),
+    ]
+    await send({"type": "http.response.start", "status": 505, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
 
 class RestApplication(FastAPI):
     """FastAPI with the lean dispatch of :mod:`orthanclite.rest.dispatch` in place of its own."""
@@ -58,7 +72,10 @@ class RestApplication(FastAPI):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Requests go straight to the dispatcher: the layers of FastAPI would cost more than many answers."""
         if scope["type"] == "http":
-            await self._dispatcher(scope, receive, send)
+            if scope["http_version"] in _VERSIONS:
+                await self._dispatcher(scope, receive, send)
+            else:
+                await _refuse_version(scope["http_version"], send)
         else:
             await super().__call__(scope, receive, send)
 

@@ -106,6 +106,20 @@ def test_connections_are_kept_as_the_client_wants(site: Server, version: str) ->
             read_one(connection)
 
 
+@pytest.mark.parametrize("version", ["0.9", "2.0"])
+def test_other_versions_of_the_protocol_are_refused(site: Server, version: str) -> None:
+    """The connection is closed: what follows the head may be anything."""
+    with socket.create_connection(("127.0.0.1", site.http_port), timeout=60) as connection:
+        connection.sendall(f"GET /system HTTP/{version}\r\nHost: localhost\r\n\r\n".encode())
+        answer = b""
+        while piece := connection.recv(65536):
+            answer += piece
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 505 ")
+    assert head.lower().count(b"\r\nconnection:") == 1
+    assert body == f"Error 505: HTTP Version not supported\nBad HTTP version: [{version}]".encode()
+
+
 def read_one(connection: socket.socket) -> bytes:
     """An answer whose body is ``1``."""
     received = b""
