@@ -31,11 +31,6 @@ def dumps(value: Any) -> bytes:
     return _render(value, "\n", "   ").encode("ascii")
 
 
-def dumps_text(value: Any) -> Raw:
-    """Like :func:`dumps`, as text that can be part of a later document."""
-    return Raw(_render(value, "\n", "   "))
-
-
 def dumps_error(value: Mapping[str, Any]) -> bytes:
     """``value`` as Orthanc writes the body of an error: indented by tabs, with a final newline."""
     return _render(dict(value), "\n", "\t").encode("ascii") + b"\n"

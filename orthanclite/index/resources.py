@@ -46,7 +46,7 @@ from orthanclite.index.writer import Writer
 _COMMON = ("id", "public_id", "tags", "meta")
 
 
-def _select_rows(level: Level, by: str) -> Any:
+def _select_rows(level: Level, many: bool) -> Any:
     table = TABLES[level]
     above = level.parent
     parent = literal(None) if above is None else TABLES[above].c.public_id
@@ -65,15 +65,12 @@ def _select_rows(level: Level, by: str) -> Any:
     if above is not None:
         source = source.join(TABLES[above], table.c.parent == TABLES[above].c.id)
     statement = select(*columns).select_from(source)
-    if by == "one":
-        return statement.where(table.c.public_id == bindparam("public_id"))
-    column = table.c.public_id if by == "ids" else table.c.id
-    return statement.where(any_of(column, "values"))
+    wanted = any_of(table.c.public_id, "values") if many else table.c.public_id == bindparam("public_id")
+    return statement.where(wanted)
 
 
-_ROW = {level: _select_rows(level, "one") for level in Level}
-_ROWS = {level: _select_rows(level, "ids") for level in Level}
-_ROWS_BY_KEY = {level: _select_rows(level, "keys") for level in Level}
+_ROW = {level: _select_rows(level, many=False) for level in Level}
+_ROWS = {level: _select_rows(level, many=True) for level in Level}
 _CHILDREN = {
     level: select(TABLES[Level(level + 1)].c.parent, TABLES[Level(level + 1)].c.public_id)
     .where(any_of(TABLES[Level(level + 1)].c.parent, "keys"))
@@ -348,15 +345,6 @@ class SqlResources:
             replace_tags(tx, level, key, tags, main_sequences, signature, patient_tags, metadata or {})
 
         self._writer.run(operation)
-
-
-def load_by_key(session: Session, level: Level, keys: Sequence[int], parts: Parts) -> list[Resource]:
-    """Resources by internal number, in the order given: what a query's page turns into."""
-    found: dict[int, Resource] = {}
-    for batch in chunks(keys):
-        rows = session.all(_ROWS_BY_KEY[level], values=batch)
-        found.update((resource.key, resource) for resource in load(session, level, rows, parts))
-    return [found[key] for key in keys if key in found]
 
 
 def load(session: Session, level: Level, rows: list[Row], parts: Parts) -> list[Resource]:

@@ -152,13 +152,6 @@ class Call:
             raise error
         return value
 
-    def json_array(self, error: type[OrthancError] = BadFileFormat) -> list[Any]:
-        """The body, which must be a JSON array, or ``error`` is raised."""
-        value = self.json(error)
-        if not isinstance(value, list):
-            raise error
-        return value
-
 
 def parse_query(text: str) -> dict[str, str]:
     """The arguments of a query string.

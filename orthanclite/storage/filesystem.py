@@ -232,11 +232,6 @@ class FileStorage:
                             continue
                         yield entry.name, status.st_size, status.st_mtime
 
-    def free_bytes(self) -> int:
-        """Bytes that the file system still offers."""
-        status = os.statvfs(self.root)
-        return status.f_bavail * status.f_frsize
-
     def _new_name(self) -> tuple[str, Path]:
         name = str(uuid.uuid4())
         with self._lock:

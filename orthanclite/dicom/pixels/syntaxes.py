@@ -22,7 +22,6 @@ VIDEO = "1.2.840.10008.1.2.4.10"
 """What the UIDs of MPEG-2, MPEG-4 and HEVC begin with (100 to 108)."""
 
 JPEG_LS = frozenset({JPEG_LS_LOSSLESS, JPEG_LS_NEAR_LOSSLESS})
-LOSSY = frozenset({JPEG_BASELINE, JPEG_EXTENDED, JPEG_LS_NEAR_LOSSLESS, JPEG_2000_LOSSY})
 ENCODABLE = JPEG | JPEG_LS | {RLE_LOSSLESS, JPEG_2000_LOSSLESS, JPEG_2000_LOSSY}
 """The encapsulated transfer syntaxes that can be written."""
 

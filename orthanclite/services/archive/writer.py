@@ -102,10 +102,6 @@ class ArchiveWriter:
         """Bytes of the archive so far."""
         return self._zip.offset
 
-    @property
-    def members_count(self) -> int:
-        return len(self._plan.members)
-
     def step(self, sink: Callable[[bytes], object]) -> bool:
         """Write the next member to ``sink``, or the end of the archive; False when that was all.
 
