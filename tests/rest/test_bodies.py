@@ -43,27 +43,37 @@ def head_of(body: bytes, path: str = "/instances", headers: str = "") -> bytes:
     return f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{headers}Content-Length: {len(body)}\r\n\r\n".encode()
 
 
-def answer_from(connection: socket.socket) -> tuple[int, bytes]:
-    """The status and the body of the next answer."""
-    received = b""
-    while b"\r\n\r\n" not in received:
-        received += _some(connection)
-    head, _, body = received.partition(b"\r\n\r\n")
-    length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-    while len(body) < length:
-        body += _some(connection)
-    assert len(body) == length
-    return int(head.split()[1]), body
+class Client:
+    """A connection of which every byte is ours."""
 
+    def __init__(self, server: Server) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", server.http_port), timeout=30)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._received = self._socket.makefile("rb")
 
-def _some(connection: socket.socket) -> bytes:
-    piece = connection.recv(1 << 16)
-    assert piece, "The server closed the connection"
-    return piece
+    def __enter__(self) -> Client:
+        return self
 
+    def __exit__(self, *_: object) -> None:
+        self._received.close()
+        self._socket.close()
 
-def connect(server: Server) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", server.http_port), timeout=30)
+    def send(self, data: bytes) -> None:
+        self._socket.sendall(data)
+
+    def answer(self) -> tuple[int, bytes]:
+        """The status and the body of the next answer; an informational one has no body."""
+        status = int(self._received.readline().split()[1])
+        length = 0
+        while (line := self._received.readline()) != b"\r\n":
+            assert line, "The server closed the connection"
+            name, _, value = line.partition(b":")
+            if name.lower() == b"content-length":
+                length = int(value)
+        return status, self._received.read(length)
+
+    def is_closed(self) -> bool:
+        return self._received.read(1) == b""
 
 
 def stored(server: Server, answer: bytes) -> bytes:
@@ -73,10 +83,10 @@ def stored(server: Server, answer: bytes) -> bytes:
 @pytest.mark.parametrize("size", SIZES)
 def test_what_was_sent_is_stored(site: Server, size: int) -> None:
     body = dicom_of(size)
-    with connect(site) as connection:
+    with Client(site) as connection:
         for _ in range(2):  # the connection serves on
-            connection.sendall(head_of(body) + body)
-            status, answer = answer_from(connection)
+            connection.send(head_of(body) + body)
+            status, answer = connection.answer()
             assert status == 200
             assert stored(site, answer) == body
 
@@ -84,17 +94,16 @@ def test_what_was_sent_is_stored(site: Server, size: int) -> None:
 @pytest.mark.parametrize("pieces", [[1], [100, 1], [16 * KB, 16 * KB], [70_000, 1, 80_000], [299_999, 1]])
 def test_bodies_in_pieces(site: Server, pieces: list[int]) -> None:
     body = dicom_of(300_000)
-    with connect(site) as connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.sendall(head_of(body))
+    with Client(site) as connection:
+        connection.send(head_of(body))
         start = 0
         for size in pieces:
             time.sleep(0.02)
-            connection.sendall(body[start : start + size])
+            connection.send(body[start : start + size])
             start += size
         time.sleep(0.02)
-        connection.sendall(body[start:])
-        status, answer = answer_from(connection)
+        connection.send(body[start:])
+        status, answer = connection.answer()
     assert status == 200
     assert stored(site, answer) == body
 
@@ -104,44 +113,44 @@ def test_a_body_that_takes_longer_than_a_request_may_be_silent(tmp_path: Path) -
     body = dicom_of(300_000)
     with (
         running(orthanclite(tmp_path, {"HttpRequestTimeout": 5, "KeepAliveTimeout": 60})) as server,
-        connect(server) as connection,
+        Client(server) as connection,
     ):
-        connection.sendall(head_of(body))
+        connection.send(head_of(body))
         size = len(body) // 8 + 1
         for start in range(0, len(body), size):
-            connection.sendall(body[start : start + size])
+            connection.send(body[start : start + size])
             time.sleep(1)
-        status, answer = answer_from(connection)
+        status, answer = connection.answer()
         assert status == 200
         assert stored(server, answer) == body
-        connection.sendall(head_of(body) + body[:-1])
-        status, _ = answer_from(connection)
+        connection.send(head_of(body) + body[:-1])
+        status, _ = connection.answer()
         assert status == 408
-        assert connection.recv(1) == b""
+        assert connection.is_closed()
 
 
 def test_requests_sent_ahead(site: Server) -> None:
     first, second = dicom_of(200_000), dicom_of(90_000)
-    with connect(site) as connection:
+    with Client(site) as connection:
         now = b"GET /tools/now HTTP/1.1\r\nHost: localhost\r\n\r\n"
-        connection.sendall(head_of(first) + first + now)
-        status, answer = answer_from(connection)
+        connection.send(head_of(first) + first + now)
+        status, answer = connection.answer()
         assert (status, stored(site, answer)) == (200, first)
-        status, answer = answer_from(connection)
+        status, answer = connection.answer()
         assert (status, len(answer)) == (200, 15)
-        connection.sendall(now + head_of(second) + second)
-        assert answer_from(connection)[0] == 200
-        status, answer = answer_from(connection)
+        connection.send(now + head_of(second) + second)
+        assert connection.answer()[0] == 200
+        status, answer = connection.answer()
         assert (status, stored(site, answer)) == (200, second)
 
 
 def test_a_client_that_waits_to_be_told(site: Server) -> None:
     body = dicom_of(300_000)
-    with connect(site) as connection:
-        connection.sendall(head_of(body, headers="Expect: 100-continue\r\n"))
-        assert connection.recv(1 << 16) == b"HTTP/1.1 100 Continue\r\n\r\n"
-        connection.sendall(body)
-        status, answer = answer_from(connection)
+    with Client(site) as connection:
+        connection.send(head_of(body, headers="Expect: 100-continue\r\n"))
+        assert connection.answer() == (100, b"")
+        connection.send(body)
+        status, answer = connection.answer()
     assert (status, stored(site, answer)) == (200, body)
 
 
@@ -149,21 +158,21 @@ def test_a_client_that_waits_to_be_told(site: Server) -> None:
 def test_bodies_that_nobody_wants(site: Server, path: str) -> None:
     """Refused before or after their body has come; the connection serves on."""
     body = bytes(300_000)
-    with connect(site) as connection:
-        connection.sendall(head_of(body, path) + body[:1000])
+    with Client(site) as connection:
+        connection.send(head_of(body, path) + body[:1000])
         time.sleep(0.05)
-        connection.sendall(body[1000:])
-        assert answer_from(connection)[0] in (200, 400, 404)
-        connection.sendall(b"GET /tools/now HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        assert answer_from(connection)[0] == 200
+        connection.send(body[1000:])
+        assert connection.answer()[0] in (200, 400, 404)
+        connection.send(b"GET /tools/now HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert connection.answer()[0] == 200
 
 
 def test_clients_that_hang_up(site: Server) -> None:
     body = dicom_of(300_000)
     before = site.get("/changes?last")["Last"]
     for length in (0, 1, 20_000, 299_000):
-        with connect(site) as connection:
-            connection.sendall(head_of(body) + body[:length])
+        with Client(site) as connection:
+            connection.send(head_of(body) + body[:length])
     assert site.get("/changes?last")["Last"] == before
     assert site.client.post("/instances", content=body).status_code == 200
 
