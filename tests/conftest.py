@@ -6,12 +6,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from orthanclite.index import SqlIndex
 from tests.support.postgres import Cluster, cluster
 from tests.support.server import Server, orthanclite, running
 
 ENGINES = ("sqlite", "postgresql")
+
+# By default an example that takes longer than 0.2 s fails, which any may do on a busy machine. And the
+# examples are the same in each run: what fails after a change fails because of it.
+settings.register_profile(
+    "tests", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("tests")
 
 
 @pytest.fixture(scope="session")

@@ -222,7 +222,7 @@ def digest(data: bytes) -> None:
         assert parsed.pixel_data.offset == summary.pixel_data_offset
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.randoms(use_true_random=False), st.sampled_from(SEEDS))
 def test_mutated_files_raise_only_our_errors(rand: random.Random, seed: bytes) -> None:
     data = bytearray(seed)
@@ -242,7 +242,7 @@ def test_mutated_files_raise_only_our_errors(rand: random.Random, seed: bytes) -
     digest(bytes(data))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=400))
 def test_random_bytes_raise_only_our_errors(data: bytes) -> None:
     digest(data)

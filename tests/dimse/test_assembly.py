@@ -140,7 +140,7 @@ def as_pynetdicom(pieces: list[bytes]) -> list[DIMSEMessage]:
     return messages
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_messages_are_those_of_pynetdicom(data: st.DataObject) -> None:
     pieces: list[bytes] = []

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from itertools import islice
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pynetdicom.dimse_messages import C_STORE_RQ
 
@@ -185,7 +185,7 @@ class Sink:
         return True
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 @given(st.lists(st.binary(max_size=60), max_size=4))
 def test_no_bytes_break_the_assembly(bodies: list[bytes]) -> None:
     assembly = MessageAssembly(Sink(), lambda pdu: None)  # type: ignore[arg-type]

@@ -47,7 +47,7 @@ def noise(size: int) -> bytes:
     return b"".join(struct.pack(">I", number) for number in range(size // 4 + 1))[:size]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.integers(1, 3 * transport._BUFFER // 2), min_size=1, max_size=6),
     st.lists(st.integers(1, transport._BUFFER), max_size=6),

@@ -165,7 +165,7 @@ def requests(draw: st.DrawFn) -> FindRequest:
 
 
 @given(requests(), st.integers(0, 3), st.integers(0, 5))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_sql_agrees_with_the_matcher(world: World, wanted: FindRequest, since: int, limit: int) -> None:
     expected = world.expected(wanted)
     search = world.index.search(MAIN_TAGS)
@@ -181,7 +181,7 @@ def test_sql_agrees_with_the_matcher(world: World, wanted: FindRequest, since: i
 
 
 @given(st.data(), st.sampled_from((Level.STUDY, Level.SERIES)), st.booleans())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_stored_values_are_found(world: World, data: st.DataObject, level: Level, exact: bool) -> None:
     """A constraint made of a stored value: equal, and with a part of it replaced by a wildcard."""
     resource = data.draw(st.sampled_from(world.resources[level]))

@@ -208,7 +208,7 @@ BODIES = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(BODIES)
 def test_any_body_is_stored_or_refused(server: Server, body: dict[str, Any]) -> None:
     """Stored or refused; unsupported content and unknown tags are answered by 500, as in the reference."""
