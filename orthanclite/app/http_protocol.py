@@ -7,6 +7,7 @@ bounded by the dispatcher, which knows what to expect.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -50,6 +51,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._in_head or self._is_idle():
+            data = _without_upgrade(data)
         super().data_received(data)
         if self.transport.is_closing():
             return
@@ -134,6 +137,19 @@ class BoundedProtocol(HttpToolsProtocol):
         self._timer = None
         if self._in_head or self._is_idle():
             self.transport.close()
+
+
+_UPGRADE = re.compile(rb"\r\nupgrade[ \t]*:", re.IGNORECASE)
+
+
+def _without_upgrade(data: bytes) -> bytes:
+    """The begin of a request, with the header ``Upgrade`` under another name.
+
+    A server may ignore it (RFC 9110, 7.8), but the parser then takes the body for another protocol: the first
+    upload of each client that asks for HTTP/2, as curl and Java can, would come without its body.
+    """
+    head, end, rest = data.partition(b"\r\n\r\n")
+    return _UPGRADE.sub(b"\r\nX-Upgrade:", head) + end + rest if _UPGRADE.search(head) else data
 
 
 class _Pieces:

@@ -144,6 +144,18 @@ def test_requests_sent_ahead(site: Server) -> None:
         assert (status, stored(site, answer)) == (200, second)
 
 
+@pytest.mark.parametrize("size", [2_000, 300_000])
+def test_a_client_that_would_rather_speak_http_2(site: Server, size: int) -> None:
+    """As Java's does by default, and curl with ``--http2``: the offer is ignored, and nothing else."""
+    body = dicom_of(size)
+    offer = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
+    with Client(site) as connection:
+        for _ in range(2):
+            connection.send(head_of(body, headers=offer) + body)
+            status, answer = connection.answer()
+            assert (status, stored(site, answer)) == (200, body)
+
+
 def test_a_client_that_waits_to_be_told(site: Server) -> None:
     body = dicom_of(300_000)
     with Client(site) as connection:
