@@ -77,7 +77,10 @@ class Cluster:
 
 @contextmanager
 def cluster() -> Iterator[Cluster]:
-    """A running cluster on the loopback interface, without durability: it holds test data only."""
+    """A running cluster on the loopback interface, without durability: it holds test data only.
+
+    Nor does it vacuum by itself: the planner's statistics are what a test has made them.
+    """
     folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
     try:
         folder.chmod(0o755)
@@ -103,7 +106,7 @@ def _own(binaries: Path, folder: Path) -> Iterator[Cluster]:
     )
     options = (
         f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off -c synchronous_commit=off "
-        "-c full_page_writes=off -c max_connections=200 -c shared_buffers=64MB"
+        "-c full_page_writes=off -c max_connections=200 -c shared_buffers=64MB -c autovacuum=off"
     )
     log, wait = str(folder / "log"), ("-w", "-t", str(PATIENCE))
 
