@@ -15,7 +15,7 @@ from typing import Any
 from httptools import HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from orthanclite.app.http_reader import LARGEST, SMALLEST, ConnectionReader, scratch
+from orthanclite.app.http_reader import LARGEST, PATIENCE, SMALLEST, ConnectionReader, Room, scratch
 from orthanclite.core.numbers import natural
 from orthanclite.rest.sending import WHOLE_ANSWER
 from orthanclite.services.ingest import Data
@@ -31,13 +31,15 @@ class BoundedProtocol(HttpToolsProtocol):
     """Seconds that a client has for the head of a request, from its first byte or from the connection."""
     scratch: memoryview
     """See :class:`ConnectionReader`."""
+    room: Room
+    """For the bodies of all connections."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._in_head = False
         self._head_size = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._reader = ConnectionReader(self, self.scratch)
+        self._reader = ConnectionReader(self, self.scratch, self.room)
         self._direct: list[bytes] | None = None  # the first pieces of a body that will be read directly
         self._length = 0
 
@@ -81,7 +83,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.scope["extensions"] = extensions
         self._reader.in_head = False
         self._length = self._body_length()
-        if SMALLEST <= self._length <= LARGEST and not self.pipeline:
+        if SMALLEST <= self._length <= LARGEST and not self.pipeline and self.room.has(self._length):
             self._direct = []
 
     def on_body(self, body: bytes) -> None:
@@ -119,7 +121,9 @@ class BoundedProtocol(HttpToolsProtocol):
                     self._start_timer()
             pieces.add(piece, last)
 
-        self._reader.read_body(self._length, first, deliver)
+        # Before the dispatcher takes the client for silent.
+        patience = min(PATIENCE, self.head_timeout / 2)
+        self._reader.read_body(self._length, first, deliver, patience)
 
     def _is_idle(self) -> bool:
         """Whether no request is being served. Bytes that begin none must not keep the connection open."""
@@ -161,7 +165,9 @@ class _Pieces:
         self._pieces: list[Data] = []
 
     def add(self, piece: Data, last: bool) -> None:
-        if not self._cycle.response_complete:
+        if self._cycle.response_complete:
+            self._pieces.clear()
+        else:
             self._pieces.append(piece)
             self._cycle.more_body = not last
             self._cycle.message_event.set()
@@ -201,5 +207,5 @@ def _answer(
 
 def bounded_protocol(head_timeout: float) -> type[BoundedProtocol]:
     """The protocol with another timeout, in the form that uvicorn wants."""
-    attributes = {"head_timeout": head_timeout, "scratch": scratch()}
+    attributes = {"head_timeout": head_timeout, "scratch": scratch(), "room": Room()}
     return type("BoundedProtocol", (BoundedProtocol,), attributes)

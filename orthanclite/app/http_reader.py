@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import mmap
+import threading
+import weakref
 from collections.abc import Callable
 
 from orthanclite.services.ingest import Data
@@ -20,8 +22,8 @@ LARGEST = 4 << 20
 _HEAD = 16 * 1024
 _PIECE = 256 * 1024
 """Bytes to read at once while a head is expected, of which few belong to a body, and of any other body."""
-_PATIENCE = 3.0
-"""Seconds after which what is there of a body is handed on: who waits for it is to see that it arrives."""
+PATIENCE = 3.0
+"""Seconds after which what is there of a body is handed on, at most: who waits is to see that it comes."""
 
 Deliver = Callable[[Data, bool], None]
 """Called with a part of a body, and whether it is the last."""
@@ -32,21 +34,50 @@ def scratch() -> memoryview:
     return memoryview(bytearray(_PIECE))
 
 
+class Room:
+    """Bounds the memory of all bodies that are read so, until nobody uses it any more. Thread-safe.
+
+    A server reads before it knows from whom, and whether the budget of bodies has room for what comes.
+    """
+
+    def __init__(self, capacity: int = 64 << 20) -> None:
+        """:param capacity: bytes"""
+        self._free = capacity
+        self._lock = threading.Lock()
+
+    def has(self, size: int) -> bool:
+        """Whether there is room; one event loop asks and takes at once, or nearly so."""
+        return size <= self._free
+
+    def take(self, size: int) -> mmap.mmap:
+        """Memory, which counts until it is freed."""
+        memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        self._add(-size)
+        weakref.finalize(memory, self._add, size)
+        return memory
+
+    def _add(self, size: int) -> None:
+        with self._lock:
+            self._free += size
+
+
 class ConnectionReader(asyncio.BufferedProtocol):
     """Reads for the protocol of a connection, which hears of all else as well.
 
     :param scratch: of :func:`scratch`
+    :param room: for the bodies of all connections
     """
 
-    def __init__(self, http: asyncio.Protocol, scratch: memoryview) -> None:
+    def __init__(self, http: asyncio.Protocol, scratch: memoryview, room: Room) -> None:
         self._http = http
+        self._room = room
         self._scratch = scratch
         self._body: _Body | None = None
         self.in_head = True
 
-    def read_body(self, length: int, first: bytes, deliver: Deliver) -> None:
+    def read_body(self, length: int, first: bytes, deliver: Deliver, patience: float) -> None:
         """Read the rest of a body that begins with ``first``; its memory is taken as it arrives."""
-        self._body = _Body(length, first, deliver)
+        self._body = _Body(self._room.take(length), first, deliver, patience)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         if self._body is not None:
@@ -79,14 +110,15 @@ class ConnectionReader(asyncio.BufferedProtocol):
 
 
 class _Body:
-    def __init__(self, length: int, first: bytes, deliver: Deliver) -> None:
-        self._memory = mmap.mmap(-1, length, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    def __init__(self, memory: mmap.mmap, first: bytes, deliver: Deliver, patience: float) -> None:
+        self._memory = memory
         self._memory[: len(first)] = first
         self._position = len(first)
         self._delivered = 0
         self._deliver = deliver
+        self._patience = patience
         self._loop = asyncio.get_running_loop()
-        self._timer = self._loop.call_later(_PATIENCE, self._hand_on)
+        self._timer = self._loop.call_later(patience, self._hand_on)
 
     @property
     def missing(self) -> int:
@@ -109,4 +141,4 @@ class _Body:
         if self._delivered < self._position:
             self._deliver(self._memory[self._delivered : self._position], False)
             self._delivered = self._position
-        self._timer = self._loop.call_later(_PATIENCE, self._hand_on)
+        self._timer = self._loop.call_later(self._patience, self._hand_on)

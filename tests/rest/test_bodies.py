@@ -10,13 +10,14 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import orjson
 import pytest
 
-from orthanclite.app.http_reader import LARGEST, SMALLEST
+from orthanclite.app.http_reader import LARGEST, SMALLEST, Room
 from tests.support.certificates import make_identity
 from tests.support.records import dicom_file
 from tests.support.server import Server, orthanclite, running
@@ -187,6 +188,26 @@ def test_clients_that_hang_up(site: Server) -> None:
             connection.send(head_of(body) + body[:length])
     assert site.get("/changes?last")["Last"] == before
     assert site.client.post("/instances", content=body).status_code == 200
+
+
+def test_more_bodies_at_once_than_there_is_room_for(site: Server) -> None:
+    """Those beyond go the long way, one piece at a time, and the room is free again when they are gone."""
+    large, small = bytes(LARGEST), dicom_of(300_000)
+    with ExitStack() as stack:
+        for _ in range(24):
+            connection = stack.enter_context(Client(site))
+            connection.send(head_of(large) + large[: LARGEST // 2])
+        assert site.client.post("/instances", content=small).status_code == 200
+    assert stored(site, site.client.post("/instances", content=small).content) == small
+
+
+def test_room_is_taken_until_nobody_uses_its_memory() -> None:
+    room = Room(1000)
+    memory = room.take(700)
+    assert room.has(300)
+    assert not room.has(301)
+    del memory
+    assert room.has(1000)
 
 
 def test_other_ways_to_send_a_body(site: Server) -> None:
