@@ -53,7 +53,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._in_head or self._is_idle():
+        if self._reader.in_head:
             data = _without_upgrade(data)
         super().data_received(data)
         if self.transport.is_closing():
