@@ -98,9 +98,15 @@ class Server:
         return (self.folder / "log").read_text(errors="replace")
 
     def descriptors(self) -> int:
-        """Open files and sockets; without connections to an SQLite index, made as they are needed."""
+        """Open files and sockets, without those that are made as they are needed.
+
+        These are connections to an SQLite index, and one socket to each worker process.
+        """
         assert self.process is not None
         found = 0
+        for path in Path(f"/proc/{self.process.pid}/task").glob("*/children"):
+            with suppress(FileNotFoundError, ProcessLookupError):  # the thread has ended
+                found -= len(path.read_text().split())
         for path in Path(f"/proc/{self.process.pid}/fd").iterdir():
             with suppress(FileNotFoundError):  # closed in the meantime
                 found += "/index-orthanclite" not in os.readlink(path)
