@@ -9,12 +9,11 @@ from orthanclite.rest.call import Call
 from orthanclite.rest.responses import (
     Response,
     StreamResponse,
-    bytes_response,
     literal_object,
+    sized_response,
     status_only,
 )
 from orthanclite.rest.routing import Arg, Body, Router
-from orthanclite.services.blobs import SMALL
 from orthanclite.services.files import InstanceFiles
 from orthanclite.services.scratch import ScratchFile
 from orthanclite.services.tags import TagService
@@ -68,14 +67,9 @@ def file_routes(
         if call.has("transcode"):
             content = transcoder.transcode_instance(id, call.argument("transcode"), _lossy_quality(call))
             size = content.size
-            if size <= SMALL:
-                return bytes_response(content.read(0, size), _DICOM, filename)
-            return StreamResponse(content.pieces(0, size), _DICOM, size, filename)
+            return sized_response(content.pieces(0, size), size, _DICOM, filename)
         file = files.locate(id)
-        chunks = files.chunks(file)
-        if file.attachment.size <= SMALL:
-            return bytes_response(b"".join(chunks), _DICOM, filename)
-        return StreamResponse(chunks, _DICOM, file.attachment.size, filename)
+        return sized_response(files.chunks(file), file.attachment.size, _DICOM, filename)
 
     @router.post(
         "/instances/{id}/export",

@@ -22,13 +22,12 @@ from orthanclite.dicom.pixels.formats import DEFAULT_QUALITY, ImageFormat
 from orthanclite.dicom.pixels.render import Mode, RenderOptions
 from orthanclite.rest.call import Call
 from orthanclite.rest.negotiation import negotiate
-from orthanclite.rest.ranges import SMALL
 from orthanclite.rest.responses import (
     Response,
-    StreamResponse,
     bytes_response,
     json_response,
     redirect,
+    sized_response,
     status_only,
 )
 from orthanclite.rest.routing import Arg, Router
@@ -263,9 +262,7 @@ def _add_volumes(
         def get_volume(call: Call) -> Response:
             rescale, compress = _array_arguments(call)
             content = arrays.array(instances.local_many(ids(call.params["id"])), rescale, compress)
-            if content.length <= SMALL:
-                return bytes_response(b"".join(content.pieces), _OCTET_STREAM)
-            return StreamResponse(content.pieces, _OCTET_STREAM, content.length)
+            return sized_response(content.pieces, content.length, _OCTET_STREAM)
 
     add("/instances/{id}/numpy", "Get the frames of an instance as a numpy array", lambda id: [id])
     add(

@@ -8,12 +8,9 @@ from collections.abc import Callable, Iterator
 from orthanclite.core.errors import BadRange
 from orthanclite.core.numbers import natural
 from orthanclite.rest.call import Call
-from orthanclite.rest.responses import Response, StreamResponse, bytes_response, header
+from orthanclite.rest.responses import SMALL, Response, StreamResponse, bytes_response, header
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
-
-SMALL = 1024 * 1024
-"""Bytes up to which an answer is read at once rather than streamed."""
 
 CHUNK = 256 * 1024
 

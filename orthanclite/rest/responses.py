@@ -13,6 +13,9 @@ Header = tuple[bytes, bytes]
 Piece = bytes | memoryview
 """A part of the body of an answer; a view has single bytes as its items."""
 
+SMALL = 1024 * 1024
+"""Bytes up to which an answer is read at once rather than streamed."""
+
 JSON_TYPE: Header = (b"content-type", b"application/json; charset=utf-8")
 TEXT_TYPE: Header = (b"content-type", b"text/plain")
 
@@ -105,6 +108,15 @@ def bytes_response(body: bytes, media_type: str, filename: str | None = None) ->
     if filename is not None:
         headers.append(disposition(filename))
     return Response(200, body, headers)
+
+
+def sized_response(
+    pieces: Iterator[Piece], length: int, media_type: str, filename: str | None = None
+) -> Response:
+    """200 with ``pieces`` of ``length`` bytes in all: at once where they are few, else as they come."""
+    if length <= SMALL:
+        return bytes_response(b"".join(pieces), media_type, filename)
+    return StreamResponse(pieces, media_type, length, filename)
 
 
 def redirect(location: str, status: int = 301) -> Response:

@@ -5,8 +5,15 @@ from __future__ import annotations
 from orthanclite.core.levels import Level
 from orthanclite.dicom.render_json import Style
 from orthanclite.rest.call import Call
-from orthanclite.rest.ranges import SMALL, read_chunks
-from orthanclite.rest.responses import Response, StreamResponse, bytes_response, json_bytes, json_response
+from orthanclite.rest.ranges import read_chunks
+from orthanclite.rest.responses import (
+    SMALL,
+    Response,
+    StreamResponse,
+    bytes_response,
+    json_bytes,
+    json_response,
+)
 from orthanclite.rest.routing import Arg, Router
 from orthanclite.rest.views import STYLE_ARGUMENTS, object_response, style_of
 from orthanclite.services.attachments import OCTET_STREAM
