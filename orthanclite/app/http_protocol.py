@@ -15,10 +15,11 @@ from typing import Any
 from httptools import HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from orthanclite.app.http_reader import LARGEST, PATIENCE, SMALLEST, ConnectionReader, Room, scratch
+from orthanclite.app.http_reader import PATIENCE, SMALLEST, ConnectionReader, scratch
 from orthanclite.core.numbers import natural
 from orthanclite.rest.sending import WHOLE_ANSWER
 from orthanclite.services.ingest import Data
+from orthanclite.storage.shared_memory import SharedMemory
 
 HEAD_LIMIT = 128 * 1024
 """Bytes of a request line with its headers. More is accepted where it comes in one piece with the end."""
@@ -31,7 +32,7 @@ class BoundedProtocol(HttpToolsProtocol):
     """Seconds that a client has for the head of a request, from its first byte or from the connection."""
     scratch: memoryview
     """See :class:`ConnectionReader`."""
-    room: Room
+    memory: SharedMemory
     """For the bodies of all connections."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -39,7 +40,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = False
         self._head_size = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._reader = ConnectionReader(self, self.scratch, self.room)
+        self._reader = ConnectionReader(self, self.scratch, self.memory)
         self._direct: list[bytes] | None = None  # the first pieces of a body that will be read directly
         self._length = 0
 
@@ -83,7 +84,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.scope["extensions"] = extensions
         self._reader.in_head = False
         self._length = self._body_length()
-        if SMALLEST <= self._length <= LARGEST and not self.pipeline and self.room.has(self._length):
+        if self._length >= SMALLEST and not self.pipeline and self.memory.has(self._length):
             self._direct = []
 
     def on_body(self, body: bytes) -> None:
@@ -205,7 +206,7 @@ def _answer(
     return True
 
 
-def bounded_protocol(head_timeout: float) -> type[BoundedProtocol]:
-    """The protocol with another timeout, in the form that uvicorn wants."""
-    attributes = {"head_timeout": head_timeout, "scratch": scratch(), "room": Room()}
+def bounded_protocol(head_timeout: float, memory: SharedMemory) -> type[BoundedProtocol]:
+    """The protocol with its parameters, in the form that uvicorn wants."""
+    attributes = {"head_timeout": head_timeout, "scratch": scratch(), "memory": memory}
     return type("BoundedProtocol", (BoundedProtocol,), attributes)

@@ -8,16 +8,14 @@ upload costs the event loop.
 from __future__ import annotations
 
 import asyncio
-import mmap
-import threading
-import weakref
 from collections.abc import Callable
 
 from orthanclite.services.ingest import Data
+from orthanclite.storage.shared_memory import SharedMemory, SharedPiece
 
 SMALLEST = 64 * 1024
-LARGEST = 4 << 20
-"""Bytes of a body that is read so. A smaller one comes in a piece or two, a larger one goes to the disk."""
+"""Bytes from which on a body is read so. A smaller one comes in a piece or two; a larger one than fits into a
+piece of the shared memory goes to the disk as it comes."""
 
 _HEAD = 16 * 1024
 _PIECE = 256 * 1024
@@ -34,50 +32,23 @@ def scratch() -> memoryview:
     return memoryview(bytearray(_PIECE))
 
 
-class Room:
-    """Bounds the memory of all bodies that are read so, until nobody uses it any more. Thread-safe.
-
-    A server reads before it knows from whom, and whether the budget of bodies has room for what comes.
-    """
-
-    def __init__(self, capacity: int = 64 << 20) -> None:
-        """:param capacity: bytes"""
-        self._free = capacity
-        self._lock = threading.Lock()
-
-    def has(self, size: int) -> bool:
-        """Whether there is room; one event loop asks and takes at once, or nearly so."""
-        return size <= self._free
-
-    def take(self, size: int) -> mmap.mmap:
-        """Memory, which counts until it is freed."""
-        memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        self._add(-size)
-        weakref.finalize(memory, self._add, size)
-        return memory
-
-    def _add(self, size: int) -> None:
-        with self._lock:
-            self._free += size
-
-
 class ConnectionReader(asyncio.BufferedProtocol):
     """Reads for the protocol of a connection, which hears of all else as well.
 
     :param scratch: of :func:`scratch`
-    :param room: for the bodies of all connections
+    :param memory: for the bodies of all connections
     """
 
-    def __init__(self, http: asyncio.Protocol, scratch: memoryview, room: Room) -> None:
+    def __init__(self, http: asyncio.Protocol, scratch: memoryview, memory: SharedMemory) -> None:
         self._http = http
-        self._room = room
+        self._memory = memory
         self._scratch = scratch
         self._body: _Body | None = None
         self.in_head = True
 
     def read_body(self, length: int, first: bytes, deliver: Deliver, patience: float) -> None:
         """Read the rest of a body that begins with ``first``; its memory is taken as it arrives."""
-        self._body = _Body(self._room.take(length), first, deliver, patience)
+        self._body = _Body(self._memory.take(length), first, deliver, patience)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         if self._body is not None:
@@ -110,7 +81,7 @@ class ConnectionReader(asyncio.BufferedProtocol):
 
 
 class _Body:
-    def __init__(self, memory: mmap.mmap, first: bytes, deliver: Deliver, patience: float) -> None:
+    def __init__(self, memory: SharedPiece, first: bytes, deliver: Deliver, patience: float) -> None:
         self._memory = memory
         self._memory[: len(first)] = first
         self._position = len(first)

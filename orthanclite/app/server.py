@@ -119,7 +119,7 @@ class ServerProcess:
         http, access = self._settings.http, self._settings.access
         config = uvicorn.Config(
             self._rest,
-            http=bounded_protocol(float(http.request_timeout)),
+            http=bounded_protocol(float(http.request_timeout), self._services.memory),
             access_log=False,
             log_config=None,
             lifespan="off",

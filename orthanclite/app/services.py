@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 from orthanclite.app import options
 from orthanclite.app.database import open_index
@@ -41,6 +40,8 @@ from orthanclite.services.transcoding import TranscodingService
 from orthanclite.services.upload import UploadService
 from orthanclite.services.workers import WorkerPool
 from orthanclite.storage import FileStorage
+from orthanclite.storage.blob_process import BlobProcess
+from orthanclite.storage.shared_memory import SharedMemory
 
 _SETTLE_INTERVAL = 0.5  # seconds between two looks for resources that have become stable
 _FLUSH_INTERVAL = 2.0  # seconds for which the journal gathers what is synced together
@@ -56,13 +57,13 @@ class Services:
         storage = settings.storage
         self.metrics = Metrics(settings.http.metrics_enabled)
         self.blobs = FileStorage(storage.directory, storage.sync)
+        self.memory = SharedMemory()
         self.index = open_index(settings)
         self.journal = JournalKeeper(self.index.journal, self.blobs)
         self.journal.recover()
         self.runtime = options.runtime_options(settings)
         self.dictionary = options.tag_dictionary(settings)
         self.main_tags = options.main_tags(settings, self.dictionary)
-        self.helpers = ThreadPoolExecutor(2, "helper")
         self.reader = BlobReader(self.blobs)
         self.workers = WorkerPool()
         self.images = Images(self.workers, warn=settings.warnings.decoder_failure)
@@ -70,6 +71,8 @@ class Services:
         self.transcoding = TranscodingService(
             self.workers, self.index.resources, self.reader, options.transcoding_options(settings)
         )
+        helped = bool(self.memory.size) and _keeps_files(settings)
+        self.blob_process = BlobProcess(self.blobs, self.memory) if helped else None
         self.ingest = IngestService(
             self.index.ingest,
             self.blobs,
@@ -77,9 +80,9 @@ class Services:
             self.dictionary,
             self.runtime,
             options.ingest_options(settings),
-            self.helpers,
             self.journal,
             options.ingest_transcoding(settings, self.transcoding),
+            self.blob_process,
         )
         temporary = storage.temporary_directory
         self.uploads = UploadService(
@@ -213,9 +216,16 @@ class Services:
             ending()
         for duty in self._duties:
             duty.stop()
+        if self.blob_process is not None:
+            self.blob_process.close()
         self.ingest.close()
         self.archives.close()
         self.workers.close()
         self.journal.flush()
-        self.helpers.shutdown(wait=True)
         self.index.close()
+
+
+def _keeps_files(settings: Settings) -> bool:
+    """Whether files are stored as they come."""
+    storage = settings.storage
+    return storage.store_dicom and not storage.compression and not storage.read_only

@@ -223,3 +223,9 @@ class CannotOrderSlices(OrthancError):
 
 class UnsupportedMediaType(OrthancError):
     code, status, message = 3000, 415, "Unsupported media type"
+
+
+def error_named(name: str) -> type[OrthancError]:
+    """The class of that name, as errors travel between processes; the general one for an unknown name."""
+    found = globals().get(name)
+    return found if isinstance(found, type) and issubclass(found, OrthancError) else OrthancError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Flag, StrEnum, auto
-from typing import Any
+from typing import Any, NamedTuple
 
 from orthanclite.core.constants import ChangeType, StoreStatus
 from orthanclite.core.identifiers import Hierarchy
@@ -57,6 +57,14 @@ class Attachment:
     stored_md5: str
     compressed: bool = False  # zlib behind an 8-byte little-endian size
     revision: int = 0
+
+
+class StoredBlob(NamedTuple):
+    """A durable blob."""
+
+    uuid: str
+    md5: str
+    """Hexadecimal; empty where it was not asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,9 @@ A resource that does not exist raises :class:`~orthanclite.core.errors.UnknownRe
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -26,6 +28,7 @@ from orthanclite.core.model import (
     Parts,
     Resource,
     ResourceRef,
+    StoredBlob,
     StoreOutcome,
     TagValues,
 )
@@ -60,6 +63,10 @@ class BlobStore(Protocol):
 
     def put(self, data: bytes | memoryview) -> str:
         """Store ``data`` durably; the new UUID."""
+        ...
+
+    def put_hashed(self, data: memoryview, hashed: bool) -> StoredBlob:
+        """Store ``data`` durably, and compute its MD5 meanwhile if ``hashed``."""
         ...
 
     def put_unsynced(self, data: bytes) -> str:
@@ -100,6 +107,23 @@ class BlobStore(Protocol):
 
     def scan(self) -> Iterator[tuple[str, int, float]]:
         """All blobs: UUID, bytes, time of last modification in seconds since the epoch."""
+        ...
+
+
+class BlobHelper(Protocol):
+    """Stores large blobs while the caller does something else."""
+
+    def takes(self, data: bytes | mmap.mmap) -> bool:
+        """Whether ``data`` lies where the helper can read it."""
+        ...
+
+    def store(self, data: bytes | mmap.mmap, hashed: bool) -> Future[StoredBlob]:
+        """Begin to store what :meth:`takes` has said yes to; it must not change until the future is done.
+
+        The future fails with the errors of :class:`BlobStore`.
+
+        :param hashed: whether to compute the MD5
+        """
         ...
 
 

@@ -11,7 +11,7 @@ import hashlib
 import mmap
 import zlib
 from collections.abc import Mapping
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,9 +28,10 @@ from orthanclite.core.model import (
     DicomSummary,
     InstanceRecord,
     OverwriteMode,
+    StoredBlob,
     TagSequences,
 )
-from orthanclite.core.ports import BlobStore, Ingest
+from orthanclite.core.ports import BlobHelper, BlobStore, Ingest
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.summary import Summarizer
 from orthanclite.services.blobs import SIZE_HEAD, HashedWriter, compress, remove_blobs
@@ -42,11 +43,13 @@ Data = bytes | mmap.mmap
 
 _CHUNK = 1 << 20
 _LARGE = 128 * 1024
-"""Bytes from which on a blob is written and synced by the caller, while a second thread computes the MD5."""
+"""Bytes from which on a blob is written and synced apart from all others, while its MD5 is computed."""
 _LOOK_FIRST = 1024 * 1024
 """Bytes from which on it pays to ask the index for the instance before the blob is written."""
 _LIGHT = 32 * 1024
-"""Bytes up to which the preparation of an instance takes no longer than handing it to another thread."""
+"""Bytes of a header, or of a whole file, that is parsed faster than another thread begins."""
+_PIXEL_DATA = b"\xe0\x7f\x10\x00"
+"""The tag in little endian."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,7 @@ class IngestTranscoder(Protocol):
 class IngestService:
     """Stores DICOM files. Thread-safe; to be closed.
 
-    :param pool: where the MD5 of large instances is computed, beside the writing
+    :param helper: stores what it can take of the large instances, instead of the caller
     """
 
     def __init__(
@@ -93,9 +96,9 @@ class IngestService:
         dictionary: TagDictionary,
         runtime: RuntimeOptions,
         options: IngestOptions,
-        pool: Executor,
         journal: JournalKeeper,
         transcoder: IngestTranscoder | None = None,
+        helper: BlobHelper | None = None,
     ) -> None:
         self._index = index
         self._blobs = blobs
@@ -103,7 +106,7 @@ class IngestService:
         self._dictionary = dictionary
         self._runtime = runtime
         self._options = options
-        self._pool = pool
+        self._helper = helper
         self._transcoder = transcoder
         self._summarizer = Summarizer(main_tags, dictionary)
         self._intake = Intake(index, blobs, journal)
@@ -112,9 +115,14 @@ class IngestService:
         """Finish what was begun."""
         self._intake.close()
 
-    def is_light(self, size: int) -> bool:
-        """Whether :meth:`begin` is quick for a file of ``size`` bytes: it may run on the event loop."""
-        return size <= _LIGHT and self._transcoder is None and not self._options.compress
+    def is_light(self, data: Data) -> bool:
+        """Whether :meth:`begin` is quick for a file: it may run on the event loop."""
+        if self._transcoder is not None or self._options.compress:
+            return False
+        if len(data) <= _LIGHT:
+            return True
+        is_quick = len(data) < _LOOK_FIRST and self._can_help(data)
+        return is_quick and data.find(_PIXEL_DATA, 0, _LIGHT) >= 0
 
     def store(
         self,
@@ -156,6 +164,9 @@ class IngestService:
                 return _done(known)
         pending = Pending(self._record(summary, origin, metadata or {}, overwrite))
         if self._options.store_dicom:
+            if self._helper is not None and self._can_help(data):
+                storing = self._helper.store(data, self._options.store_md5)
+                return self._submit_later(pending, len(data), storing)
             self._add_file(pending, data)
         return self._submit(pending)
 
@@ -206,6 +217,25 @@ class IngestService:
                 remove_blobs(self._blobs, [pending.attachment.uuid])
             raise
 
+    def _can_help(self, data: Data) -> bool:
+        """Whether the helper can store the file, as it is."""
+        is_large = len(data) >= _LARGE and not self._options.compress
+        return is_large and self._helper is not None and self._helper.takes(data)
+
+    def _submit_later(self, pending: Pending, size: int, storing: Future[StoredBlob]) -> Future[StoreResult]:
+        """Go on once the blob is stored."""
+
+        def go_on(stored: Future[StoredBlob]) -> None:
+            try:
+                uuid, md5 = stored.result()
+                pending.attachment = Attachment(AttachmentType.DICOM, uuid, size, md5, size, md5)
+                self._submit(pending)
+            except Exception as exc:  # noqa: BLE001 - who waits must know
+                pending.stored.set_exception(exc)
+
+        storing.add_done_callback(go_on)
+        return pending.stored
+
     def _summarize(self, data: Data) -> DicomSummary:
         return self._summarizer.summarize(data, self._runtime.default_encoding.name)
 
@@ -230,9 +260,7 @@ class IngestService:
             pending.attachment = Attachment(AttachmentType.DICOM, "", size, md5, size, md5)
             pending.content = bytes(data)
             return
-        hashed = self._pool.submit(_md5, data) if self._options.store_md5 else None
-        uuid = self._blobs.put(memoryview(data))
-        md5 = "" if hashed is None else hashed.result()
+        uuid, md5 = self._blobs.put_hashed(memoryview(data), self._options.store_md5)
         pending.attachment = Attachment(AttachmentType.DICOM, uuid, size, md5, size, md5)
 
     def _compressed(self, data: Data) -> tuple[Attachment, bytes]:

@@ -51,6 +51,12 @@ class StoreResult:
         }
 
 
+def _running() -> Future[StoreResult]:
+    future: Future[StoreResult] = Future()
+    future.set_running_or_notify_cancel()  # nobody can take it back
+    return future
+
+
 @dataclass(slots=True)
 class Pending:
     """An instance that is ready to be stored.
@@ -63,7 +69,7 @@ class Pending:
     record: InstanceRecord
     attachment: Attachment | None = None
     content: bytes | None = None
-    stored: Future[StoreResult] = field(default_factory=Future)
+    stored: Future[StoreResult] = field(default_factory=_running)
 
     def complete(self, uuid: str | None, in_journal: bool) -> None:
         """Put the attachment into the record, with the UUID of the blob that was written."""
@@ -103,7 +109,6 @@ class Intake:
             if self._waiting_bytes and self._waiting_bytes + size > _WAITING_BYTES:
                 raise DatabaseUnavailable("Too many instances are waiting to be stored")
             self._waiting_bytes += size
-            pending.stored.set_running_or_notify_cancel()  # nobody can take it back
             self._queue.put(pending)
         return pending.stored
 

@@ -46,7 +46,7 @@ class UploadService:
 
     def is_light(self, body: Data) -> bool:
         """Whether :meth:`begin` may run on the event loop."""
-        return self._ingest.is_light(len(body))
+        return self._ingest.is_light(body)
 
     def begin(self, body: Data, origin: IngestOrigin) -> Future[StoreResult]:
         """Begin to store a DICOM file that is in memory."""

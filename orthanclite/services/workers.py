@@ -11,8 +11,6 @@ from __future__ import annotations
 import os
 import pickle
 import socket
-import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -23,19 +21,13 @@ from typing import Any
 
 import orjson
 
-from orthanclite.core import errors
-from orthanclite.core.errors import BadFileFormat, OrthancError
+from orthanclite.core.errors import BadFileFormat, OrthancError, error_named
+from orthanclite.core.processes import start_module
 
 IMAGE_TIMEOUT = 8.0
 """Seconds for the decoding of one image."""
 
 _START_TIMEOUT = 60.0  # seconds until a new process has imported the codecs
-
-_ERRORS: dict[str, type[OrthancError]] = {
-    name: value
-    for name, value in vars(errors).items()
-    if isinstance(value, type) and issubclass(value, OrthancError)
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,17 +129,11 @@ class _Worker:
     def __init__(self, memory: int) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
-            self._process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "orthanclite.services.worker_process",
-                    str(theirs.fileno()),
-                    str(memory),
-                ],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                env=os.environ | _ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            self._process = start_module(
+                "orthanclite.services.worker_process",
+                (theirs.fileno(), memory),
+                (theirs.fileno(),),
+                _ENVIRONMENT,
             )
         self._connection = Connection(ours.detach())
         self.tasks = 0
@@ -196,4 +182,4 @@ def _result(answer: Sequence[bytes]) -> bytes:
     failure = orjson.loads(head)
     if not failure:
         return body
-    raise _ERRORS.get(str(failure["error"]), OrthancError)(str(failure["details"]))
+    raise error_named(str(failure["error"]))(str(failure["details"]))

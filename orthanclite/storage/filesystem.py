@@ -11,22 +11,27 @@ folders: creating a file below two fresh folders costs ten times one in a folder
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 import sys
 import threading
 import uuid
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from orthanclite.core.errors import CannotWriteFile, CorruptedFile, FullStorage, OrthancError
+from orthanclite.core.model import StoredBlob
 from orthanclite.storage.sync import sync_file_system
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MARK = ".orthanclite"
 BLOBS_PER_FOLDER = 256
+
+_hashing = ThreadPoolExecutor(2, "hashing")
 
 _CAN_START_SYNC = sys.platform == "linux"  # whose advice DONTNEED begins to write, and returns
 
@@ -101,24 +106,20 @@ class FileStorage:
         return FileBlobWriter(self, name, descriptor)
 
     def put(self, data: bytes | memoryview) -> str:
-        writer = self.create()
-        try:
-            writer.write(data)
+        with self._writing(data) as writer:
             writer.commit()
-        except BaseException:
-            writer.abort()
-            raise
         return writer.uuid
 
     def put_unsynced(self, data: bytes) -> str:
-        writer = self.create()
-        try:
-            writer.write(data)
-        except BaseException:
-            writer.abort()
-            raise
-        writer.close()
+        with self._writing(data) as writer:
+            writer.close()
         return writer.uuid
+
+    def put_hashed(self, data: memoryview, hashed: bool) -> StoredBlob:
+        md5 = _hashing.submit(_md5, data) if hashed else None
+        with self._writing(data) as writer:
+            writer.commit()
+        return StoredBlob(writer.uuid, "" if md5 is None else md5.result())
 
     def put_many(self, contents: Sequence[bytes]) -> list[str | OrthancError]:
         results: list[str | OrthancError] = []
@@ -170,6 +171,17 @@ class FileStorage:
             except FileNotFoundError:
                 path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
+
+    @contextmanager
+    def _writing(self, data: bytes | memoryview) -> Iterator[FileBlobWriter]:
+        """A blob with ``data``, which is removed again where the block fails."""
+        writer = self.create()
+        try:
+            writer.write(data)
+            yield writer
+        except BaseException:
+            writer.abort()
+            raise
 
     def _give_up(self, writer: FileBlobWriter | None) -> None:
         if writer is not None:
@@ -241,6 +253,10 @@ class FileStorage:
                 self._folder.mkdir(parents=True, exist_ok=True)
             self._given += 1
             return self._prefix + name[4:], self._folder
+
+
+def _md5(data: memoryview) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 def _sync_file(path: Path) -> None:

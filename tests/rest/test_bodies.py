@@ -1,6 +1,6 @@
 """Bodies of requests of all sizes, as slow or strange clients send them: what arrives is what was sent.
 
-Those of a size between the two limits of ``app.http_reader`` go past the parser of uvicorn.
+Those from ``SMALLEST`` to ``LARGEST`` go past the parser of uvicorn.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import httpx
 import orjson
 import pytest
 
-from orthanclite.app.http_reader import LARGEST, SMALLEST, Room
+from orthanclite.app.http_reader import SMALLEST
+from orthanclite.storage.shared_memory import LARGEST
 from tests.support.certificates import make_identity
 from tests.support.records import dicom_file
 from tests.support.server import Server, orthanclite, running
@@ -199,15 +200,6 @@ def test_more_bodies_at_once_than_there_is_room_for(site: Server) -> None:
             connection.send(head_of(large) + large[: LARGEST // 2])
         assert site.client.post("/instances", content=small).status_code == 200
     assert stored(site, site.client.post("/instances", content=small).content) == small
-
-
-def test_room_is_taken_until_nobody_uses_its_memory() -> None:
-    room = Room(1000)
-    memory = room.take(700)
-    assert room.has(300)
-    assert not room.has(301)
-    del memory
-    assert room.has(1000)
 
 
 def test_other_ways_to_send_a_body(site: Server) -> None:

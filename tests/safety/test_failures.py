@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import random
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -269,3 +271,32 @@ def uploading(sender: Sender) -> Iterator[Counter[int]]:
             stop.set()
         for worker in workers:
             worker.result()
+
+
+def test_the_process_for_large_files_is_killed_amid_uploads(tmp_path: Path) -> None:
+    """Every upload succeeds nevertheless: what it had to do is done by the server itself."""
+    server = orthanclite(tmp_path, {"DicomCheckCalledAet": False})
+    with running(server):
+        sender = Sender(server)
+        killed: set[int] = set()
+        over = threading.Event()
+
+        def kill() -> None:
+            while not over.wait(0.1):
+                for pid in server.children() - killed:
+                    os.kill(pid, signal.SIGKILL)
+                    killed.add(pid)
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        try:
+            with ThreadPoolExecutor(4) as clients:
+                answers = list(clients.map(sender.upload, [300_000] * 200))
+        finally:
+            over.set()
+            killer.join()
+        assert [answer.status_code for answer in answers] == [200] * 200
+        assert len(killed) >= 3
+        assert len(sender.acknowledged) == 200
+        sender.check()
+    check_storage(f"sqlite:///{tmp_path}/storage/index-orthanclite", tmp_path / "storage", orphans=True)

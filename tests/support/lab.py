@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,21 +57,19 @@ def lab(
     blobs = FileStorage(folder / "blobs", sync=False)
     tags = TagDictionary.build(dictionary)
     runtime = RuntimeOptions()
-    with ThreadPoolExecutor(2) as pool:
-        journal = JournalKeeper(index.journal, blobs)
-        ingest = IngestService(
-            index.ingest,
-            blobs,
-            MainTags.build(),
-            tags,
-            runtime,
-            options or IngestOptions(),
-            pool,
-            journal,
-            transcoder,
-        )
-        try:
-            yield Lab(index, blobs, ingest, tags, runtime)
-        finally:
-            ingest.close()
-            index.close()
+    journal = JournalKeeper(index.journal, blobs)
+    ingest = IngestService(
+        index.ingest,
+        blobs,
+        MainTags.build(),
+        tags,
+        runtime,
+        options or IngestOptions(),
+        journal,
+        transcoder,
+    )
+    try:
+        yield Lab(index, blobs, ingest, tags, runtime)
+    finally:
+        ingest.close()
+        index.close()

@@ -97,16 +97,22 @@ class Server:
     def log(self) -> str:
         return (self.folder / "log").read_text(errors="replace")
 
+    def children(self) -> set[int]:
+        """Identifiers of the processes that the server has started, and that have not ended."""
+        assert self.process is not None
+        found: set[int] = set()
+        for path in Path(f"/proc/{self.process.pid}/task").glob("*/children"):
+            with suppress(FileNotFoundError, ProcessLookupError):  # the thread has ended
+                found.update(map(int, path.read_text().split()))
+        return found
+
     def descriptors(self) -> int:
         """Open files and sockets, without those that are made as they are needed.
 
         These are connections to an SQLite index, and one socket to each worker process.
         """
+        found = -len(self.children())
         assert self.process is not None
-        found = 0
-        for path in Path(f"/proc/{self.process.pid}/task").glob("*/children"):
-            with suppress(FileNotFoundError, ProcessLookupError):  # the thread has ended
-                found -= len(path.read_text().split())
         for path in Path(f"/proc/{self.process.pid}/fd").iterdir():
             with suppress(FileNotFoundError):  # closed in the meantime
                 found += "/index-orthanclite" not in os.readlink(path)
