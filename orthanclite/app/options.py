@@ -165,6 +165,7 @@ def http_policy(settings: Settings) -> HttpPolicy:
         request_timeout=float(http.request_timeout),
         maximum_body=http.maximum_body_mb * MEGABYTE,
         threads=http.threads,
+        quick=not settings.postgresql.enable_index,
     )
 
 

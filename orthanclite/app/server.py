@@ -93,6 +93,8 @@ class ServerProcess:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._terminate)
         self._services.start()
+        if self._services.index.database.is_sqlite:
+            self._services.index.database.reserve_reader()
         if self._settings.dicom.enabled:
             self._dicom.start()
         try:

@@ -87,6 +87,10 @@ class BlobStore(Protocol):
 
     def read(self, uuid: str, start: int = 0, length: int | None = None) -> bytes: ...
 
+    def read_cached(self, uuid: str, size: int) -> bytearray | None:
+        """The first ``size`` bytes of a blob; None where that would wait for the disk, or fail."""
+        ...
+
     def open(self, uuid: str) -> BinaryIO:
         """A seekable reader; the caller closes it."""
         ...

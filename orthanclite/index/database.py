@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psycopg
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -49,6 +50,8 @@ class Database:
             self._readers = self._postgresql(min(READERS, max(1, (connections or READERS + 1) - 1)))
             self._writers = self._postgresql(1)
         self.statements = Statements(self._readers.dialect)
+        self._own = threading.local()
+        self._reserved: list[Connection] = []
 
     def _sqlite(self, query_only: bool) -> Engine:
         engine = create_engine(
@@ -56,7 +59,8 @@ class Database:
             poolclass=QueuePool if query_only else NullPool,
             isolation_level="AUTOCOMMIT",
             connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT, "cached_statements": 256},
-            **({"pool_size": READERS, "max_overflow": 0, "pool_timeout": 60} if query_only else {}),
+            # One more for the event loop.
+            **({"pool_size": READERS + 1, "max_overflow": 0, "pool_timeout": 60} if query_only else {}),
         )
 
         @event.listens_for(engine, "connect")
@@ -103,8 +107,19 @@ class Database:
     @contextmanager
     def reader(self) -> Iterator[Session]:
         """A session that reads committed data, statement by statement."""
-        with translated(), self._readers.connect() as connection:
-            yield Session(connection, self.statements)
+        own = getattr(self._own, "connection", None)
+        with translated():
+            if own is not None:
+                yield Session(own, self.statements)
+                return
+            with self._readers.connect() as connection:
+                yield Session(connection, self.statements)
+
+    def reserve_reader(self) -> None:
+        """Have this thread read through a connection of its own: it waits for no other reader."""
+        with translated():
+            self._own.connection = self._readers.connect()
+        self._reserved.append(self._own.connection)
 
     def writer(self) -> Session:
         """A new session in autocommit mode, for the writer thread; it issues BEGIN and COMMIT itself."""
@@ -112,6 +127,8 @@ class Database:
             return Session(self._writers.connect(), self.statements)
 
     def close(self) -> None:
+        for connection in self._reserved:
+            connection.close()
         self._readers.dispose()
         self._writers.dispose()
 

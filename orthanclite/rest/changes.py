@@ -33,6 +33,17 @@ def changes_routes(log: ChangeLog) -> Router:
         Arg("last", "Only the last entry", "boolean"),
     ]
 
+    def show(call: Call) -> Response:
+        if call.has("last"):
+            return json_response(_changes_json(log.last_change()))
+        since, limit, to = _window(call)
+        return json_response(_changes_json(log.changes(since, limit, to, _types(call.argument("type")))))
+
+    def list_few_changes(call: Call) -> Response | None:
+        _, limit, _ = _window(call)
+        are_few = 0 < limit <= _DEFAULT_LIMIT and not call.has("type")
+        return show(call) if are_few else None
+
     @router.get(
         "/changes",
         "List changes",
@@ -42,12 +53,10 @@ def changes_routes(log: ChangeLog) -> Router:
             Arg("to", "Only what comes up to this number, the latest first to be kept", "number"),
             Arg("type", "Only these types of changes, separated by semicolons"),
         ],
+        quick=list_few_changes,
     )
     def list_changes(call: Call) -> Response:
-        if call.has("last"):
-            return json_response(_changes_json(log.last_change()))
-        since, limit, to = _window(call)
-        return json_response(_changes_json(log.changes(since, limit, to, _types(call.argument("type")))))
+        return show(call)
 
     @router.delete("/changes", "Clear changes")
     def clear_changes(call: Call) -> Response:

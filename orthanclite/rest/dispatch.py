@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
@@ -50,6 +51,11 @@ _SMALL_BODY = 1024 * 1024
 
 _WAITING_LOGINS = 64
 
+_QUICK = 0.02
+"""Seconds that an answer of the event loop may take..."""
+_PAUSE = 1.0
+"""... or for so many others give them: the index may be on a slow disk, or every thread be at work."""
+
 _ACTIVE = "orthanc_rest_api_active_requests"
 _DURATION = "orthanc_rest_api_duration_ms"
 
@@ -68,6 +74,7 @@ class Dispatcher:
         self._login = asyncio.Lock()
         self._logins = 0  # that wait for the lock, or have it
         self._active = 0
+        self._quick_from = 0.0 if policy.quick and not policy.compression else math.inf
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI, scope type ``http``)."""
@@ -236,24 +243,43 @@ class Dispatcher:
                 _logger.exception("%s %s failed unexpectedly", call.method, call.path)
                 response = self._error(OrthancError(), call.method, call.path)
             return unanswered(call.method) if response is None else response
+        handler = cast(SyncHandler, operation.handler)
         if operation.inline:
-            return self._call_handler(operation, call)
-        return await self._run(self._call_handler, operation, call)
+            return self._answer(handler, call)
+        if (
+            operation.quick is not None
+            and (response := self._quick_answer(operation.quick, call)) is not None
+        ):
+            return response
+        return await self._run(self._answer, handler, call)
 
-    def _call_handler(self, operation: Operation, call: Call) -> Response:
-        """Run a plain handler, in the thread that is meant for it; never raises."""
-        try:
-            response = cast(SyncHandler, operation.handler)(call)
-        except OrthancError as error:
-            response = self._error(error, call.method, call.path)
-        except Exception:
-            _logger.exception("%s %s failed unexpectedly", call.method, call.path)
-            response = self._error(OrthancError(), call.method, call.path)
+    def _answer(self, handler: SyncHandler, call: Call) -> Response:
+        response = self._call(handler, call)
         if response is None:
             return unanswered(call.method)
         if self._policy.compression:
             return compress(response, call.header("accept-encoding").encode("latin-1"))
         return response
+
+    def _quick_answer(self, handler: SyncHandler, call: Call) -> Response | None:
+        started = time.perf_counter()
+        if started < self._quick_from:
+            return None
+        response = self._call(handler, call)
+        ended = time.perf_counter()
+        if ended - started > _QUICK:
+            self._quick_from = ended + _PAUSE
+        return response
+
+    def _call(self, handler: SyncHandler, call: Call) -> Response | None:
+        """Run a plain handler, in the thread that is meant for it; never raises."""
+        try:
+            return handler(call)
+        except OrthancError as error:
+            return self._error(error, call.method, call.path)
+        except Exception:
+            _logger.exception("%s %s failed unexpectedly", call.method, call.path)
+            return self._error(OrthancError(), call.method, call.path)
 
     def _error(self, error: OrthancError, method: str, path: str) -> Response:
         if error.status >= 500:

@@ -9,6 +9,7 @@ from orthanclite.rest.call import Call
 from orthanclite.rest.responses import (
     Response,
     StreamResponse,
+    bytes_response,
     literal_object,
     sized_response,
     status_only,
@@ -45,6 +46,13 @@ def file_routes(
     """
     router = Router("Instances")
 
+    def get_cached_file(call: Call) -> Response | None:
+        id = call.params["id"]
+        if call.has("transcode") or call.header("accept").strip() in (_DICOM_JSON, _DICOM_XML):
+            return None
+        content = files.cached(files.locate(id))
+        return None if content is None else bytes_response(content, _DICOM, _filename(call, id))
+
     @router.get(
         "/instances/{id}/file",
         "Download the DICOM file",
@@ -55,6 +63,7 @@ def file_routes(
         ],
         headers=[Arg("Accept", "application/dicom+json and application/dicom+xml are served, too")],
         answers=(_DICOM, _DICOM_JSON, _DICOM_XML),
+        quick=get_cached_file,
     )
     def get_file(call: Call) -> Response:
         id = call.params["id"]
@@ -63,7 +72,7 @@ def file_routes(
             return StreamResponse(tags.dicom_json(id), accept)
         if accept == _DICOM_XML:
             return StreamResponse(tags.dicom_xml(id), accept)
-        filename = call.argument("filename") or f"{id}.dcm"
+        filename = _filename(call, id)
         if call.has("transcode"):
             content = transcoder.transcode_instance(id, call.argument("transcode"), _lossy_quality(call))
             size = content.size
@@ -85,6 +94,10 @@ def file_routes(
         return literal_object()
 
     return router
+
+
+def _filename(call: Call, id: str) -> str:
+    return call.argument("filename") or f"{id}.dcm"
 
 
 def _lossy_quality(call: Call) -> int | None:

@@ -48,6 +48,7 @@ def _add_routes(router: Router, level: Level, metadata: MetadataService) -> None
         f"Get one metadata of a {name}",
         headers=[IF_NONE_MATCH],
         answers="text/plain",
+        quick=True,
     )
     def get_metadata(call: Call) -> Response | None:
         number = metadata.names.number(call.params["name"])

@@ -23,3 +23,4 @@ class HttpPolicy:
     request_timeout: float = 30.0  # seconds that a client may be silent while it sends a body
     maximum_body: int = 0  # bytes; 0 for no limit
     threads: int = 50
+    quick: bool = False  # whether reading a few rows of the index takes no time

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from orthanclite.core.errors import BadRange
 from orthanclite.core.numbers import natural
 from orthanclite.rest.call import Call
-from orthanclite.rest.responses import SMALL, Response, StreamResponse, bytes_response, header
+from orthanclite.rest.responses import Response, StreamResponse, bytes_response, header
+from orthanclite.services.blobs import SMALL
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from orthanclite.core.errors import BadFileFormat, BadRequest, UnknownResource
@@ -59,15 +60,33 @@ def _add_reading(router: Router, level: Level, resources: ResourceService) -> No
         expand = call.flag("expand")
         return _list(call, resources, level, resources.ids(level, since, limit), expand)
 
-    @router.get(f"/{level.plural}/{{id}}", f"Get one {name}", query=[*FORMAT_ARGUMENTS, CONTENT_ARGUMENT])
-    def get_resource(call: Call) -> Response | None:
-        tags = requested_tags_of(call, resources.parse_tag)
+    def show(call: Call, tags: Sequence[int]) -> Response | None:
         shown = resources.show(level, call.params["id"], view_of(call), tags)
         return None if shown is None else json_response(shown)
+
+    _add_one(router, f"/{level.plural}/{{id}}", f"Get one {name}", show, resources)
 
     @router.get(f"/{level.plural}/{{id}}/statistics", f"Count what belongs to a {name}")
     def get_statistics(call: Call) -> Response:
         return json_response(_statistics(level, resources.counts(level, call.params["id"])))
+
+
+def _add_one(
+    router: Router,
+    path: str,
+    summary: str,
+    show: Callable[[Call, Sequence[int]], Response | None],
+    resources: ResourceService,
+) -> None:
+    """:param show: makes the answer with the requested tags, if there are any"""
+
+    def get_quickly(call: Call) -> Response | None:
+        # Requested tags may have to be read from files.
+        return None if requested_tags_of(call, resources.parse_tag) else show(call, ())
+
+    @router.get(path, summary, query=[*FORMAT_ARGUMENTS, CONTENT_ARGUMENT], quick=get_quickly)
+    def get_resource(call: Call) -> Response | None:
+        return show(call, requested_tags_of(call, resources.parse_tag))
 
 
 def _add_navigation(router: Router, level: Level, resources: ResourceService) -> None:
@@ -92,15 +111,17 @@ def _add_children(router: Router, level: Level, target: Level, resources: Resour
 def _add_parent(router: Router, level: Level, target: Level, resources: ResourceService) -> None:
     name = target.label.lower()
 
-    @router.get(
-        f"/{level.plural}/{{id}}/{name}",
-        f"Get the {name} of a {level.label.lower()}",
-        query=[*FORMAT_ARGUMENTS, CONTENT_ARGUMENT],
-    )
-    def get_parent(call: Call) -> Response | None:
-        tags = requested_tags_of(call, resources.parse_tag)
+    def show(call: Call, tags: Sequence[int]) -> Response | None:
         shown = resources.show_ancestor(level, call.params["id"], target, view_of(call), tags)
         return None if shown is None else json_response(shown)
+
+    _add_one(
+        router,
+        f"/{level.plural}/{{id}}/{name}",
+        f"Get the {name} of a {level.label.lower()}",
+        show,
+        resources,
+    )
 
 
 def _add_writing(

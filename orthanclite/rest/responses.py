@@ -7,14 +7,12 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from orthanclite.core.styled_json import dumps
+from orthanclite.services.blobs import SMALL
 
 Header = tuple[bytes, bytes]
 
 Piece = bytes | memoryview
 """A part of the body of an answer; a view has single bytes as its items."""
-
-SMALL = 1024 * 1024
-"""Bytes up to which an answer is read at once rather than streamed."""
 
 JSON_TYPE: Header = (b"content-type", b"application/json; charset=utf-8")
 TEXT_TYPE: Header = (b"content-type", b"text/plain")
@@ -27,7 +25,9 @@ class Response:
 
     __slots__ = ("body", "headers", "status")
 
-    def __init__(self, status: int = 200, body: bytes = b"", headers: list[Header] | None = None) -> None:
+    def __init__(
+        self, status: int = 200, body: bytes | bytearray = b"", headers: list[Header] | None = None
+    ) -> None:
         self.status = status
         self.body = body
         self.headers: list[Header] = [] if headers is None else headers
@@ -103,7 +103,7 @@ def status_only(status: int) -> Response:
     return Response(status)
 
 
-def bytes_response(body: bytes, media_type: str, filename: str | None = None) -> Response:
+def bytes_response(body: bytes | bytearray, media_type: str, filename: str | None = None) -> Response:
     headers = [header("content-type", media_type)]
     if filename is not None:
         headers.append(disposition(filename))

@@ -13,6 +13,9 @@ A router is made by a function that receives the services its handlers need::
 
 A handler is a plain function, run in the pool of worker threads; with ``inline=True`` it runs on the event
 loop (only for what never waits); an ``async`` one runs on the loop and receives the body as a stream.
+A handler in the pool may have a ``quick`` one beside it, which the event loop asks first where the index is
+embedded: the way to another thread and back takes longer than to read a few rows. It returns None for what
+takes longer, or would wait for the disk; ``quick=True`` stands for the handler itself.
 A handler that returns None "did not answer": an empty body, 400 for POST and 404 otherwise.
 
 In a path, ``{name}`` stands for one segment and a final ``{name:path}`` for any number of them, none
@@ -25,7 +28,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from orthanclite.rest.call import Call
 from orthanclite.rest.responses import Response
@@ -72,6 +75,7 @@ class Operation:
     answers: tuple[str, ...] = ()  # media types; none for an answer without a body
     deprecated: bool = False
     inline: bool = False
+    quick: SyncHandler | None = None
     streaming: bool = False  # the handler is a coroutine function
     variables: tuple[str, ...] = ()
 
@@ -96,6 +100,7 @@ class Router:
         answers: str | Sequence[str] = (),
         deprecated: bool = False,
         inline: bool = False,
+        quick: SyncHandler | Literal[True] | None = None,
     ) -> Callable[[Handler], Handler]:
         """A decorator that makes a function the handler of ``method`` on ``path``."""
 
@@ -114,6 +119,7 @@ class Router:
                     (answers,) if isinstance(answers, str) else tuple(answers),
                     deprecated,
                     inline,
+                    cast(SyncHandler, handler) if quick is True else quick,
                     inspect.iscoroutinefunction(handler),
                     path_variables(path),
                 )

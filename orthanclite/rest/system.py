@@ -25,7 +25,7 @@ def system_routes(
     def show_system(call: Call) -> Response:
         return json_bytes(system)
 
-    @router.get("/statistics", "Number and size of what is stored")
+    @router.get("/statistics", "Number and size of what is stored", quick=True)
     def show_statistics(call: Call) -> Response:
         return json_response(statistics_json(resources.counts()))
 

@@ -7,7 +7,6 @@ from orthanclite.dicom.render_json import Style
 from orthanclite.rest.call import Call
 from orthanclite.rest.ranges import read_chunks
 from orthanclite.rest.responses import (
-    SMALL,
     Response,
     StreamResponse,
     bytes_response,
@@ -17,6 +16,7 @@ from orthanclite.rest.responses import (
 from orthanclite.rest.routing import Arg, Router
 from orthanclite.rest.views import STYLE_ARGUMENTS, object_response, style_of
 from orthanclite.services.attachments import OCTET_STREAM
+from orthanclite.services.blobs import SMALL
 from orthanclite.services.tags import RawContent, TagService, TagsFormat
 
 _WHOLE = Arg("whole", "If present, tags behind the pixel data are shown, too", "boolean")
@@ -37,17 +37,8 @@ def tag_routes(tags: TagService) -> Router:
 
 
 def _add_instance(router: Router, tags: TagService) -> None:
-    @router.get(
-        "/instances/{id}/tags", "Get the DICOM tags", query=[*STYLE_ARGUMENTS, _WHOLE, _IGNORE_LENGTH]
-    )
-    def get_tags(call: Call) -> Response:
-        return json_bytes(tags.tags(call.params["id"], _format(call, tags, style_of(call, Style.FULL))))
-
-    @router.get(
-        "/instances/{id}/simplified-tags", "Get the DICOM tags by name", query=[_WHOLE, _IGNORE_LENGTH]
-    )
-    def get_simplified_tags(call: Call) -> Response:
-        return json_bytes(tags.tags(call.params["id"], _format(call, tags, Style.SIMPLE)))
+    _add_tags(router, tags, "tags", "Get the DICOM tags", None)
+    _add_tags(router, tags, "simplified-tags", "Get the DICOM tags by name", Style.SIMPLE)
 
     @router.get("/instances/{id}/header", "Get the file meta information", query=STYLE_ARGUMENTS)
     def get_header(call: Call) -> Response:
@@ -57,6 +48,26 @@ def _add_instance(router: Router, tags: TagService) -> None:
     def get_pdf(call: Call) -> Response | None:
         document = tags.pdf(call.params["id"])
         return None if document is None else bytes_response(document, "application/pdf")
+
+
+def _add_tags(router: Router, tags: TagService, name: str, summary: str, style: Style | None) -> None:
+    """:param style: the form of the tags; None where the arguments choose it"""
+
+    def format_of(call: Call) -> TagsFormat:
+        return _format(call, tags, style or style_of(call, Style.FULL))
+
+    def get_known_tags(call: Call) -> Response | None:
+        known = tags.known_tags(call.params["id"], format_of(call))
+        return None if known is None else json_bytes(known)
+
+    @router.get(
+        f"/instances/{{id}}/{name}",
+        summary,
+        query=[*(() if style else STYLE_ARGUMENTS), _WHOLE, _IGNORE_LENGTH],
+        quick=get_known_tags,
+    )
+    def get_tags(call: Call) -> Response:
+        return json_bytes(tags.tags(call.params["id"], format_of(call)))
 
 
 def _add_content(router: Router, tags: TagService) -> None:

@@ -47,6 +47,12 @@ class BlobReader:
         with self._blobs.open(attachment.uuid) as file:
             return _Inflater(file).read(start, length)
 
+    def cached(self, attachment: Attachment) -> bytearray | None:
+        """The whole content where it is small, and in memory; else None."""
+        if attachment.compressed or attachment.size > SMALL:
+            return None
+        return self._blobs.read_cached(attachment.uuid, attachment.size)
+
     def reader(self, attachment: Attachment) -> Reader:
         """A function that reads pieces of the content; cheap where they follow each other.
 

@@ -152,6 +152,10 @@ class InstanceFiles:
         self._metrics.add(CACHE_MISSES, len(ids))
         return [self._reader.local(StoredFile.of(instance).attachment) for instance in instances]
 
+    def cached(self, file: StoredFile) -> bytearray | None:
+        """The bytes of the file, see :meth:`BlobReader.cached`."""
+        return self._reader.cached(file.attachment)
+
     def chunks(self, file: StoredFile) -> Iterator[bytes]:
         """The bytes of the file, piece by piece."""
         return self._reader.chunks(file.attachment)

@@ -73,6 +73,13 @@ class TagService:
         """
         return self._tags(self._files.locate(id), format)
 
+    def known_tags(self, id: str, format: TagsFormat) -> bytes | None:
+        """The same where it is in memory, else None.
+
+        :raises UnknownResource: for an unknown instance.
+        """
+        return self._known(self._key(self._files.locate(id), format))
+
     def header(self, id: str, style: Style) -> bytes:
         """The file meta information of an instance, as a JSON document.
 
@@ -194,10 +201,14 @@ class TagService:
         return file.attachment.uuid, format, self._files.default_encoding
 
     def _cached(self, key: tuple[object, ...], render: Callable[[], dict[str, Any]]) -> bytes:
+        text = self._known(key)
+        if text is None:
+            text = dumps(render())
+            self._cache.put(key, text)
+        return text
+
+    def _known(self, key: tuple[object, ...]) -> bytes | None:
         text = self._cache.get(key)
         if text is not None:
             self._metrics.add(CACHE_HITS)
-            return text
-        text = dumps(render())
-        self._cache.put(key, text)
         return text

@@ -31,6 +31,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MARK = ".orthanclite"
 BLOBS_PER_FOLDER = 256
 
+_NO_WAIT: int = getattr(os, "RWF_NOWAIT", 0)  # Linux
 _hashing = ThreadPoolExecutor(2, "hashing")
 
 _CAN_START_SYNC = sys.platform == "linux"  # whose advice DONTNEED begins to write, and returns
@@ -211,6 +212,20 @@ class FileStorage:
         if length is not None and len(data) != length:
             raise CorruptedFile(f"The stored file {uuid} is shorter than the index says")
         return data
+
+    def read_cached(self, uuid: str, size: int) -> bytearray | None:
+        if not _NO_WAIT:
+            return None
+        content = bytearray(size)
+        try:
+            descriptor = os.open(self.path(uuid), os.O_RDONLY)
+            try:
+                count = os.preadv(descriptor, [content], 0, _NO_WAIT)
+            finally:
+                os.close(descriptor)
+        except OSError:
+            return None
+        return content if count == size else None
 
     def delete(self, uuid: str) -> None:
         path = self.path(uuid)
