@@ -47,9 +47,10 @@ class FileBlobWriter:
 
     def write(self, data: bytes | memoryview) -> None:
         view = memoryview(data)
+        step = self._storage.step
         with _translated():
             while view:
-                view = view[os.write(self._descriptor, view) :]
+                view = view[os.write(self._descriptor, view[:step]) :]
 
     def start_sync(self) -> None:
         """Begin to write to the disk what ``commit`` will wait for."""
@@ -81,11 +82,13 @@ class FileStorage:
 
     :param root: the storage folder (``StorageDirectory``); created when missing
     :param sync: whether a committed blob is synced to the disk (``SyncStorageArea``)
+    :param step: bytes to write at a time
     """
 
-    def __init__(self, root: Path, sync: bool = True) -> None:
+    def __init__(self, root: Path, sync: bool = True, step: int = 1 << 30) -> None:
         self.root = root
         self.sync = sync
+        self.step = step
         self._lock = threading.Lock()
         self._given = 0
         self._prefix = ""

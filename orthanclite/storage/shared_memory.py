@@ -11,6 +11,7 @@ import weakref
 LARGEST = 4 << 20
 """Bytes of the largest piece."""
 _SLOTS = 64
+_FLAGS = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)  # all pages at once is cheaper than one by one
 _KEPT = 1 << 20
 """Bytes of a piece that stay allocated for the next one: memory that the system must find anew is slow."""
 
@@ -58,7 +59,7 @@ class SharedMemory:
                 raise MemoryError
             self._free_bytes -= size
             slot = self._slots.pop()
-        piece = SharedPiece(self.descriptor, size, offset=slot * LARGEST)
+        piece = SharedPiece(self.descriptor, size, flags=_FLAGS, offset=slot * LARGEST)
         piece.offset = slot * LARGEST
         weakref.finalize(piece, self._give_back, slot, size)
         return piece
