@@ -3,6 +3,10 @@
 Blobs are not sent to it: they lie in the :class:`~orthanclite.storage.shared_memory.SharedMemory`. The two
 talk over a socket that keeps messages apart: each names a piece of the memory; its answer, the blob or the
 error.
+
+The files are written past the system's cache of files: to find memory for them takes longer than all the
+rest, most of all in a virtual machine whose host takes unused memory back. What was stored will be read soon:
+it is brought into the cache whenever nothing waits to be stored.
 """
 
 from __future__ import annotations
@@ -28,10 +32,6 @@ from orthanclite.storage.shared_memory import SharedMemory, SharedPiece
 
 _THREADS = 4
 """Blobs that are written at the same time."""
-_STEP = mmap.PAGESIZE
-"""Bytes to write at a time. For more, Linux looks for contiguous memory, and in a virtual machine that may be
-what the host has taken back and must provide anew: seen to take five times as long as the whole write. Here
-nobody waits for the interpreter between two steps."""
 _MESSAGE = 4096
 """Bytes of the longest message."""
 
@@ -180,7 +180,7 @@ def main(channel: int, memory: int, size: int, root: str, sync: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     view = memoryview(mmap.mmap(memory, size, prot=mmap.PROT_READ))
-    storage = FileStorage(Path(root), bool(sync), _STEP)
+    storage = FileStorage(Path(root), bool(sync), direct=True)
     with socket.socket(fileno=channel) as connection:
         threads = [threading.Thread(target=_serve, args=(connection, view, storage)) for _ in range(_THREADS)]
         for thread in threads:
@@ -192,11 +192,24 @@ def main(channel: int, memory: int, size: int, root: str, sync: int) -> None:
 def _serve(channel: socket.socket, memory: memoryview, storage: FileStorage) -> None:
     while message := _received(channel):
         number, offset, size, hashed = orjson.loads(message)
-        answer = orjson.dumps((number, *_stored(storage, memory[offset : offset + size], hashed)))
+        answer = (number, *_stored(storage, memory[offset : offset + size], hashed))
         try:
-            channel.send(answer)
+            channel.send(orjson.dumps(answer))
         except OSError:  # the server is gone; the sweep will remove the blob
             return
+        if not _is_waiting(channel) and isinstance(answer[1], str):
+            storage.prefetch(answer[1])
+
+
+def _is_waiting(channel: socket.socket) -> bool:
+    """Whether there is a message to be taken, or the server has gone."""
+    try:
+        channel.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        pass
+    return True
 
 
 def _stored(storage: FileStorage, data: memoryview, hashed: bool) -> tuple[object, ...]:

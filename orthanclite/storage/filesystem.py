@@ -11,7 +11,9 @@ folders: creating a file below two fresh folders costs ten times one in a folder
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
+import mmap
 import os
 import re
 import sys
@@ -47,10 +49,21 @@ class FileBlobWriter:
 
     def write(self, data: bytes | memoryview) -> None:
         view = memoryview(data)
-        step = self._storage.step
         with _translated():
             while view:
-                view = view[os.write(self._descriptor, view[:step]) :]
+                view = view[os.write(self._descriptor, view) :]
+
+    def write_direct(self, data: memoryview) -> None:
+        """Write data that begins at a page of memory, past the file cache where the file system can do so."""
+        whole = len(data) // mmap.PAGESIZE * mmap.PAGESIZE
+        written = 0
+        flags = fcntl.fcntl(self._descriptor, fcntl.F_GETFL)
+        with suppress(OSError, AttributeError):  # not here; what is not written now is written below
+            fcntl.fcntl(self._descriptor, fcntl.F_SETFL, flags | os.O_DIRECT)
+            while written < whole:
+                written += os.write(self._descriptor, data[written:whole])
+        fcntl.fcntl(self._descriptor, fcntl.F_SETFL, flags)
+        self.write(data[written:])
 
     def start_sync(self) -> None:
         """Begin to write to the disk what ``commit`` will wait for."""
@@ -82,13 +95,13 @@ class FileStorage:
 
     :param root: the storage folder (``StorageDirectory``); created when missing
     :param sync: whether a committed blob is synced to the disk (``SyncStorageArea``)
-    :param step: bytes to write at a time
+    :param direct: whether :meth:`put_hashed` writes past the file cache, data that begins at a page
     """
 
-    def __init__(self, root: Path, sync: bool = True, step: int = 1 << 30) -> None:
+    def __init__(self, root: Path, sync: bool = True, direct: bool = False) -> None:
         self.root = root
         self.sync = sync
-        self.step = step
+        self._direct = direct
         self._lock = threading.Lock()
         self._given = 0
         self._prefix = ""
@@ -121,7 +134,9 @@ class FileStorage:
 
     def put_hashed(self, data: memoryview, hashed: bool) -> StoredBlob:
         md5 = _hashing.submit(_md5, data) if hashed else None
-        with self._writing(data) as writer:
+        with self._writing(b"" if self._direct else data) as writer:
+            if self._direct:
+                writer.write_direct(data)
             writer.commit()
         return StoredBlob(writer.uuid, "" if md5 is None else md5.result())
 
@@ -165,6 +180,15 @@ class FileStorage:
                     devices.setdefault(folder.stat().st_dev, folder)
             for folder in devices.values():
                 sync_file_system(folder)
+
+    def prefetch(self, uuid: str) -> None:
+        """Have the system begin to read a blob into its cache of files; where it cannot, nothing happens."""
+        with suppress(OSError, AttributeError):
+            descriptor = os.open(self.path(uuid), os.O_RDONLY)
+            try:
+                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_WILLNEED)
+            finally:
+                os.close(descriptor)
 
     def restore(self, uuid: str, data: bytes) -> None:
         path = self.path(uuid)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -34,3 +36,38 @@ def test_only_what_is_in_memory_is_read_without_waiting(tmp_path: Path) -> None:
     assert storage.read_cached(uuid, len(content)) == content
     storage.delete(uuid)
     assert storage.read_cached(uuid, len(content)) is None
+
+
+@pytest.mark.parametrize("size", [0, 1, 4095, 4096, 4097, 300_000, 1 << 20])
+def test_what_is_written_past_the_cache_is_the_same(tmp_path: Path, size: int) -> None:
+    storage = FileStorage(tmp_path, direct=True)
+    content = os.urandom(size)
+    with mmap.mmap(-1, size + 1) as memory, memoryview(memory) as view:
+        view[:size] = content
+        with view[:size] as data:
+            blob = storage.put_hashed(data, True)
+    assert storage.path(blob.uuid).read_bytes() == content
+    assert blob.md5 == hashlib.md5(content).hexdigest()
+
+
+def test_data_that_begins_at_no_page_is_written_as_well(tmp_path: Path) -> None:
+    storage = FileStorage(tmp_path, direct=True)
+    content = memoryview(os.urandom(100_001))[1:]
+    assert storage.path(storage.put_hashed(content, False).uuid).read_bytes() == content
+
+
+def test_what_is_fetched_is_in_memory_soon(tmp_path: Path) -> None:
+    storage = FileStorage(tmp_path, direct=True)
+    content = os.urandom(1 << 20)
+    with mmap.mmap(-1, len(content)) as memory, memoryview(memory) as data:
+        data[:] = content
+        uuid = storage.put_hashed(data, False).uuid
+    storage.prefetch(uuid)
+    deadline = time.monotonic() + 30
+    while storage.read_cached(uuid, len(content)) is None:
+        if storage.read_cached(uuid, 0) is None:
+            pytest.skip("this system cannot tell what is in memory")
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    storage.delete(uuid)
+    storage.prefetch(uuid)  # no error
