@@ -180,7 +180,8 @@ def main(channel: int, memory: int, size: int, root: str, sync: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     view = memoryview(mmap.mmap(memory, size, prot=mmap.PROT_READ))
-    storage = FileStorage(Path(root), bool(sync), direct=True)
+    # Without a sync there is no wait for the disk, which writing past the cache would be.
+    storage = FileStorage(Path(root), bool(sync), direct=bool(sync))
     with socket.socket(fileno=channel) as connection:
         threads = [threading.Thread(target=_serve, args=(connection, view, storage)) for _ in range(_THREADS)]
         for thread in threads:
