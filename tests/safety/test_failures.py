@@ -279,24 +279,22 @@ def test_the_process_for_large_files_is_killed_amid_uploads(tmp_path: Path) -> N
     with running(server):
         sender = Sender(server)
         killed: set[int] = set()
-        over = threading.Event()
-
-        def kill() -> None:
-            while not over.wait(0.1):
+        answers: list[httpx.Response] = []
+        with ThreadPoolExecutor(4) as clients:
+            for _ in range(5):
+                deadline = time.monotonic() + PATIENCE
+                while not server.children() - killed:
+                    assert time.monotonic() < deadline
+                    time.sleep(0.01)
+                answers.append(sender.upload(300_000))  # one that dies before it has worked is not replaced
+                begun = [clients.submit(sender.upload, 300_000) for _ in range(39)]
+                begun[2].result()
                 for pid in server.children() - killed:
                     os.kill(pid, signal.SIGKILL)
                     killed.add(pid)
-
-        killer = threading.Thread(target=kill)
-        killer.start()
-        try:
-            with ThreadPoolExecutor(4) as clients:
-                answers = list(clients.map(sender.upload, [300_000] * 200))
-        finally:
-            over.set()
-            killer.join()
+                answers += [one.result() for one in begun]
         assert [answer.status_code for answer in answers] == [200] * 200
-        assert len(killed) >= 3
+        assert len(killed) == 5
         assert len(sender.acknowledged) == 200
         sender.check()
     check_storage(f"sqlite:///{tmp_path}/storage/index-orthanclite", tmp_path / "storage", orphans=True)
