@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -10,6 +9,7 @@ import orjson
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from orthanclite.core.constants import ChangeType, Metadata
+from orthanclite.core.digest import md5_of
 from orthanclite.core.errors import RevisionConflict, UnknownResource
 from orthanclite.core.levels import Level
 from orthanclite.core.model import Attachment, MetadataValue
@@ -110,7 +110,7 @@ class SqlAnnotations:
                 revision = 0
                 tx.session.run(_ADD_USER, **owner, value=value, revision=revision)
             else:
-                _check(expected, must_match, row[1], _md5(row[0]))
+                _check(expected, must_match, row[1], md5_of(row[0]))
                 revision = row[1] + 1
                 tx.session.run(_SET_USER, **owner, value=value, revision=revision)
             tx.log(ChangeType.UPDATED_METADATA, level, key, id)
@@ -126,7 +126,7 @@ class SqlAnnotations:
             row = tx.session.one(_ONE_USER, **owner)
             if row is None:
                 raise UnknownResource
-            _check(expected, False, row[1], _md5(row[0]))
+            _check(expected, False, row[1], md5_of(row[0]))
             tx.session.run(_DELETE_USER, **owner)
             tx.log(ChangeType.UPDATED_METADATA, level, key, id)
 
@@ -219,10 +219,6 @@ def _key(session: Session, level: Level, id: str) -> int:
     if key is None:
         raise UnknownResource
     return key
-
-
-def _md5(value: str) -> str:
-    return hashlib.md5(value.encode(), usedforsecurity=False).hexdigest()
 
 
 def _check(expected: tuple[int, str] | None, must_match: bool, revision: int, md5: str) -> None:

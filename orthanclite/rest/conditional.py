@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from orthanclite.core.errors import ParameterOutOfRange
 from orthanclite.core.numbers import natural
 from orthanclite.rest.call import Call
@@ -19,11 +17,6 @@ class MalformedCondition(ParameterOutOfRange):
     def __init__(self, details: str, etag: str) -> None:
         super().__init__(details)
         self.headers = [header("etag", etag)]
-
-
-def md5_of(value: str | bytes) -> str:
-    data = value.encode("utf-8") if isinstance(value, str) else value
-    return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 def etag(revision: int, md5: str) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from orthanclite.core.digest import md5_of
 from orthanclite.core.levels import Level
 from orthanclite.rest.call import Call
-from orthanclite.rest.conditional import expected_revision, md5_of, not_modified, with_etag
+from orthanclite.rest.conditional import expected_revision, not_modified, with_etag
 from orthanclite.rest.responses import Response, empty, json_response, status_only, text_response
 from orthanclite.rest.routing import Arg, Body, Router
 from orthanclite.services.annotations import MetadataService

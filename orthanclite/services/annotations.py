@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 
+from orthanclite.core.digest import md5_of
 from orthanclite.core.errors import ParameterOutOfRange, RevisionConflict
 from orthanclite.core.levels import Level
 from orthanclite.core.model import MetadataValue
@@ -46,7 +46,7 @@ class MetadataService:
         revision = self._annotations.set_metadata(
             level, id, type, value, expected, must_match=self._check_revisions
         )
-        return revision, hashlib.md5(value.encode(), usedforsecurity=False).hexdigest()
+        return revision, md5_of(value)
 
     def delete(self, level: Level, id: str, type: int, expected: Revision | None) -> None:
         """Remove a user metadata; errors as :meth:`set`.

@@ -7,7 +7,6 @@ What comes after the parsing is done by :mod:`orthanclite.services.intake`, for 
 
 from __future__ import annotations
 
-import hashlib
 import mmap
 import zlib
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ import orjson
 
 from orthanclite.core.clock import now_utc
 from orthanclite.core.constants import AttachmentType, Metadata, Origin, StoreStatus
+from orthanclite.core.digest import md5_of
 from orthanclite.core.errors import BadFileFormat, OrthancError, ReadOnly
 from orthanclite.core.identifiers import Hierarchy, hierarchy
 from orthanclite.core.levels import Level
@@ -245,7 +245,7 @@ class IngestService:
             return None
         ids = _hierarchy(summary)
         stored = self._index.stored_md5(ids.instance)
-        if stored is None or (overwrite is OverwriteMode.IF_CHANGED and stored != _md5(data)):
+        if stored is None or (overwrite is OverwriteMode.IF_CHANGED and stored != md5_of(data)):
             return None
         return StoreResult(StoreStatus.ALREADY_STORED, ids)
 
@@ -256,7 +256,7 @@ class IngestService:
             return
         size = len(data)
         if size < _LARGE:
-            md5 = _md5(data) if self._options.store_md5 else ""
+            md5 = md5_of(data) if self._options.store_md5 else ""
             pending.attachment = Attachment(AttachmentType.DICOM, "", size, md5, size, md5)
             pending.content = bytes(data)
             return
@@ -265,7 +265,7 @@ class IngestService:
 
     def _compressed(self, data: Data) -> tuple[Attachment, bytes]:
         content = len(data).to_bytes(SIZE_HEAD, "little") + zlib.compress(data)
-        md5, stored_md5 = (_md5(data), _md5(content)) if self._options.store_md5 else ("", "")
+        md5, stored_md5 = (md5_of(data), md5_of(content)) if self._options.store_md5 else ("", "")
         size = len(content)
         attachment = Attachment(AttachmentType.DICOM, "", len(data), md5, size, stored_md5, compressed=True)
         return attachment, content
@@ -383,7 +383,3 @@ def _done(result: StoreResult) -> Future[StoreResult]:
     future: Future[StoreResult] = Future()
     future.set_result(result)
     return future
-
-
-def _md5(data: Data) -> str:
-    return hashlib.md5(data, usedforsecurity=False).hexdigest()

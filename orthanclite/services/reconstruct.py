@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from orthanclite.core.constants import Metadata
+from orthanclite.core.digest import md5_of
 from orthanclite.core.errors import UnknownResource
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import MainTags
@@ -155,7 +155,7 @@ class ReconstructService:
     def _store(self, old: Attachment, content: bytes) -> Attachment:
         """``content`` in a new blob that is described like ``old``."""
         options = self._options
-        md5 = hashlib.md5(content, usedforsecurity=False).hexdigest() if options.store_md5 else ""
+        md5 = md5_of(content) if options.store_md5 else ""
         if options.compress:
             uuid, stored, digest = compress(self._blobs, [content], len(content), options.store_md5)
         else:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import mmap
 import os
 import re
@@ -25,6 +24,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from orthanclite.core.digest import md5_of
 from orthanclite.core.errors import CannotWriteFile, CorruptedFile, FullStorage, OrthancError
 from orthanclite.core.model import StoredBlob
 from orthanclite.storage.sync import sync_file_system
@@ -123,20 +123,24 @@ class FileStorage:
         return FileBlobWriter(self, name, descriptor)
 
     def put(self, data: bytes | memoryview) -> str:
-        with self._writing(data) as writer:
+        with self._writing() as writer:
+            writer.write(data)
             writer.commit()
         return writer.uuid
 
     def put_unsynced(self, data: bytes) -> str:
-        with self._writing(data) as writer:
+        with self._writing() as writer:
+            writer.write(data)
             writer.close()
         return writer.uuid
 
     def put_hashed(self, data: memoryview, hashed: bool) -> StoredBlob:
-        md5 = _hashing.submit(_md5, data) if hashed else None
-        with self._writing(b"" if self._direct else data) as writer:
+        md5 = _hashing.submit(md5_of, data) if hashed else None
+        with self._writing() as writer:
             if self._direct:
                 writer.write_direct(data)
+            else:
+                writer.write(data)
             writer.commit()
         return StoredBlob(writer.uuid, "" if md5 is None else md5.result())
 
@@ -201,11 +205,10 @@ class FileStorage:
             path.write_bytes(data)
 
     @contextmanager
-    def _writing(self, data: bytes | memoryview) -> Iterator[FileBlobWriter]:
-        """A blob with ``data``, which is removed again where the block fails."""
+    def _writing(self) -> Iterator[FileBlobWriter]:
+        """A new blob, which is removed again where the block fails."""
         writer = self.create()
         try:
-            writer.write(data)
             yield writer
         except BaseException:
             writer.abort()
@@ -295,10 +298,6 @@ class FileStorage:
                 self._folder.mkdir(parents=True, exist_ok=True)
             self._given += 1
             return self._prefix + name[4:], self._folder
-
-
-def _md5(data: memoryview) -> str:
-    return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 def _sync_file(path: Path) -> None:
