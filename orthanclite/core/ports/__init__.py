@@ -1,0 +1,30 @@
+"""What the services need of the index and of the storage, as small protocols.
+
+``index.SqlIndex`` and ``storage.FileStorage`` fulfil them; nothing else of those packages is visible above.
+Every method is synchronous, thread-safe and atomic: when it returns, its effect is durable.
+A resource that does not exist raises :class:`~orthanclite.core.errors.UnknownResource` unless said otherwise.
+"""
+
+from __future__ import annotations
+
+from orthanclite.core.ports.annotations import Annotations
+from orthanclite.core.ports.blobs import BlobHelper, BlobStore, BlobWriter
+from orthanclite.core.ports.ingest import BlobJournal, Ingest
+from orthanclite.core.ports.log import ChangeLog
+from orthanclite.core.ports.maintenance import Maintenance
+from orthanclite.core.ports.properties import Properties
+from orthanclite.core.ports.resources import Resources, Search
+
+__all__ = [
+    "Annotations",
+    "BlobHelper",
+    "BlobJournal",
+    "BlobStore",
+    "BlobWriter",
+    "ChangeLog",
+    "Ingest",
+    "Maintenance",
+    "Properties",
+    "Resources",
+    "Search",
+]

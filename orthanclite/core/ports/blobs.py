@@ -1,0 +1,108 @@
+"""The bytes of attachments."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from orthanclite.core.errors import OrthancError
+from orthanclite.core.model import StoredBlob
+
+
+class BlobWriter(Protocol):
+    """A blob being written. Invisible and removed on abort; durable once committed."""
+
+    uuid: str
+
+    def write(self, data: bytes | memoryview) -> None: ...
+
+    def commit(self) -> None:
+        """Make the bytes durable (fsync, unless ``SyncStorageArea`` is off)."""
+        ...
+
+    def abort(self) -> None: ...
+
+
+class BlobStore(Protocol):
+    """The bytes of attachments, under UUID names.
+
+    :raises CorruptedFile: where a blob is missing or shorter than asked for.
+    :raises FullStorage: on writing, where the disk is full.
+    """
+
+    sync: bool
+    """Whether ``put`` and ``commit`` wait for the disk (``SyncStorageArea``)."""
+
+    def create(self) -> BlobWriter: ...
+
+    def put(self, data: bytes | memoryview) -> str:
+        """Store ``data`` durably; the new UUID."""
+        ...
+
+    def put_hashed(self, data: memoryview, hashed: bool) -> StoredBlob:
+        """Store ``data`` durably, and compute its MD5 meanwhile if ``hashed``."""
+        ...
+
+    def put_unsynced(self, data: bytes) -> str:
+        """Store ``data`` without waiting for the disk; the new UUID."""
+        ...
+
+    def put_many(self, contents: Sequence[bytes]) -> list[str | OrthancError]:
+        """Store several blobs durably, syncing them together; for each its UUID, or its error."""
+        ...
+
+    def make_durable(self, uuids: Sequence[str]) -> None:
+        """Make blobs durable that were stored without; unknown ones are passed over."""
+        ...
+
+    def restore(self, uuid: str, data: bytes) -> None:
+        """Store a blob under a UUID that it had before, unless it is there and the same; not durable."""
+        ...
+
+    def read(self, uuid: str, start: int = 0, length: int | None = None) -> bytes: ...
+
+    def read_cached(self, uuid: str, size: int) -> bytearray | None:
+        """The first ``size`` bytes of a blob; None where that would wait for the disk, or fail."""
+        ...
+
+    def open(self, uuid: str) -> BinaryIO:
+        """A seekable reader; the caller closes it."""
+        ...
+
+    def path(self, uuid: str) -> Path:
+        """The local file, for memory mapping and for worker processes."""
+        ...
+
+    def delete(self, uuid: str) -> None:
+        """Remove a blob; one that is gone already is not an error."""
+        ...
+
+    def get_mark(self) -> str | None:
+        """The text that ties this storage area to its index; None for a new one."""
+        ...
+
+    def set_mark(self, mark: str) -> None: ...
+
+    def scan(self) -> Iterator[tuple[str, int, float]]:
+        """All blobs: UUID, bytes, time of last modification in seconds since the epoch."""
+        ...
+
+
+class BlobHelper(Protocol):
+    """Stores large blobs while the caller does something else."""
+
+    def takes(self, data: bytes | mmap.mmap) -> bool:
+        """Whether ``data`` lies where the helper can read it."""
+        ...
+
+    def store(self, data: bytes | mmap.mmap, hashed: bool) -> Future[StoredBlob]:
+        """Begin to store what :meth:`takes` has said yes to; it must not change until the future is done.
+
+        The future fails with the errors of :class:`BlobStore`.
+
+        :param hashed: whether to compute the MD5
+        """
+        ...

@@ -1,0 +1,43 @@
+"""What background duties need of the index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from orthanclite.core.levels import Level
+from orthanclite.core.model import Attachment
+
+
+class Maintenance(Protocol):
+    """Background duties."""
+
+    def mark_stable(self, older_than: float) -> int:
+        """Log the stable event of resources unchanged since ``older_than`` (epoch seconds); how many."""
+        ...
+
+    def recycle(self) -> tuple[str, ...]:
+        """Remove the oldest unprotected patients while over the limits; the UUIDs of the blobs to delete."""
+        ...
+
+    def attachment_catalog(self) -> Iterator[tuple[Level, str, Attachment]]:
+        """Every attachment with its owner, streamed."""
+        ...
+
+    def known_blobs(self, uuids: Sequence[str]) -> set[str]:
+        """Those of ``uuids`` that an attachment refers to."""
+        ...
+
+    def drop_attachment(self, uuid: str) -> None:
+        """Forget the attachment of a lost blob, and its instance where it was the DICOM file."""
+        ...
+
+    def outdated(self, level: Level, signature: str, after: int) -> tuple[list[str], int | None]:
+        """Resources that were indexed with another list of main tags than ``signature``.
+
+        Looks at some thousand resources whose internal number is above ``after``; returns the Orthanc IDs of
+        the outdated ones among them, and the number to go on after, None at the end.
+        """
+        ...
+
+    def database_version(self) -> int: ...
