@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from orthanclite.app.http_reader import PATIENCE, SMALLEST, ConnectionReader, scratch
 from orthanclite.core.numbers import natural
 from orthanclite.rest.sending import WHOLE_ANSWER
-from orthanclite.services.ingest import Data
+from orthanclite.services.ingest.service import Data
 from orthanclite.storage.shared_memory import SharedMemory
 
 HEAD_LIMIT = 128 * 1024

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from orthanclite.services.ingest import Data
+from orthanclite.services.ingest.service import Data
 from orthanclite.storage.shared_memory import SharedMemory, SharedPiece
 
 SMALLEST = 64 * 1024

@@ -15,7 +15,7 @@ from orthanclite.dimse.options import DicomServerOptions, Service, TlsOptions
 from orthanclite.index import Limits
 from orthanclite.rest.policy import HttpPolicy
 from orthanclite.services.find import FindOptions
-from orthanclite.services.ingest import IngestOptions
+from orthanclite.services.ingest.service import IngestOptions
 from orthanclite.services.requested_tags import FindWarnings
 from orthanclite.services.runtime import RuntimeOptions
 from orthanclite.services.transcoding import IngestTranscoding, TranscodingOptions, TranscodingService

@@ -25,8 +25,9 @@ from orthanclite.services.files import InstanceFiles
 from orthanclite.services.find import FindService
 from orthanclite.services.housekeeper import INTERVAL, Housekeeper
 from orthanclite.services.images import Images
-from orthanclite.services.ingest import IngestService
-from orthanclite.services.journal import JournalKeeper
+from orthanclite.services.ingest.journal import JournalKeeper
+from orthanclite.services.ingest.service import IngestService
+from orthanclite.services.ingest.upload import UploadService
 from orthanclite.services.names import NameRegistry
 from orthanclite.services.reconstruct import FileOptions, ReconstructService
 from orthanclite.services.requested_tags import RequestedTags
@@ -37,7 +38,6 @@ from orthanclite.services.sweep import OrphanSweep
 from orthanclite.services.system import Monitor
 from orthanclite.services.tags import TagService
 from orthanclite.services.transcoding import TranscodingService
-from orthanclite.services.upload import UploadService
 from orthanclite.services.workers import WorkerPool
 from orthanclite.storage import FileStorage
 from orthanclite.storage.blob_process import BlobProcess

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 from orthanclite.core.registry import Modality
-from orthanclite.services.ingest import IngestOrigin
-from orthanclite.services.intake import StoreResult
+from orthanclite.services.ingest.service import IngestOrigin
+from orthanclite.services.ingest.storing import StoreResult
 
 
 class Service(Enum):
@@ -78,7 +78,7 @@ ModalitiesLookup = Callable[[], Iterable[Modality]]
 
 
 class IncomingFile(Protocol):
-    """A file that is stored while it arrives; see ``services.ingest.Reception``."""
+    """A file that is stored while it arrives; see ``services.ingest.service.Reception``."""
 
     def write(self, data: bytes | memoryview) -> None: ...
 
@@ -88,7 +88,7 @@ class IncomingFile(Protocol):
 
 
 class Ingest(Protocol):
-    """The part of ``services.ingest.IngestService`` that C-STORE uses."""
+    """The part of ``services.ingest.service.IngestService`` that C-STORE uses."""
 
     def store(self, data: bytes, origin: IngestOrigin) -> StoreResult: ...
 

@@ -21,7 +21,7 @@ from orthanclite.dimse.status import (
     error_comment,
     store_status,
 )
-from orthanclite.services.ingest import IngestOrigin
+from orthanclite.services.ingest.service import IngestOrigin
 
 LOGGER = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from orthanclite.core.errors import BadFileFormat, BadRequest, BodyTooLarge
 from orthanclite.core.numbers import natural
-from orthanclite.services.ingest import Data
+from orthanclite.services.ingest.service import Data
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 

@@ -11,7 +11,7 @@ import orjson
 from orthanclite.core.constants import Origin
 from orthanclite.core.errors import BadFileFormat, BadParameterType, OrthancError, ParameterOutOfRange
 from orthanclite.core.numbers import natural
-from orthanclite.services.ingest import Data
+from orthanclite.services.ingest.service import Data
 
 T = TypeVar("T")
 

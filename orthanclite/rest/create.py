@@ -19,7 +19,7 @@ from orthanclite.rest.call import Call
 from orthanclite.rest.responses import Response, json_response
 from orthanclite.rest.routing import Body, Router
 from orthanclite.services.create import CreateService, CreationRequest, Slice
-from orthanclite.services.ingest import IngestOrigin
+from orthanclite.services.ingest.service import IngestOrigin
 
 _PIXEL_DATA_NAMES = ("PixelData", "7fe0,0010", "7fe00010", "7fe0-0010")
 

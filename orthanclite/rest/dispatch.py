@@ -37,7 +37,7 @@ from orthanclite.rest.responses import Response, json_response
 from orthanclite.rest.routing import METHODS, AsyncHandler, Node, Operation, RouteTable, SyncHandler
 from orthanclite.rest.security import Gate, unauthorized
 from orthanclite.rest.sending import Sender
-from orthanclite.services.ingest import Data
+from orthanclite.services.ingest.service import Data
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from python_multipart.exceptions import FormParserError, MultipartParseError
 from python_multipart.multipart import MultipartParser
 
 from orthanclite.core.errors import BadFileFormat, BodyTooLarge
-from orthanclite.services.ingest import Data
+from orthanclite.services.ingest.service import Data
 
 _PENDING_FILES = 10
 _PENDING_BYTES = 1024 * 1024 * 1024

@@ -10,9 +10,9 @@ from orthanclite.core.constants import Origin
 from orthanclite.rest.call import Call
 from orthanclite.rest.responses import Response, json_response
 from orthanclite.rest.routing import Body, Router
-from orthanclite.services.ingest import Data, IngestOrigin, Reception
-from orthanclite.services.intake import StoreResult
-from orthanclite.services.upload import MEMORY_LIMIT, UploadService, is_zip
+from orthanclite.services.ingest.service import Data, IngestOrigin, Reception
+from orthanclite.services.ingest.storing import StoreResult
+from orthanclite.services.ingest.upload import MEMORY_LIMIT, UploadService, is_zip
 
 
 def upload_routes(uploads: UploadService) -> Router:

@@ -43,8 +43,8 @@ from orthanclite.dicom.pixels import pictures
 from orthanclite.dicom.pixels.reencode import encode
 from orthanclite.dicom.pixels.syntaxes import JPEG_BASELINE
 from orthanclite.services.files import InstanceFiles
-from orthanclite.services.ingest import IngestOrigin, IngestService
-from orthanclite.services.intake import StoreResult
+from orthanclite.services.ingest.service import IngestOrigin, IngestService
+from orthanclite.services.ingest.storing import StoreResult
 from orthanclite.services.runtime import RuntimeOptions
 from orthanclite.services.workers import WorkerPool
 

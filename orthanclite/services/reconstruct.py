@@ -16,7 +16,7 @@ from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.summary import Summarizer
 from orthanclite.services.blobs import compress, discard_blobs, remove_blobs, write
 from orthanclite.services.files import InstanceFiles, StoredFile
-from orthanclite.services.ingest import IngestTranscoder, main_sequences
+from orthanclite.services.ingest.service import IngestTranscoder, main_sequences
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,7 @@ def _check(transfer_syntax: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class IngestTranscoding:
-    """The option ``IngestTranscoding``: see :class:`~orthanclite.services.ingest.IngestTranscoder`."""
+    """The option ``IngestTranscoding``: see :class:`.IngestTranscoder`."""
 
     service: TranscodingService
     target: str

@@ -23,8 +23,8 @@ from orthanclite.dimse.options import IncomingFile
 from orthanclite.dimse.part10 import file_head
 from orthanclite.dimse.peer import Peer
 from orthanclite.dimse.store import IncomingInstance, StoreService
-from orthanclite.services.ingest import IngestOrigin
-from orthanclite.services.intake import StoreResult
+from orthanclite.services.ingest.service import IngestOrigin
+from orthanclite.services.ingest.storing import StoreResult
 from tests.dimse.support import CT, store_request
 
 IMPLICIT = "1.2.840.10008.1.2"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from orthanclite.services.ingest import IngestService
+from orthanclite.services.ingest.service import IngestService
 from tests.dimse.conftest import StartServer
 from tests.dimse.support import CT, IMPLICIT, Site, ct, eventually, implicit, store_request
 

@@ -17,8 +17,8 @@ from orthanclite.core.errors import CannotWriteFile
 from orthanclite.core.levels import Level
 from orthanclite.core.model import InstanceRecord, StoreOutcome
 from orthanclite.index import SqlIndex
-from orthanclite.services.ingest import IngestOptions
-from orthanclite.services.journal import JournalKeeper
+from orthanclite.services.ingest.journal import JournalKeeper
+from orthanclite.services.ingest.service import IngestOptions
 from tests.support.lab import ORIGIN, Lab, lab
 from tests.support.records import dicom_file
 

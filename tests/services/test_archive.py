@@ -33,7 +33,7 @@ from orthanclite.core.levels import Level
 from orthanclite.services.archive.names import Folder, folder_name
 from orthanclite.services.archive.plan import Layout
 from orthanclite.services.archive.service import ArchiveRequest, ArchiveService
-from orthanclite.services.ingest import IngestOptions
+from orthanclite.services.ingest.service import IngestOptions
 from tests.support.lab import Lab, lab
 from tests.support.records import InMemory, dicom_file
 from tests.support.tools import needs_dcmtk, needs_unzip

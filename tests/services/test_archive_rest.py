@@ -16,7 +16,7 @@ from orthanclite.rest.application import RestApplication
 from orthanclite.rest.archives import archive_routes
 from orthanclite.rest.policy import HttpPolicy
 from orthanclite.services.archive.service import ArchiveService
-from orthanclite.services.intake import StoreResult
+from orthanclite.services.ingest.storing import StoreResult
 from tests.support.http import serving
 from tests.support.lab import Lab, lab
 from tests.support.records import InMemory, dicom_file

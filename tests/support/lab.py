@@ -13,9 +13,9 @@ from orthanclite.core.ports import Resources
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.index import SqlIndex
 from orthanclite.services.blobs import BlobReader
-from orthanclite.services.ingest import IngestOptions, IngestOrigin, IngestService, IngestTranscoder
-from orthanclite.services.intake import StoreResult
-from orthanclite.services.journal import JournalKeeper
+from orthanclite.services.ingest.journal import JournalKeeper
+from orthanclite.services.ingest.service import IngestOptions, IngestOrigin, IngestService, IngestTranscoder
+from orthanclite.services.ingest.storing import StoreResult
 from orthanclite.services.runtime import RuntimeOptions
 from orthanclite.storage import FileStorage
 

@@ -2,7 +2,7 @@
 
 The order is always the same: parse, write the blob durably, hand the record to the index, wait for its
 commit, answer. A crash may leave a blob without an index row, which the sweep removes; never the reverse.
-What comes after the parsing is done by :mod:`orthanclite.services.intake`, for many instances at once.
+What comes after the parsing is done by :mod:`.storing`, for many instances at once.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from orthanclite.core.ports import BlobHelper, BlobStore, Ingest
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.summary import Summarizer
 from orthanclite.services.blobs import SIZE_HEAD, HashedWriter, compress, remove_blobs
-from orthanclite.services.intake import Intake, Pending, StoreResult
-from orthanclite.services.journal import JournalKeeper
+from orthanclite.services.ingest.journal import JournalKeeper
+from orthanclite.services.ingest.storing import Intake, Pending, StoreResult
 from orthanclite.services.runtime import RuntimeOptions
 
 Data = bytes | mmap.mmap

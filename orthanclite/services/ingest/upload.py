@@ -11,8 +11,8 @@ from tempfile import SpooledTemporaryFile
 from typing import IO
 
 from orthanclite.core.errors import BadFileFormat, BadRequest, InexistentTag
-from orthanclite.services.ingest import Data, IngestOrigin, IngestService, Reception
-from orthanclite.services.intake import StoreResult
+from orthanclite.services.ingest.service import Data, IngestOrigin, IngestService, Reception
+from orthanclite.services.ingest.storing import StoreResult
 
 MEMORY_LIMIT = 4 << 20
 """Bytes of a file that are kept in memory; a larger one goes to the disk as it arrives."""

@@ -22,7 +22,7 @@ from orthanclite.core.identifiers import Hierarchy
 from orthanclite.core.model import Attachment, InstanceRecord, StoreOutcome
 from orthanclite.core.ports import BlobStore, Ingest
 from orthanclite.services.blobs import discard_blobs, remove_blobs
-from orthanclite.services.journal import JournalKeeper
+from orthanclite.services.ingest.journal import JournalKeeper
 
 _BATCH = 64
 _BATCH_BYTES = 32 << 20
