@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orthanclite.app.services import Services
-from orthanclite.dimse.find import Finder, Finders
+from orthanclite.dimse.scp.find import Finder, Finders
 from orthanclite.services.query_retrieve import QueryOptions, QueryService
 
 

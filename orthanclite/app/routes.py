@@ -8,8 +8,8 @@ from pydicom.uid import UID
 
 from orthanclite.app.options import http_policy
 from orthanclite.app.services import Services
-from orthanclite.dimse.contexts import SERVICES
 from orthanclite.dimse.options import Service
+from orthanclite.dimse.upper.contexts import SERVICES
 from orthanclite.rest.application import RestApplication
 from orthanclite.rest.archives import archive_routes
 from orthanclite.rest.attachments import attachment_routes

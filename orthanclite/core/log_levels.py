@@ -64,7 +64,7 @@ _TO_PYTHON = {
 def category_of(logger_name: str) -> LogCategory:
     """The category that a logger belongs to.
 
-    >>> str(category_of("orthanclite.dimse.store"))
+    >>> str(category_of("orthanclite.dimse.scp.store"))
     'dicom'
     """
     for category, names in _LOGGERS.items():

@@ -15,17 +15,17 @@ from pynetdicom.ae import ApplicationEntity
 from pynetdicom.transport import RequestHandler
 
 from orthanclite.core.errors import NetworkProtocol
-from orthanclite.dimse.contexts import ContextPolicy
-from orthanclite.dimse.find import Finders, FindScp
 from orthanclite.dimse.options import DicomServerOptions, Ingest, ModalitiesLookup, Service
-from orthanclite.dimse.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from orthanclite.dimse.peer import peer_of
 from orthanclite.dimse.permissions import Permissions
-from orthanclite.dimse.reactor import EventDrivenAssociation
+from orthanclite.dimse.scp.find import Finders, FindScp
+from orthanclite.dimse.scp.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from orthanclite.dimse.scp.store import StoreService
 from orthanclite.dimse.status import SUCCESS
-from orthanclite.dimse.store import StoreService
-from orthanclite.dimse.tls import server_context
-from orthanclite.dimse.transport import BufferedSocket, DicomListener
+from orthanclite.dimse.upper.association import EventDrivenAssociation
+from orthanclite.dimse.upper.contexts import ContextPolicy
+from orthanclite.dimse.upper.tls import server_context
+from orthanclite.dimse.upper.transport import BufferedSocket, DicomListener
 from orthanclite.services.runtime import RuntimeOptions
 
 LOGGER = logging.getLogger(__name__)

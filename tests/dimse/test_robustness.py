@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from pynetdicom.dimse_messages import C_STORE_RQ
 
 from orthanclite.core.errors import NetworkProtocol
-from orthanclite.dimse.assembly import MessageAssembly
 from orthanclite.dimse.options import DicomServerOptions
 from orthanclite.dimse.server import DicomServer
+from orthanclite.dimse.upper.assembly import MessageAssembly
 from tests.dimse.conftest import StartServer
 from tests.dimse.support import CT, IMPLICIT, Site, ct, eventually, implicit, send_bytes, store_request
 

@@ -17,12 +17,12 @@ from pynetdicom.pdu_primitives import P_DATA
 from orthanclite.core.constants import StoreStatus
 from orthanclite.core.errors import NetworkProtocol
 from orthanclite.core.identifiers import hierarchy
-from orthanclite.dimse.assembly import MessageAssembly
-from orthanclite.dimse.commands import StoreRequest
+from orthanclite.dimse.command import StoreRequest
 from orthanclite.dimse.options import IncomingFile
-from orthanclite.dimse.part10 import file_head
 from orthanclite.dimse.peer import Peer
-from orthanclite.dimse.store import IncomingInstance, StoreService
+from orthanclite.dimse.scp.part10 import file_head
+from orthanclite.dimse.scp.store import IncomingInstance, StoreService
+from orthanclite.dimse.upper.assembly import MessageAssembly
 from orthanclite.services.ingest.service import IngestOrigin
 from orthanclite.services.ingest.storing import StoreResult
 from tests.dimse.support import CT, store_request

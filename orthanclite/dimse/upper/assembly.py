@@ -9,14 +9,14 @@ from typing import Protocol
 from pynetdicom.pdu_primitives import P_DATA
 
 from orthanclite.core.errors import NetworkProtocol
-from orthanclite.dimse.commands import (
+from orthanclite.dimse.command import (
     C_STORE_RQ,
     StoreRequest,
     command_field,
     parse_store_request,
     store_response,
 )
-from orthanclite.dimse.store import IncomingInstance
+from orthanclite.dimse.scp.store import IncomingInstance
 
 _PDV_HEAD = struct.Struct(">IBB")
 _LAST_COMMAND = 0x03  # control byte of the last fragment of a command

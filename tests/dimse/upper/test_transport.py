@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
 
-from orthanclite.dimse import transport
-from orthanclite.dimse.transport import BufferedSocket
+from orthanclite.dimse.upper import transport
+from orthanclite.dimse.upper.transport import BufferedSocket
 
 
 @pytest.fixture(scope="module")

@@ -19,9 +19,9 @@ from pynetdicom.pdu import A_ABORT_RQ
 from pynetdicom.pdu_primitives import P_DATA
 
 from orthanclite.core.errors import NetworkProtocol
-from orthanclite.dimse.assembly import MessageAssembly, MessageSink
-from orthanclite.dimse.request import AssociateRequest
-from orthanclite.dimse.transport import BufferedSocket
+from orthanclite.dimse.upper.assembly import MessageAssembly, MessageSink
+from orthanclite.dimse.upper.associate_request import AssociateRequest
+from orthanclite.dimse.upper.transport import BufferedSocket
 
 LOGGER = logging.getLogger(__name__)
 

@@ -16,10 +16,10 @@ from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.encoding import Encoding, encoding_of
 from orthanclite.dicom.parser import parse_dataset
 from orthanclite.dicom.render_json import dataset_charset
-from orthanclite.dimse.contexts import SERVICES
 from orthanclite.dimse.options import Service
 from orthanclite.dimse.peer import Peer
 from orthanclite.dimse.status import CANCEL, PENDING, SUCCESS, UNABLE_TO_PROCESS, error_comment, find_status
+from orthanclite.dimse.upper.contexts import SERVICES
 from orthanclite.services.runtime import RuntimeOptions
 
 LOGGER = logging.getLogger(__name__)

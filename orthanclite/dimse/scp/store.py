@@ -8,10 +8,10 @@ from contextlib import AbstractContextManager
 
 from orthanclite.core.constants import Origin, StoreStatus
 from orthanclite.core.errors import OrthancError
-from orthanclite.dimse.commands import StoreRequest
+from orthanclite.dimse.command import StoreRequest
 from orthanclite.dimse.options import IncomingFile, Ingest
-from orthanclite.dimse.part10 import file_head, sop_identity
 from orthanclite.dimse.peer import Peer
+from orthanclite.dimse.scp.part10 import file_head, sop_identity
 from orthanclite.dimse.status import (
     CANNOT_UNDERSTAND,
     DATA_SET_MISMATCH,

@@ -2,7 +2,7 @@
 
 pynetdicom runs two threads for an association that look for work every millisecond. Here the reading thread
 (``provider``) waits for the socket, and the other one for what the first has found. The private names of
-pynetdicom that both rely on are checked by ``tests/dimse/test_reactor.py``.
+pynetdicom that both rely on are checked by ``tests/dimse/upper/test_association.py``.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from pynetdicom.dimse_primitives import C_FIND
 from pynetdicom.pdu_primitives import P_DATA
 
 from orthanclite.core.errors import NetworkProtocol
-from orthanclite.dimse.commands import StoreRequest, data_pdus, find_response
-from orthanclite.dimse.find import FindScp
+from orthanclite.dimse.command import StoreRequest, data_pdus, find_response
 from orthanclite.dimse.options import Service
 from orthanclite.dimse.peer import Peer, peer_of
 from orthanclite.dimse.permissions import Permissions
-from orthanclite.dimse.provider import EventDrivenDul
-from orthanclite.dimse.store import IncomingInstance, StoreService
+from orthanclite.dimse.scp.find import FindScp
+from orthanclite.dimse.scp.store import IncomingInstance, StoreService
+from orthanclite.dimse.upper.provider import EventDrivenDul
 
 LOGGER = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from orthanclite.dicom.encoding import (
 )
 from orthanclite.dicom.known_uids import KNOWN_STORAGE_CLASSES
 from orthanclite.dimse.options import Service
-from orthanclite.dimse.request import context_of, valid_uid
+from orthanclite.dimse.upper.associate_request import context_of, valid_uid
 from orthanclite.services.runtime import RuntimeOptions
 
 _PREFERRED = (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN, EXPLICIT_BIG_ENDIAN, DEFLATED_LITTLE_ENDIAN)

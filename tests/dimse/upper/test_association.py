@@ -17,10 +17,10 @@ from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
-from orthanclite.dimse import reactor
-from orthanclite.dimse.provider import EventDrivenDul
-from orthanclite.dimse.reactor import EventDrivenAssociation, Gate
-from orthanclite.dimse.transport import BufferedSocket
+from orthanclite.dimse.upper import association as reactor
+from orthanclite.dimse.upper.association import EventDrivenAssociation, Gate
+from orthanclite.dimse.upper.provider import EventDrivenDul
+from orthanclite.dimse.upper.transport import BufferedSocket
 from tests.dimse.conftest import StartServer
 from tests.dimse.support import eventually
 

@@ -21,7 +21,7 @@ from pynetdicom.dsutils import encode
 from orthanclite.core.constants import Metadata
 from orthanclite.core.errors import DatabaseUnavailable, FullStorage, OrthancError
 from orthanclite.core.levels import Level
-from orthanclite.dimse.part10 import IMPLEMENTATION_CLASS_UID
+from orthanclite.dimse.scp.part10 import IMPLEMENTATION_CLASS_UID
 from orthanclite.services.ingest.service import IngestService
 from tests.dimse.conftest import StartServer
 from tests.dimse.support import CT, IMPLICIT, ct, implicit, needs_dcmtk, send_bytes, write_many

@@ -1,0 +1,1 @@
+"""The services that peers may ask for (SCP), one module each."""
