@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from orthanclite.app.services import Services
 from orthanclite.dimse.scp.find import Finder, Finders
-from orthanclite.services.query_retrieve import QueryOptions, QueryService
+from orthanclite.services.search.query_retrieve import QueryOptions, QueryService
 
 
 def finders(services: Services) -> Finders:

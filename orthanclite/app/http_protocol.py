@@ -16,10 +16,10 @@ from httptools import HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from orthanclite.app.http_reader import PATIENCE, SMALLEST, ConnectionReader, scratch
+from orthanclite.core.buffers import Buffer
 from orthanclite.core.numbers import natural
-from orthanclite.rest.sending import WHOLE_ANSWER
-from orthanclite.services.ingest.service import Data
 from orthanclite.storage.shared_memory import SharedMemory
+from orthanclite.web.answers.sending import WHOLE_ANSWER
 
 HEAD_LIMIT = 128 * 1024
 """Bytes of a request line with its headers. More is accepted where it comes in one piece with the end."""
@@ -113,7 +113,7 @@ class BoundedProtocol(HttpToolsProtocol):
         # The task of the request has not begun yet: it will ask here.
         setattr(self.cycle, "receive", pieces.receive)  # noqa: B010
 
-        def deliver(piece: Data, last: bool) -> None:
+        def deliver(piece: Buffer, last: bool) -> None:
             self._unset_keepalive_if_required()
             if last:
                 self.parser = HttpRequestParser(self)
@@ -163,9 +163,9 @@ class _Pieces:
     def __init__(self, cycle: RequestResponseCycle) -> None:
         self._cycle = cycle
         self._receive = cycle.receive
-        self._pieces: list[Data] = []
+        self._pieces: list[Buffer] = []
 
-    def add(self, piece: Data, last: bool) -> None:
+    def add(self, piece: Buffer, last: bool) -> None:
         if self._cycle.response_complete:
             self._pieces.clear()
         else:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from orthanclite.services.ingest.service import Data
+from orthanclite.core.buffers import Buffer
 from orthanclite.storage.shared_memory import SharedMemory, SharedPiece
 
 SMALLEST = 64 * 1024
@@ -23,7 +23,7 @@ _PIECE = 256 * 1024
 PATIENCE = 3.0
 """Seconds after which what is there of a body is handed on, at most: who waits is to see that it comes."""
 
-Deliver = Callable[[Data, bool], None]
+Deliver = Callable[[Buffer, bool], None]
 """Called with a part of a body, and whether it is the last."""
 
 

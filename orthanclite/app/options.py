@@ -13,12 +13,12 @@ from orthanclite.dicom.encoding import UNCOMPRESSED_SYNTAXES
 from orthanclite.dicom.pixels.syntaxes import ENCODABLE
 from orthanclite.dimse.options import DicomServerOptions, Service, TlsOptions
 from orthanclite.index import Limits
-from orthanclite.rest.policy import HttpPolicy
-from orthanclite.services.find import FindOptions
+from orthanclite.services.imaging.transcoding import IngestTranscoding, TranscodingOptions, TranscodingService
 from orthanclite.services.ingest.service import IngestOptions
-from orthanclite.services.requested_tags import FindWarnings
-from orthanclite.services.runtime import RuntimeOptions
-from orthanclite.services.transcoding import IngestTranscoding, TranscodingOptions, TranscodingService
+from orthanclite.services.search.find import FindOptions
+from orthanclite.services.search.requested_tags import FindWarnings
+from orthanclite.services.server.runtime import RuntimeOptions
+from orthanclite.web.policy import HttpPolicy
 
 MEGABYTE = 1 << 20
 

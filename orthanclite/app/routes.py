@@ -10,7 +10,7 @@ from orthanclite.app.options import http_policy
 from orthanclite.app.services import Services
 from orthanclite.dimse.options import Service
 from orthanclite.dimse.upper.contexts import SERVICES
-from orthanclite.rest.application import RestApplication
+from orthanclite.explorer.pages import start_page_routes
 from orthanclite.rest.archives import archive_routes
 from orthanclite.rest.attachments import attachment_routes
 from orthanclite.rest.changes import changes_routes
@@ -18,21 +18,21 @@ from orthanclite.rest.create import create_routes
 from orthanclite.rest.files import file_routes
 from orthanclite.rest.find import find_routes
 from orthanclite.rest.images import image_routes
-from orthanclite.rest.internal import InternalClient
 from orthanclite.rest.labels import label_routes
 from orthanclite.rest.metadata import metadata_routes
-from orthanclite.rest.pages import start_page_routes
 from orthanclite.rest.registries import registry_routes
 from orthanclite.rest.resources import resource_routes
-from orthanclite.rest.routing import Router
 from orthanclite.rest.system import system_routes
 from orthanclite.rest.tags import tag_routes
 from orthanclite.rest.tools import log_routes, metrics_routes, runtime_routes, script_routes, tools_routes
 from orthanclite.rest.upload import upload_routes
 from orthanclite.rest.worklists import worklist_routes
-from orthanclite.services.conformance import ServiceClasses
-from orthanclite.services.lua import LuaScripts
-from orthanclite.services.system import ORTHANC_VERSION, BuiltIn, SystemInformation
+from orthanclite.services.hooks.lua import LuaScripts
+from orthanclite.services.server.conformance import ServiceClasses
+from orthanclite.services.server.system import ORTHANC_VERSION, BuiltIn, SystemInformation
+from orthanclite.web.application import RestApplication
+from orthanclite.web.internal import InternalClient
+from orthanclite.web.routing import Router
 
 
 def rest_application(

@@ -10,35 +10,35 @@ from orthanclite.app.worklists import housekeeper, worklist_service
 from orthanclite.config import Settings
 from orthanclite.core.metrics import Metrics
 from orthanclite.index.statistics import INTERVAL as STATISTICS_INTERVAL
-from orthanclite.services import registries
-from orthanclite.services.annotations import LabelService, MetadataService
 from orthanclite.services.archive.service import ArchiveService
-from orthanclite.services.arrays import ArrayService
-from orthanclite.services.attachments import AttachmentOptions, AttachmentService
-from orthanclite.services.background import Periodic, settle
-from orthanclite.services.blobs import BlobReader
-from orthanclite.services.bulk import BulkContent
-from orthanclite.services.byte_cache import ByteCache
-from orthanclite.services.create import CreateService
-from orthanclite.services.file_tags import FileTags
-from orthanclite.services.files import InstanceFiles
-from orthanclite.services.find import FindService
-from orthanclite.services.housekeeper import INTERVAL, Housekeeper
-from orthanclite.services.images import Images
+from orthanclite.services.content.attachments import AttachmentOptions, AttachmentService
+from orthanclite.services.content.blobs import BlobReader
+from orthanclite.services.content.byte_cache import ByteCache
+from orthanclite.services.content.file_tags import FileTags
+from orthanclite.services.content.files import InstanceFiles
+from orthanclite.services.content.tags import TagService
+from orthanclite.services.edit.create import CreateService
+from orthanclite.services.imaging.arrays import ArrayService
+from orthanclite.services.imaging.images import Images
+from orthanclite.services.imaging.slices import SliceService
+from orthanclite.services.imaging.transcoding import TranscodingService
+from orthanclite.services.imaging.workers import WorkerPool
 from orthanclite.services.ingest.journal import JournalKeeper
 from orthanclite.services.ingest.service import IngestService
 from orthanclite.services.ingest.upload import UploadService
-from orthanclite.services.names import NameRegistry
-from orthanclite.services.reconstruct import FileOptions, ReconstructService
-from orthanclite.services.requested_tags import RequestedTags
-from orthanclite.services.resource_json import ResourceRenderer
-from orthanclite.services.resources import ResourceService
-from orthanclite.services.slices import SliceService
-from orthanclite.services.sweep import OrphanSweep
-from orthanclite.services.system import Monitor
-from orthanclite.services.tags import TagService
-from orthanclite.services.transcoding import TranscodingService
-from orthanclite.services.workers import WorkerPool
+from orthanclite.services.remotes import registries
+from orthanclite.services.resources.annotations import LabelService, MetadataService
+from orthanclite.services.resources.bulk import BulkContent
+from orthanclite.services.resources.names import NameRegistry
+from orthanclite.services.resources.rendering import ResourceRenderer
+from orthanclite.services.resources.tree import ResourceService
+from orthanclite.services.search.find import FindService
+from orthanclite.services.search.requested_tags import RequestedTags
+from orthanclite.services.server.system import Monitor
+from orthanclite.services.upkeep.duties import Periodic, settle
+from orthanclite.services.upkeep.housekeeper import INTERVAL, Housekeeper
+from orthanclite.services.upkeep.reconstruct import FileOptions, ReconstructService
+from orthanclite.services.upkeep.sweep import OrphanSweep
 from orthanclite.storage import FileStorage
 from orthanclite.storage.blob_process import BlobProcess
 from orthanclite.storage.shared_memory import SharedMemory

@@ -9,8 +9,8 @@ from orthanclite.config.worklists import WorklistSettings
 from orthanclite.core.errors import IncompatibleConfigurations
 from orthanclite.core.ports import Properties, Resources, Search
 from orthanclite.dicom.dictionary import TagDictionary
-from orthanclite.services.background import Periodic
-from orthanclite.services.runtime import RuntimeOptions
+from orthanclite.services.server.runtime import RuntimeOptions
+from orthanclite.services.upkeep.duties import Periodic
 from orthanclite.services.worklists import (
     DatabaseStore,
     FolderStore,

@@ -22,7 +22,7 @@ from orthanclite.core.errors import CorruptedFile
 from orthanclite.core.levels import Level
 from orthanclite.core.model import Attachment
 from orthanclite.core.ports import BlobStore, Maintenance, Properties
-from orthanclite.services.sweep import GRACE, OrphanSweep
+from orthanclite.services.upkeep.sweep import GRACE, OrphanSweep
 
 _PIECE = 1 << 20
 _BATCH = 500

@@ -36,7 +36,7 @@
     ├── CannotExecuteLua            500 (2031)
     └── UnsupportedMediaType        415 (3000)
 
-``rest/errors.py`` turns them into the HTTP answer, ``dimse/status.py`` into a DIMSE status.
+``web/errors.py`` turns them into the HTTP answer, ``dimse/status.py`` into a DIMSE status.
 """
 
 from __future__ import annotations

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from orthanclite.core.buffers import Buffer
 from orthanclite.core.main_tags import PIXEL_DATA
 from orthanclite.dicom.dictionary import TagDictionary
-from orthanclite.dicom.parser import Buffer, DataSet, DicomFile, Element, parse
+from orthanclite.dicom.parser import DataSet, DicomFile, Element, parse
 
 _T = TypeVar("_T")
 

@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from struct import Struct, pack_into
 
+from orthanclite.core.buffers import Buffer
 from orthanclite.core.levels import Level
 from orthanclite.dicom.charsets import charset_of
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.elements import element, file_head, item
 from orthanclite.dicom.encoding import EXPLICIT_LITTLE_ENDIAN
-from orthanclite.dicom.parser import SPECIFIC_CHARACTER_SET, Buffer, DataSet, parse
+from orthanclite.dicom.parser import SPECIFIC_CHARACTER_SET, DataSet, parse
 from orthanclite.dicom.values import decode_text
 
 _MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"

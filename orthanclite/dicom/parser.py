@@ -7,12 +7,12 @@ of any size costs memory for its elements only. Whatever the bytes are, the only
 
 from __future__ import annotations
 
-import mmap
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from struct import error as StructError
 
+from orthanclite.core.buffers import Buffer
 from orthanclite.core.errors import BadFileFormat
 from orthanclite.core.main_tags import PIXEL_DATA
 from orthanclite.dicom.dictionary import SIGNED_LIKE_PIXELS, TagDictionary, is_private, is_private_element
@@ -32,9 +32,6 @@ from orthanclite.dicom.encoding import (
     encoding_of,
     has_long_length,
 )
-
-Buffer = bytes | mmap.mmap
-"""What is parsed. Slices of both are bytes."""
 
 MAX_DEPTH = 64
 """Sequences inside sequences; real files have fewer than ten levels."""

@@ -6,6 +6,7 @@ from collections.abc import Container
 from dataclasses import dataclass, field
 from struct import error as StructError
 
+from orthanclite.core.buffers import Buffer
 from orthanclite.core.main_tags import PIXEL_DATA
 from orthanclite.dicom.encoding import (
     IMPLICIT_LE,
@@ -17,7 +18,7 @@ from orthanclite.dicom.encoding import (
     Encoding,
     has_long_length,
 )
-from orthanclite.dicom.parser import MAX_DEPTH, Buffer, InvalidBytes, read_fragments
+from orthanclite.dicom.parser import MAX_DEPTH, InvalidBytes, read_fragments
 
 _PIXEL_GROUP = 0x7FE0
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from orthanclite.core.buffers import Buffer
 from orthanclite.core.errors import InexistentTag
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import (
@@ -32,7 +33,6 @@ from orthanclite.dicom.encoding import (
 )
 from orthanclite.dicom.parser import (
     SPECIFIC_CHARACTER_SET,
-    Buffer,
     Element,
     InvalidBytes,
     inflate,

@@ -8,6 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
+from orthanclite.core.buffers import View
 from orthanclite.core.registry import Modality
 from orthanclite.services.ingest.service import IngestOrigin
 from orthanclite.services.ingest.storing import StoreResult
@@ -80,7 +81,7 @@ ModalitiesLookup = Callable[[], Iterable[Modality]]
 class IncomingFile(Protocol):
     """A file that is stored while it arrives; see ``services.ingest.service.Reception``."""
 
-    def write(self, data: bytes | memoryview) -> None: ...
+    def write(self, data: View) -> None: ...
 
     def finish(self, origin: IngestOrigin) -> StoreResult: ...
 

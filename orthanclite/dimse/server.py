@@ -26,7 +26,7 @@ from orthanclite.dimse.upper.association import EventDrivenAssociation
 from orthanclite.dimse.upper.contexts import ContextPolicy
 from orthanclite.dimse.upper.tls import server_context
 from orthanclite.dimse.upper.transport import BufferedSocket, DicomListener
-from orthanclite.services.runtime import RuntimeOptions
+from orthanclite.services.server.runtime import RuntimeOptions
 
 LOGGER = logging.getLogger(__name__)
 

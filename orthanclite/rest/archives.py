@@ -12,12 +12,12 @@ from typing import Any
 
 from orthanclite.core.errors import BadFileFormat, BadRequest, NotImplementedInServer
 from orthanclite.core.levels import Level
-from orthanclite.rest.call import Call, boolean_field, integer_field, string_field
-from orthanclite.rest.ranges import parse_range
-from orthanclite.rest.responses import Response, StreamResponse
-from orthanclite.rest.routing import Arg, Body, Router
 from orthanclite.services.archive.plan import Layout
 from orthanclite.services.archive.service import ArchiveRequest, ArchiveService, Spool
+from orthanclite.web.answers.ranges import parse_range
+from orthanclite.web.answers.responses import Response, StreamResponse
+from orthanclite.web.call import Call, boolean_field, integer_field, string_field
+from orthanclite.web.routing import Arg, Body, Router
 
 _MEDIA_TYPE = "application/zip"
 

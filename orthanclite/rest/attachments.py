@@ -7,11 +7,12 @@ from collections.abc import Callable
 from orthanclite.core.errors import UnknownResource
 from orthanclite.core.levels import Level
 from orthanclite.core.model import Attachment
-from orthanclite.rest.call import Call
-from orthanclite.rest.conditional import expected_revision, not_modified, with_etag
 from orthanclite.rest.metadata import IF_MATCH, IF_NONE_MATCH
-from orthanclite.rest.ranges import content_response
-from orthanclite.rest.responses import (
+from orthanclite.services.content.attachments import OCTET_STREAM, AttachmentReception, AttachmentService
+from orthanclite.services.resources.names import is_user_number
+from orthanclite.web.answers.conditional import expected_revision, not_modified, with_etag
+from orthanclite.web.answers.ranges import content_response
+from orthanclite.web.answers.responses import (
     Response,
     empty,
     json_response,
@@ -19,9 +20,8 @@ from orthanclite.rest.responses import (
     status_only,
     text_response,
 )
-from orthanclite.rest.routing import Arg, Body, Router
-from orthanclite.services.attachments import OCTET_STREAM, AttachmentReception, AttachmentService
-from orthanclite.services.names import is_user_number
+from orthanclite.web.call import Call
+from orthanclite.web.routing import Arg, Body, Router
 
 _OPERATIONS = ("compress", "compressed-data", "compressed-size", "data", "info", "is-compressed", "size")
 _MD5_OPERATIONS = ("compressed-md5", "md5", "verify-md5")

@@ -10,9 +10,9 @@ from orthanclite.core.levels import Level
 from orthanclite.core.model import Change, ChangesPage, Export, ExportsPage, ResourceRef
 from orthanclite.core.numbers import natural
 from orthanclite.core.ports import ChangeLog
-from orthanclite.rest.call import Call
-from orthanclite.rest.responses import Response, empty, json_response
-from orthanclite.rest.routing import Arg, Router
+from orthanclite.web.answers.responses import Response, empty, json_response
+from orthanclite.web.call import Call
+from orthanclite.web.routing import Arg, Router
 
 _DEFAULT_LIMIT = 100
 _CHANGE_TYPES = {change.label: change for change in ChangeType}

@@ -15,11 +15,11 @@ from orthanclite.core.errors import (
 from orthanclite.core.levels import Level
 from orthanclite.core.model import ResourceRef
 from orthanclite.dicom.from_json import DataUri, parse_data_uri
-from orthanclite.rest.call import Call
-from orthanclite.rest.responses import Response, json_response
-from orthanclite.rest.routing import Body, Router
-from orthanclite.services.create import CreateService, CreationRequest, Slice
+from orthanclite.services.edit.create import CreateService, CreationRequest, Slice
 from orthanclite.services.ingest.service import IngestOrigin
+from orthanclite.web.answers.responses import Response, json_response
+from orthanclite.web.call import Call
+from orthanclite.web.routing import Body, Router
 
 _PIXEL_DATA_NAMES = ("PixelData", "7fe0,0010", "7fe00010", "7fe0-0010")
 

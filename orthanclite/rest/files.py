@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Protocol
 
 from orthanclite.core.errors import ParameterOutOfRange
-from orthanclite.rest.call import Call
-from orthanclite.rest.responses import (
+from orthanclite.services.content.files import InstanceFiles
+from orthanclite.services.content.scratch import ScratchFile
+from orthanclite.services.content.tags import TagService
+from orthanclite.web.answers.responses import (
     Response,
     StreamResponse,
     bytes_response,
@@ -14,10 +16,8 @@ from orthanclite.rest.responses import (
     sized_response,
     status_only,
 )
-from orthanclite.rest.routing import Arg, Body, Router
-from orthanclite.services.files import InstanceFiles
-from orthanclite.services.scratch import ScratchFile
-from orthanclite.services.tags import TagService
+from orthanclite.web.call import Call
+from orthanclite.web.routing import Arg, Body, Router
 
 _DICOM = "application/dicom"
 _DICOM_JSON = "application/dicom+json"

@@ -8,16 +8,16 @@ from typing import Any
 
 from orthanclite.core.errors import BadFileFormat
 from orthanclite.core.levels import Level
-from orthanclite.rest.call import Call
 from orthanclite.rest.find_body import FindBody, flag_field, json_body, style_field
-from orthanclite.rest.responses import Response, json_response
-from orthanclite.rest.routing import Body, Router
 from orthanclite.rest.views import IN_MEMORY, array_response
-from orthanclite.services.bulk import BulkContent
-from orthanclite.services.find import FindService
-from orthanclite.services.names import NameRegistry
-from orthanclite.services.resource_json import View
-from orthanclite.services.resources import ResourceService
+from orthanclite.services.resources.bulk import BulkContent
+from orthanclite.services.resources.names import NameRegistry
+from orthanclite.services.resources.rendering import View
+from orthanclite.services.resources.tree import ResourceService
+from orthanclite.services.search.find import FindService
+from orthanclite.web.answers.responses import Response, json_response
+from orthanclite.web.call import Call
+from orthanclite.web.routing import Body, Router
 
 _CONDITIONS = {
     "Level": "string: Patient, Study, Series or Instance",

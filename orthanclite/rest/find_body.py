@@ -18,10 +18,10 @@ from orthanclite.core.query import (
     metadata_constraint,
 )
 from orthanclite.dicom.render_json import Style
-from orthanclite.rest.call import Call
-from orthanclite.services.find import FindService
-from orthanclite.services.names import NameRegistry
-from orthanclite.services.resource_json import Content, View
+from orthanclite.services.resources.names import NameRegistry
+from orthanclite.services.resources.rendering import Content, View
+from orthanclite.services.search.find import FindService
+from orthanclite.web.call import Call
 
 _PARENTS = {
     "ParentPatient": Level.PATIENT,

@@ -20,9 +20,12 @@ from orthanclite.core.errors import (
 )
 from orthanclite.dicom.pixels.formats import DEFAULT_QUALITY, ImageFormat
 from orthanclite.dicom.pixels.render import Mode, RenderOptions
-from orthanclite.rest.call import Call
-from orthanclite.rest.negotiation import negotiate
-from orthanclite.rest.responses import (
+from orthanclite.services.content.files import InstanceFiles
+from orthanclite.services.imaging.arrays import ArrayService
+from orthanclite.services.imaging.images import Images
+from orthanclite.services.imaging.slices import SliceService
+from orthanclite.web.answers.negotiation import negotiate
+from orthanclite.web.answers.responses import (
     Response,
     bytes_response,
     json_response,
@@ -30,11 +33,8 @@ from orthanclite.rest.responses import (
     sized_response,
     status_only,
 )
-from orthanclite.rest.routing import Arg, Router
-from orthanclite.services.arrays import ArrayService
-from orthanclite.services.files import InstanceFiles
-from orthanclite.services.images import Images
-from orthanclite.services.slices import SliceService
+from orthanclite.web.call import Call
+from orthanclite.web.routing import Arg, Router
 
 _OCTET_STREAM = "application/octet-stream"
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from orthanclite.core.levels import Level
-from orthanclite.rest.call import Call
-from orthanclite.rest.responses import Response, empty, json_response
-from orthanclite.rest.routing import Router
-from orthanclite.services.annotations import LabelService
+from orthanclite.services.resources.annotations import LabelService
+from orthanclite.web.answers.responses import Response, empty, json_response
+from orthanclite.web.call import Call
+from orthanclite.web.routing import Router
 
 
 def label_routes(labels: LabelService) -> Router:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from orthanclite.core.digest import md5_of
 from orthanclite.core.levels import Level
-from orthanclite.rest.call import Call
-from orthanclite.rest.conditional import expected_revision, not_modified, with_etag
-from orthanclite.rest.responses import Response, empty, json_response, status_only, text_response
-from orthanclite.rest.routing import Arg, Body, Router
-from orthanclite.services.annotations import MetadataService
-from orthanclite.services.names import is_user_number
+from orthanclite.services.resources.annotations import MetadataService
+from orthanclite.services.resources.names import is_user_number
+from orthanclite.web.answers.conditional import expected_revision, not_modified, with_etag
+from orthanclite.web.answers.responses import Response, empty, json_response, status_only, text_response
+from orthanclite.web.call import Call
+from orthanclite.web.routing import Arg, Body, Router
 
 IF_MATCH = Arg("If-Match", "Revision that the present value must have")
 IF_NONE_MATCH = Arg("If-None-Match", "Revision that the client has already")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from orthanclite.core.registry import Modality, Peer
-from orthanclite.rest.call import Call
-from orthanclite.rest.responses import Response, empty, json_response
-from orthanclite.rest.routing import Arg, Body, Router
-from orthanclite.services.registries import Registry
+from orthanclite.services.remotes.registries import Registry
+from orthanclite.web.answers.responses import Response, empty, json_response
+from orthanclite.web.call import Call
+from orthanclite.web.routing import Arg, Body, Router
 
 _MODALITY_BODY = Body(
     ("application/json",),

@@ -8,9 +8,6 @@ from typing import Any
 from orthanclite.core.errors import BadFileFormat, BadRequest, UnknownResource
 from orthanclite.core.levels import Level
 from orthanclite.core.model import Counts, ResourceRef
-from orthanclite.rest.call import Call, boolean_field
-from orthanclite.rest.responses import Response, empty, json_response, text_response
-from orthanclite.rest.routing import Body, Router
 from orthanclite.rest.views import (
     CONTENT_ARGUMENT,
     EXPAND_ARGUMENT,
@@ -21,9 +18,12 @@ from orthanclite.rest.views import (
     requested_tags_of,
     view_of,
 )
-from orthanclite.services.reconstruct import ReconstructService
-from orthanclite.services.resources import ResourceService
-from orthanclite.services.slices import SliceService
+from orthanclite.services.imaging.slices import SliceService
+from orthanclite.services.resources.tree import ResourceService
+from orthanclite.services.upkeep.reconstruct import ReconstructService
+from orthanclite.web.answers.responses import Response, empty, json_response, text_response
+from orthanclite.web.call import Call, boolean_field
+from orthanclite.web.routing import Body, Router
 
 _MEGABYTE = 1 << 20
 _RECONSTRUCT_FILES = {"ReconstructFiles": "boolean: Store the files anew, as today's options want them"}

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from orthanclite.core.ports import Resources
 from orthanclite.core.styled_json import dumps
-from orthanclite.rest.call import Call
-from orthanclite.rest.responses import Response, json_bytes, json_response, text_response
-from orthanclite.rest.routing import Router
-from orthanclite.services.system import BuiltIn, SystemInformation, statistics_json
+from orthanclite.services.server.system import BuiltIn, SystemInformation, statistics_json
+from orthanclite.web.answers.responses import Response, json_bytes, json_response, text_response
+from orthanclite.web.call import Call
+from orthanclite.web.routing import Router
 
 _EXPLORER_JS = "// Extensions to Orthanc Explorer by the registered plugins\n\n"
 

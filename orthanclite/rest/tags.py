@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from orthanclite.core.buffers import SMALL_SIZE
 from orthanclite.core.levels import Level
 from orthanclite.dicom.render_json import Style
-from orthanclite.rest.call import Call
-from orthanclite.rest.ranges import read_chunks
-from orthanclite.rest.responses import (
+from orthanclite.rest.views import STYLE_ARGUMENTS, object_response, style_of
+from orthanclite.services.content.attachments import OCTET_STREAM
+from orthanclite.services.content.tags import RawContent, TagService, TagsFormat
+from orthanclite.web.answers.ranges import read_chunks
+from orthanclite.web.answers.responses import (
     Response,
     StreamResponse,
     bytes_response,
     json_bytes,
     json_response,
 )
-from orthanclite.rest.routing import Arg, Router
-from orthanclite.rest.views import STYLE_ARGUMENTS, object_response, style_of
-from orthanclite.services.attachments import OCTET_STREAM
-from orthanclite.services.blobs import SMALL
-from orthanclite.services.tags import RawContent, TagService, TagsFormat
+from orthanclite.web.call import Call
+from orthanclite.web.routing import Arg, Router
 
 _WHOLE = Arg("whole", "If present, tags behind the pixel data are shown, too", "boolean")
 _IGNORE_LENGTH = Arg("ignore-length", "Tags whose value is shown however long it is, separated by commas")
@@ -129,6 +129,6 @@ def _format(call: Call, tags: TagService, style: Style) -> TagsFormat:
 
 
 def _raw_response(content: RawContent) -> Response:
-    if content.length <= SMALL:
+    if content.length <= SMALL_SIZE:
         return bytes_response(content.read(0, content.length), OCTET_STREAM)
     return StreamResponse(read_chunks(content.read, 0, content.length), OCTET_STREAM, content.length)

@@ -9,13 +9,13 @@ from orthanclite.core.clock import now_local, now_utc
 from orthanclite.core.errors import BadFileFormat
 from orthanclite.core.identifiers import generate_uid
 from orthanclite.core.log_levels import LogCategory, LogLevel, get_level, set_level
-from orthanclite.rest.call import Call
-from orthanclite.rest.responses import Response, empty, json_response, literal_object, text_response
-from orthanclite.rest.routing import Arg, Body, Router
-from orthanclite.services.conformance import ServiceClasses, conformance_statement
-from orthanclite.services.lua import LuaScripts
-from orthanclite.services.runtime import RuntimeOptions
-from orthanclite.services.system import Monitor
+from orthanclite.services.hooks.lua import LuaScripts
+from orthanclite.services.server.conformance import ServiceClasses, conformance_statement
+from orthanclite.services.server.runtime import RuntimeOptions
+from orthanclite.services.server.system import Monitor
+from orthanclite.web.answers.responses import Response, empty, json_response, literal_object, text_response
+from orthanclite.web.call import Call
+from orthanclite.web.routing import Arg, Body, Router
 
 _TEXT = Body(("text/plain",))
 

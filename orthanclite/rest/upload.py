@@ -6,13 +6,14 @@ from asyncio import wrap_future
 from collections.abc import AsyncIterator
 from typing import IO
 
+from orthanclite.core.buffers import Buffer
 from orthanclite.core.constants import Origin
-from orthanclite.rest.call import Call
-from orthanclite.rest.responses import Response, json_response
-from orthanclite.rest.routing import Body, Router
-from orthanclite.services.ingest.service import Data, IngestOrigin, Reception
+from orthanclite.services.ingest.service import IngestOrigin, Reception
 from orthanclite.services.ingest.storing import StoreResult
 from orthanclite.services.ingest.upload import MEMORY_LIMIT, UploadService, is_zip
+from orthanclite.web.answers.responses import Response, json_response
+from orthanclite.web.call import Call
+from orthanclite.web.routing import Body, Router
 
 
 def upload_routes(uploads: UploadService) -> Router:
@@ -30,7 +31,7 @@ def upload_routes(uploads: UploadService) -> Router:
         assert call.run is not None
         assert call.chunks is not None
         origin = IngestOrigin(Origin.REST_API, remote_ip=call.remote_ip, username=call.user)
-        parts: list[Data] = []
+        parts: list[Buffer] = []
         size = 0
         async for chunk in call.chunks:
             parts.append(chunk)
@@ -46,7 +47,7 @@ def upload_routes(uploads: UploadService) -> Router:
 
 
 async def _store(
-    call: Call, uploads: UploadService, body: Data, origin: IngestOrigin
+    call: Call, uploads: UploadService, body: Buffer, origin: IngestOrigin
 ) -> StoreResult | list[StoreResult]:
     """Store an upload that is in memory."""
     assert call.run is not None
@@ -60,7 +61,7 @@ async def _store(
 
 
 async def _spool(
-    call: Call, uploads: UploadService, head: Data, chunks: AsyncIterator[Data], origin: IngestOrigin
+    call: Call, uploads: UploadService, head: Buffer, chunks: AsyncIterator[Buffer], origin: IngestOrigin
 ) -> StoreResult | list[StoreResult]:
     """Store an upload that does not fit in memory."""
     assert call.run is not None

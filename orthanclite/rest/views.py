@@ -9,10 +9,10 @@ from orthanclite.core.errors import BadRequest, UnknownDicomTag
 from orthanclite.core.levels import Level
 from orthanclite.core.styled_json import dumps
 from orthanclite.dicom.render_json import Style
-from orthanclite.rest.call import Call
-from orthanclite.rest.responses import JSON_TYPE, Response, StreamResponse, json_bytes
-from orthanclite.rest.routing import Arg
-from orthanclite.services.resource_json import Content, View
+from orthanclite.services.resources.rendering import Content, View
+from orthanclite.web.answers.responses import JSON_TYPE, Response, StreamResponse, json_bytes
+from orthanclite.web.call import Call
+from orthanclite.web.routing import Arg
 
 IN_MEMORY = 1000
 """Resources up to which a list is answered as one piece."""

@@ -6,10 +6,10 @@ from typing import Any
 
 from orthanclite.core.errors import BadFileFormat, ParameterOutOfRange
 from orthanclite.dicom.render_json import Style
-from orthanclite.rest.call import Call
-from orthanclite.rest.responses import Response, json_response
-from orthanclite.rest.routing import Arg, Body, Router
 from orthanclite.services.worklists import WorklistService
+from orthanclite.web.answers.responses import Response, json_response
+from orthanclite.web.call import Call
+from orthanclite.web.routing import Arg, Body, Router
 
 _FORMATS = {"simplify": Style.SIMPLE, "short": Style.SHORT, "full": Style.FULL}
 _FORMAT = Arg("format", "How tags are shown: Simplify (default), Short or Full")

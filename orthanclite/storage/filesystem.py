@@ -24,6 +24,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from orthanclite.core.buffers import View
 from orthanclite.core.digest import md5_of
 from orthanclite.core.errors import CannotWriteFile, CorruptedFile, FullStorage, OrthancError
 from orthanclite.core.model import StoredBlob
@@ -47,7 +48,7 @@ class FileBlobWriter:
         self._storage = storage
         self._descriptor = descriptor
 
-    def write(self, data: bytes | memoryview) -> None:
+    def write(self, data: View) -> None:
         view = memoryview(data)
         with _translated():
             while view:
@@ -122,7 +123,7 @@ class FileStorage:
                 descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
         return FileBlobWriter(self, name, descriptor)
 
-    def put(self, data: bytes | memoryview) -> str:
+    def put(self, data: View) -> str:
         with self._writing() as writer:
             writer.write(data)
             writer.commit()

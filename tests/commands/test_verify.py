@@ -12,7 +12,7 @@ import pytest
 
 from orthanclite.app import stores
 from orthanclite.config import load
-from orthanclite.services.sweep import GRACE
+from orthanclite.services.upkeep.sweep import GRACE
 from tests.support.cli import command_line
 from tests.support.records import dicom_file
 from tests.support.server import Server, orthanclite, running

@@ -14,12 +14,12 @@ import pytest
 
 from orthanclite.core.errors import BadRequest
 from orthanclite.core.metrics import Metrics
-from orthanclite.rest import dispatch
-from orthanclite.rest.call import Call
-from orthanclite.rest.dispatch import Dispatcher
-from orthanclite.rest.policy import HttpPolicy
-from orthanclite.rest.responses import Response, text_response
-from orthanclite.rest.routing import Router, RouteTable
+from orthanclite.web import dispatch
+from orthanclite.web.answers.responses import Response, text_response
+from orthanclite.web.call import Call
+from orthanclite.web.dispatch import Dispatcher
+from orthanclite.web.policy import HttpPolicy
+from orthanclite.web.routing import Router, RouteTable
 from tests.support.records import dicom_file
 from tests.support.server import orthanclite, running
 

@@ -18,7 +18,7 @@ import pytest
 
 from orthanclite.commands.verify import check
 from orthanclite.index import SqlIndex
-from orthanclite.services.sweep import OrphanSweep
+from orthanclite.services.upkeep.sweep import OrphanSweep
 from orthanclite.storage import FileStorage
 from tests.safety.ledger import Entry, State, digest, write_and_kill
 from tests.support.postgres import Cluster

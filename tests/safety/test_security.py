@@ -11,8 +11,8 @@ import httpx
 import pytest
 from argon2 import PasswordHasher
 
-from orthanclite.rest.policy import HttpPolicy
-from orthanclite.rest.security import Gate, Throttle
+from orthanclite.web.policy import HttpPolicy
+from orthanclite.web.security import Gate, Throttle
 from tests.safety.judge import Checkup
 from tests.support.records import dicom_file
 from tests.support.server import Server, orthanclite, running

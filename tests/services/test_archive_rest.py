@@ -12,11 +12,11 @@ from typing import Any
 import httpx
 import pytest
 
-from orthanclite.rest.application import RestApplication
 from orthanclite.rest.archives import archive_routes
-from orthanclite.rest.policy import HttpPolicy
 from orthanclite.services.archive.service import ArchiveService
 from orthanclite.services.ingest.storing import StoreResult
+from orthanclite.web.application import RestApplication
+from orthanclite.web.policy import HttpPolicy
 from tests.support.http import serving
 from tests.support.lab import Lab, lab
 from tests.support.records import InMemory, dicom_file

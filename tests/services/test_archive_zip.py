@@ -17,7 +17,7 @@ from orthanclite.services.archive.plan import Member, Plan
 from orthanclite.services.archive.source import MemberSource
 from orthanclite.services.archive.writer import ArchiveWriter
 from orthanclite.services.archive.zip import ZipFormat
-from orthanclite.services.blobs import BlobReader
+from orthanclite.services.content.blobs import BlobReader
 from orthanclite.storage import FileStorage
 from tests.support.tools import needs_unzip
 

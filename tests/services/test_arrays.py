@@ -21,9 +21,9 @@ from orthanclite.core.errors import (
 from orthanclite.dicom.pixels.arrays import ArrayKind, frame_array, native_frames, transform_of
 from orthanclite.dicom.pixels.source import open_source
 from orthanclite.dicom.pixels.transcode import transcode
-from orthanclite.services.arrays import ArrayContent, ArrayService
-from orthanclite.services.images import Images
-from orthanclite.services.workers import PoolLimits, WorkerPool
+from orthanclite.services.imaging.arrays import ArrayContent, ArrayService
+from orthanclite.services.imaging.images import Images
+from orthanclite.services.imaging.workers import PoolLimits, WorkerPool
 from tests.parity import image_files
 from tests.parity.made import file_of
 

@@ -13,11 +13,11 @@ from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import MainTags
 from orthanclite.core.metrics import Metrics
 from orthanclite.core.query import FindRequest, OrderBy, OrderType
-from orthanclite.services import find as module
-from orthanclite.services.file_tags import FileTags
-from orthanclite.services.files import CACHE_MISSES, InstanceFiles
-from orthanclite.services.find import Answers, FindOptions, FindService, Values
-from orthanclite.services.requested_tags import RequestedTags
+from orthanclite.services.content.file_tags import FileTags
+from orthanclite.services.content.files import CACHE_MISSES, InstanceFiles
+from orthanclite.services.search import find as module
+from orthanclite.services.search.find import Answers, FindOptions, FindService, Values
+from orthanclite.services.search.requested_tags import RequestedTags
 from tests.support.lab import Lab, lab
 from tests.support.records import dicom_file
 

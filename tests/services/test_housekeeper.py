@@ -11,9 +11,9 @@ from orthanclite.core.main_tags import MainTags
 from orthanclite.core.metrics import Metrics
 from orthanclite.core.model import Parts
 from orthanclite.core.query import Constraint, FindRequest, Match
-from orthanclite.services.files import InstanceFiles
-from orthanclite.services.housekeeper import Housekeeper
-from orthanclite.services.reconstruct import FileOptions, ReconstructService
+from orthanclite.services.content.files import InstanceFiles
+from orthanclite.services.upkeep.housekeeper import Housekeeper
+from orthanclite.services.upkeep.reconstruct import FileOptions, ReconstructService
 from tests.support.lab import Lab, lab
 from tests.support.records import dicom_file
 

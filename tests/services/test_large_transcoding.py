@@ -19,9 +19,9 @@ from orthanclite.dicom.pixels.source import open_source
 from orthanclite.dicom.pixels.transcode import transcode
 from orthanclite.services.archive.plan import Layout
 from orthanclite.services.archive.service import ArchiveRequest, ArchiveService
-from orthanclite.services.scratch import ScratchFile
-from orthanclite.services.transcoding import IngestTranscoding, TranscodingOptions, TranscodingService
-from orthanclite.services.workers import PoolLimits, WorkerPool
+from orthanclite.services.content.scratch import ScratchFile
+from orthanclite.services.imaging.transcoding import IngestTranscoding, TranscodingOptions, TranscodingService
+from orthanclite.services.imaging.workers import PoolLimits, WorkerPool
 from tests.parity import image_files
 from tests.parity.made import file_of
 from tests.support.lab import Lab, lab

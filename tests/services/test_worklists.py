@@ -15,8 +15,8 @@ from orthanclite.dicom.attributes import Attributes, attributes_from_json
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.render_json import Style
 from orthanclite.index import SqlIndex
-from orthanclite.services.identifiers import IdentifierQuery
-from orthanclite.services.runtime import RuntimeOptions
+from orthanclite.services.search.dataset_matching import IdentifierQuery
+from orthanclite.services.server.runtime import RuntimeOptions
 from orthanclite.services.worklists import (
     DatabaseStore,
     FolderStore,

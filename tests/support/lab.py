@@ -12,11 +12,11 @@ from orthanclite.core.main_tags import MainTags
 from orthanclite.core.ports import Resources
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.index import SqlIndex
-from orthanclite.services.blobs import BlobReader
+from orthanclite.services.content.blobs import BlobReader
 from orthanclite.services.ingest.journal import JournalKeeper
 from orthanclite.services.ingest.service import IngestOptions, IngestOrigin, IngestService, IngestTranscoder
 from orthanclite.services.ingest.storing import StoreResult
-from orthanclite.services.runtime import RuntimeOptions
+from orthanclite.services.server.runtime import RuntimeOptions
 from orthanclite.storage import FileStorage
 
 ORIGIN = IngestOrigin(Origin.REST_API)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from orthanclite.core.buffers import Buffer, View
 from orthanclite.core.errors import OrthancError
 from orthanclite.core.model import StoredBlob
 
@@ -17,7 +17,7 @@ class BlobWriter(Protocol):
 
     uuid: str
 
-    def write(self, data: bytes | memoryview) -> None: ...
+    def write(self, data: View) -> None: ...
 
     def commit(self) -> None:
         """Make the bytes durable (fsync, unless ``SyncStorageArea`` is off)."""
@@ -38,7 +38,7 @@ class BlobStore(Protocol):
 
     def create(self) -> BlobWriter: ...
 
-    def put(self, data: bytes | memoryview) -> str:
+    def put(self, data: View) -> str:
         """Store ``data`` durably; the new UUID."""
         ...
 
@@ -94,11 +94,11 @@ class BlobStore(Protocol):
 class BlobHelper(Protocol):
     """Stores large blobs while the caller does something else."""
 
-    def takes(self, data: bytes | mmap.mmap) -> bool:
+    def takes(self, data: Buffer) -> bool:
         """Whether ``data`` lies where the helper can read it."""
         ...
 
-    def store(self, data: bytes | mmap.mmap, hashed: bool) -> Future[StoredBlob]:
+    def store(self, data: Buffer, hashed: bool) -> Future[StoredBlob]:
         """Begin to store what :meth:`takes` has said yes to; it must not change until the future is done.
 
         The future fails with the errors of :class:`BlobStore`.

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from orthanclite.core.buffers import Buffer
 from orthanclite.core.errors import BadFileFormat, NotImplementedInServer, ParameterOutOfRange
 from orthanclite.core.identifiers import generate_uid
 from orthanclite.core.main_tags import PIXEL_DATA, SOP_CLASS_UID, SOP_INSTANCE_UID
@@ -30,7 +31,7 @@ from orthanclite.dicom.encoding import (
     Encoding,
     encoding_of,
 )
-from orthanclite.dicom.parser import Buffer, DataSet, DicomFile, Element, parse, parse_dataset
+from orthanclite.dicom.parser import DataSet, DicomFile, Element, parse, parse_dataset
 from orthanclite.dicom.pixels import syntaxes as ts
 from orthanclite.dicom.pixels.colour import apply_palette
 from orthanclite.dicom.pixels.decode import decode_samples

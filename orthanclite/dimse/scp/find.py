@@ -20,7 +20,7 @@ from orthanclite.dimse.options import Service
 from orthanclite.dimse.peer import Peer
 from orthanclite.dimse.status import CANCEL, PENDING, SUCCESS, UNABLE_TO_PROCESS, error_comment, find_status
 from orthanclite.dimse.upper.contexts import SERVICES
-from orthanclite.services.runtime import RuntimeOptions
+from orthanclite.services.server.runtime import RuntimeOptions
 
 LOGGER = logging.getLogger(__name__)
 

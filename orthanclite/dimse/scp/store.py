@@ -6,6 +6,7 @@ import logging
 import threading
 from contextlib import AbstractContextManager
 
+from orthanclite.core.buffers import View
 from orthanclite.core.constants import Origin, StoreStatus
 from orthanclite.core.errors import OrthancError
 from orthanclite.dimse.command import StoreRequest
@@ -192,7 +193,7 @@ class IncomingInstance:
         self._service.budget.give_back(self._reserved)
         self._reserved = 0
 
-    def _write_spool(self, data: bytes | memoryview) -> None:
+    def _write_spool(self, data: View) -> None:
         if self._spool is None:
             return
         try:

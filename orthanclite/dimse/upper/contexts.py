@@ -17,7 +17,7 @@ from orthanclite.dicom.encoding import (
 from orthanclite.dicom.known_uids import KNOWN_STORAGE_CLASSES
 from orthanclite.dimse.options import Service
 from orthanclite.dimse.upper.associate_request import context_of, valid_uid
-from orthanclite.services.runtime import RuntimeOptions
+from orthanclite.services.server.runtime import RuntimeOptions
 
 _PREFERRED = (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN, EXPLICIT_BIG_ENDIAN, DEFLATED_LITTLE_ENDIAN)
 """In this order, before the compressed ones: as the reference does where one context offers several."""

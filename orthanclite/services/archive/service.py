@@ -9,19 +9,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
+from orthanclite.core.buffers import Buffer
 from orthanclite.core.errors import ParameterOutOfRange
 from orthanclite.core.levels import Level
 from orthanclite.core.ports import Resources
 from orthanclite.dicom.dicomdir import DicomDirWriter, DirectoryKeys, read_keys
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.known_uids import KNOWN_TRANSFER_SYNTAXES
-from orthanclite.dicom.parser import Buffer
 from orthanclite.services.archive.plan import Layout, Member, Plan, make_plan
 from orthanclite.services.archive.source import MemberSource, Transcoder, Transcoding
 from orthanclite.services.archive.writer import ArchiveWriter
-from orthanclite.services.blobs import BlobReader
-from orthanclite.services.runtime import RuntimeOptions
-from orthanclite.services.scratch import ScratchFile
+from orthanclite.services.content.blobs import BlobReader
+from orthanclite.services.content.scratch import ScratchFile
+from orthanclite.services.server.runtime import RuntimeOptions
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from orthanclite.core.constants import AttachmentType
 from orthanclite.core.errors import OrthancError
 from orthanclite.core.model import Attachment
 from orthanclite.services.archive.plan import Member
-from orthanclite.services.blobs import BlobReader
+from orthanclite.services.content.blobs import BlobReader
 
 _LOG = logging.getLogger(__name__)
 

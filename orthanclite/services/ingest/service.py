@@ -16,6 +16,7 @@ from typing import Protocol
 
 import orjson
 
+from orthanclite.core.buffers import Buffer, View
 from orthanclite.core.clock import now_utc
 from orthanclite.core.constants import AttachmentType, Metadata, Origin, StoreStatus
 from orthanclite.core.digest import md5_of
@@ -34,12 +35,10 @@ from orthanclite.core.model import (
 from orthanclite.core.ports import BlobHelper, BlobStore, Ingest
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.summary import Summarizer
-from orthanclite.services.blobs import SIZE_HEAD, HashedWriter, compress, remove_blobs
+from orthanclite.services.content.blobs import SIZE_HEAD, HashedWriter, compress, remove_blobs
 from orthanclite.services.ingest.journal import JournalKeeper
 from orthanclite.services.ingest.storing import Intake, Pending, StoreResult
-from orthanclite.services.runtime import RuntimeOptions
-
-Data = bytes | mmap.mmap
+from orthanclite.services.server.runtime import RuntimeOptions
 
 _CHUNK = 1 << 20
 _LARGE = 128 * 1024
@@ -77,7 +76,7 @@ class IngestOptions:
 class IngestTranscoder(Protocol):
     """The option ``IngestTranscoding``."""
 
-    def __call__(self, data: Data, summary: DicomSummary) -> Data | None:
+    def __call__(self, data: Buffer, summary: DicomSummary) -> Buffer | None:
         """The file in the wanted transfer syntax; None where it stays as it is."""
         ...
 
@@ -115,7 +114,7 @@ class IngestService:
         """Finish what was begun."""
         self._intake.close()
 
-    def is_light(self, data: Data) -> bool:
+    def is_light(self, data: Buffer) -> bool:
         """Whether :meth:`begin` is quick for a file: it may run on the event loop."""
         if self._transcoder is not None or self._options.compress:
             return False
@@ -145,7 +144,7 @@ class IngestService:
 
     def begin(
         self,
-        data: Data,
+        data: Buffer,
         origin: IngestOrigin,
         metadata: Mapping[Level, Mapping[int, str]] | None = None,
         overwrite: OverwriteMode | None = None,
@@ -217,7 +216,7 @@ class IngestService:
                 remove_blobs(self._blobs, [pending.attachment.uuid])
             raise
 
-    def _can_help(self, data: Data) -> bool:
+    def _can_help(self, data: Buffer) -> bool:
         """Whether the helper can store the file, as it is."""
         is_large = len(data) >= _LARGE and not self._options.compress
         return is_large and self._helper is not None and self._helper.takes(data)
@@ -236,10 +235,10 @@ class IngestService:
         storing.add_done_callback(go_on)
         return pending.stored
 
-    def _summarize(self, data: Data) -> DicomSummary:
+    def _summarize(self, data: Buffer) -> DicomSummary:
         return self._summarizer.summarize(data, self._runtime.default_encoding.name)
 
-    def _known(self, summary: DicomSummary, overwrite: OverwriteMode, data: Data) -> StoreResult | None:
+    def _known(self, summary: DicomSummary, overwrite: OverwriteMode, data: Buffer) -> StoreResult | None:
         """The answer for an instance that is stored and stays."""
         if overwrite is OverwriteMode.ALWAYS:
             return None
@@ -249,7 +248,7 @@ class IngestService:
             return None
         return StoreResult(StoreStatus.ALREADY_STORED, ids)
 
-    def _add_file(self, pending: Pending, data: Data) -> None:
+    def _add_file(self, pending: Pending, data: Buffer) -> None:
         """Describe the attachment ``dicom``; its blob is written here where it is large."""
         if self._options.compress:
             pending.attachment, pending.content = self._compressed(data)
@@ -263,7 +262,7 @@ class IngestService:
         uuid, md5 = self._blobs.put_hashed(memoryview(data), self._options.store_md5)
         pending.attachment = Attachment(AttachmentType.DICOM, uuid, size, md5, size, md5)
 
-    def _compressed(self, data: Data) -> tuple[Attachment, bytes]:
+    def _compressed(self, data: Buffer) -> tuple[Attachment, bytes]:
         content = len(data).to_bytes(SIZE_HEAD, "little") + zlib.compress(data)
         md5, stored_md5 = (md5_of(data), md5_of(content)) if self._options.store_md5 else ("", "")
         size = len(content)
@@ -343,7 +342,7 @@ class Reception:
         """Bytes written so far."""
         return self._writer.size
 
-    def write(self, data: Data | memoryview) -> None:
+    def write(self, data: View) -> None:
         self._writer.write(memoryview(data))
 
     def finish(self, origin: IngestOrigin) -> StoreResult:

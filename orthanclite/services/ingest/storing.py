@@ -21,7 +21,7 @@ from orthanclite.core.errors import DatabaseUnavailable, OrthancError
 from orthanclite.core.identifiers import Hierarchy
 from orthanclite.core.model import Attachment, InstanceRecord, StoreOutcome
 from orthanclite.core.ports import BlobStore, Ingest
-from orthanclite.services.blobs import discard_blobs, remove_blobs
+from orthanclite.services.content.blobs import discard_blobs, remove_blobs
 from orthanclite.services.ingest.journal import JournalKeeper
 
 _BATCH = 64

@@ -10,8 +10,9 @@ from concurrent.futures import Future
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
+from orthanclite.core.buffers import Buffer
 from orthanclite.core.errors import BadFileFormat, BadRequest, InexistentTag
-from orthanclite.services.ingest.service import Data, IngestOrigin, IngestService, Reception
+from orthanclite.services.ingest.service import IngestOrigin, IngestService, Reception
 from orthanclite.services.ingest.storing import StoreResult
 
 MEMORY_LIMIT = 4 << 20
@@ -44,11 +45,11 @@ class UploadService:
         self._member_limit = member_limit
         self._temporary_folder = temporary_folder
 
-    def is_light(self, body: Data) -> bool:
+    def is_light(self, body: Buffer) -> bool:
         """Whether :meth:`begin` may run on the event loop."""
         return self._ingest.is_light(body)
 
-    def begin(self, body: Data, origin: IngestOrigin) -> Future[StoreResult]:
+    def begin(self, body: Buffer, origin: IngestOrigin) -> Future[StoreResult]:
         """Begin to store a DICOM file that is in memory."""
         return self._ingest.begin(body, origin)
 
@@ -141,7 +142,7 @@ def _members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     return [member for member in members if not member.is_dir() and member.file_size]
 
 
-def is_zip(head: Data) -> bool:
+def is_zip(head: Buffer) -> bool:
     """Whether an upload that begins with ``head`` is a ZIP archive."""
     return head[:4] in _ZIP_SIGNATURES
 

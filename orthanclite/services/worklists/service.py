@@ -33,8 +33,8 @@ from orthanclite.dicom.elements import file_head
 from orthanclite.dicom.encoding import EXPLICIT_LITTLE_ENDIAN
 from orthanclite.dicom.parser import parse
 from orthanclite.dicom.render_json import Renderer, Style, dataset_charset
-from orthanclite.services.identifiers import IdentifierQuery, for_station
-from orthanclite.services.runtime import RuntimeOptions
+from orthanclite.services.search.dataset_matching import IdentifierQuery, for_station
+from orthanclite.services.server.runtime import RuntimeOptions
 from orthanclite.services.worklists.stores import StoredWorklist, WorklistStore
 
 log = logging.getLogger("orthanclite.plugins")

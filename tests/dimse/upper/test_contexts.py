@@ -9,7 +9,7 @@ import pytest
 from pynetdicom.presentation import build_context
 
 from orthanclite.dicom.known_uids import KNOWN_STORAGE_CLASSES, KNOWN_TRANSFER_SYNTAXES
-from orthanclite.services.runtime import RuntimeOptions
+from orthanclite.services.server.runtime import RuntimeOptions
 from tests.dimse.conftest import StartServer
 from tests.dimse.support import CT, ECHO, Site, ct
 

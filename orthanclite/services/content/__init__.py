@@ -1,0 +1,1 @@
+"""What is inside a stored file: its bytes, its tags, its attachments, without decoding pixels."""

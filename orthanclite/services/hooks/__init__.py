@@ -1,0 +1,1 @@
+"""Code of the operator that runs inside the server."""

@@ -1,0 +1,1 @@
+"""Pixels: frames, pictures, arrays and transcoded files, decoded in worker processes."""

@@ -1,0 +1,67 @@
+"""The other side of :mod:`orthanclite.services.imaging.workers`: the loop of one worker process."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pickle
+import resource
+import sys
+import warnings
+from multiprocessing.connection import Connection
+from typing import Any
+
+import orjson
+
+from orthanclite.core.errors import BadFileFormat, OrthancError
+
+
+def main(descriptor: int, memory: int) -> None:
+    """Answer requests until the server goes away."""
+    # private memory only: a mapped file costs nothing, however large
+    resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # codecs written in C complain about damaged images on the standard error of the server
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    warnings.simplefilter("ignore")
+    importlib.import_module("orthanclite.dicom.pixels.codecs")
+    importlib.import_module("orthanclite.dicom.pixels.operations")
+    with Connection(descriptor) as connection:
+        connection.send_bytes(b"ready")
+        while True:
+            try:
+                request = connection.recv_bytes()
+            except EOFError:
+                return
+            head, body = answer(request)
+            connection.send_bytes(head)
+            connection.send_bytes(body)
+
+
+def answer(request: bytes) -> tuple[bytes, bytes | bytearray]:
+    """Run one request: ``{}`` and the result, or the error and nothing."""
+    name, arguments = pickle.loads(request)
+    try:
+        return b"{}", call(name, arguments)
+    except OrthancError as exc:
+        return _failure(type(exc).__name__, exc.details), b""
+    except MemoryError:
+        return _failure(BadFileFormat.__name__, "The image takes too much memory"), b""
+    # the process exists to shield the server from what damaged images make libraries do
+    except Exception as exc:  # noqa: BLE001
+        return _failure(BadFileFormat.__name__, f"{type(exc).__name__}: {exc}"), b""
+
+
+def call(name: str, arguments: tuple[Any, ...]) -> bytes | bytearray:
+    """Call the function ``module:name``."""
+    module, _, function = name.partition(":")
+    result: bytes | bytearray = getattr(importlib.import_module(module), function)(*arguments)
+    return result
+
+
+def _failure(error: str, details: str) -> bytes:
+    return orjson.dumps({"error": error, "details": details.encode("utf-8", "replace").decode("utf-8")})
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))

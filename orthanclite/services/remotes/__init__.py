@@ -1,0 +1,1 @@
+"""The other ends that this server knows: DICOM modalities and peers."""

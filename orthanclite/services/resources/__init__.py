@@ -1,0 +1,1 @@
+"""The tree of patients, studies, series and instances: shown, annotated, deleted."""

@@ -1,0 +1,200 @@
+"""Indexing stored resources anew from their files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from orthanclite.core.constants import Metadata
+from orthanclite.core.digest import md5_of
+from orthanclite.core.errors import UnknownResource
+from orthanclite.core.levels import Level
+from orthanclite.core.main_tags import MainTags
+from orthanclite.core.model import Attachment, DicomSummary, Parts
+from orthanclite.core.ports import Annotations, BlobStore, Resources
+from orthanclite.dicom.dictionary import TagDictionary
+from orthanclite.dicom.summary import Summarizer
+from orthanclite.services.content.blobs import compress, discard_blobs, remove_blobs, write
+from orthanclite.services.content.files import InstanceFiles, StoredFile
+from orthanclite.services.ingest.service import IngestTranscoder, main_sequences
+
+
+@dataclass(frozen=True, slots=True)
+class FileOptions:
+    """How files are stored today."""
+
+    compress: bool = False  # StorageCompression
+    store_md5: bool = True  # StoreMD5ForAttachments
+    transcoder: IngestTranscoder | None = None  # IngestTranscoding
+
+
+class ReconstructService:
+    """Renews what the index knows of resources: after a change of ``ExtraMainDicomTags``, of
+    ``DefaultEncoding`` or of the options of the storage. Thread-safe."""
+
+    def __init__(
+        self,
+        resources: Resources,
+        annotations: Annotations,
+        blobs: BlobStore,
+        files: InstanceFiles,
+        main_tags: MainTags,
+        dictionary: TagDictionary,
+        options: FileOptions,
+    ) -> None:
+        self._resources = resources
+        self._annotations = annotations
+        self._blobs = blobs
+        self._files = files
+        self._main_tags = main_tags
+        self._dictionary = dictionary
+        self._options = options
+        self._summarizer = Summarizer(main_tags, dictionary)
+
+    def reconstruct(
+        self, level: Level, id: str, *, only_this_level: bool = False, files: bool = False
+    ) -> None:
+        """Index a resource, its parents and all below it anew.
+
+        :param only_this_level: renew only the main tags of this very resource, from one of its instances
+        :param files: store the files anew where today's options want them otherwise
+        :raises UnknownResource: for an unknown resource.
+        """
+        if not self._resources.exists(level, id):
+            raise UnknownResource
+        if only_this_level:
+            self._write(level, id, self._summarize(self._files.locate_one_below(level, id)))
+            return
+        renewed: set[tuple[Level, str]] = set()
+        for file in self._files.locate_below(level, id):
+            summary = self._renew_file(file) if files else self._summarize(file)
+            for at, ancestor in self._lineage(file.id, renewed):
+                self._write(at, ancestor, summary, _metadata(summary, files))
+
+    def reconstruct_all(self, *, files: bool = False) -> None:
+        """The same for everything that is stored; what is deleted meanwhile is left out."""
+        for id in self._resources.list_ids(Level.STUDY):
+            if self._resources.exists(Level.STUDY, id):
+                self.reconstruct(Level.STUDY, id, files=files)
+
+    def renew_main_tags(self, level: Level, id: str) -> None:
+        """Bring the main tags of a resource and of its outdated series and study to today's list, from one
+        of its files; those of a patient also where its studies have a copy of them.
+
+        :raises UnknownResource: where it is deleted meanwhile, or no file is kept.
+        :raises CorruptedFile, BadFileFormat: where the file cannot be read.
+        """
+        if level is Level.PATIENT:
+            summary = None
+            for study in self._resources.descendant_ids(level, id, Level.STUDY):
+                summary = self._summarize(self._files.locate_one_below(Level.STUDY, study))
+                self._write(Level.STUDY, study, summary)
+            if summary is not None:
+                self._write(level, id, summary)
+            return
+        summary = self._summarize(self._files.locate_one_below(level, id))
+        current: str | None = id
+        for at in range(level, Level.PATIENT, -1):
+            resource = self._resources.get(Level(at), current, Parts.PARENT) if current else None
+            if resource is None:
+                return
+            if resource.signature != self._main_tags.signatures[resource.level]:
+                self._write(resource.level, resource.id, summary)
+            current = resource.parent_id
+
+    def _lineage(self, instance: str, known: set[tuple[Level, str]]) -> Iterator[tuple[Level, str]]:
+        """An instance and its ancestors that are not ``known`` yet, from below."""
+        current: str | None = instance
+        for level in reversed(Level):
+            if current is None or (level, current) in known:
+                return
+            known.add((level, current))
+            yield level, current
+            resource = self._resources.get(level, current, Parts.PARENT)
+            current = None if resource is None else resource.parent_id
+
+    def _summarize(self, file: StoredFile) -> DicomSummary:
+        return self._summarizer.summarize(self._files.head(file), self._files.default_encoding)
+
+    def _write(
+        self,
+        level: Level,
+        id: str,
+        summary: DicomSummary,
+        metadata: Mapping[int, str | None] | None = None,
+    ) -> None:
+        """Write the main tags of one resource, and ``metadata`` if it is an instance."""
+        self._resources.reconstruct(
+            level,
+            id,
+            summary.tags[level],
+            main_sequences(summary.sequences[level], self._dictionary),
+            self._main_tags.signatures[level],
+            summary.tags[Level.PATIENT] if level is Level.STUDY else None,
+            metadata if level is Level.INSTANCE else None,
+        )
+
+    def _renew_file(self, file: StoredFile) -> DicomSummary:
+        """Store the file as today's options want it; its summary."""
+        options = self._options
+        with self._files.content(file) as data:
+            summary = self._summarizer.summarize(data, self._files.default_encoding)
+            transcoded = None if options.transcoder is None else options.transcoder(data, summary)
+            if transcoded is not None:
+                summary = self._summarizer.summarize(transcoded, self._files.default_encoding)
+            elif file.attachment.compressed is options.compress:
+                return summary
+            content = data if transcoded is None else transcoded
+            attachment = self._store(file.attachment, content if isinstance(content, bytes) else content[:])
+        if transcoded is not None:
+            # Nobody may look for the pixel data of the new file at the offset of the old one.
+            self._write(Level.INSTANCE, file.id, summary, {Metadata.PIXEL_DATA_OFFSET: None})
+        self._replace(file, attachment)
+        return summary
+
+    def _store(self, old: Attachment, content: bytes) -> Attachment:
+        """``content`` in a new blob that is described like ``old``."""
+        options = self._options
+        md5 = md5_of(content) if options.store_md5 else ""
+        if options.compress:
+            uuid, stored, digest = compress(self._blobs, [content], len(content), options.store_md5)
+        else:
+            uuid, stored, digest = write(self._blobs, [content], options.store_md5)
+        return replace(
+            old,
+            uuid=uuid,
+            size=len(content),
+            md5=md5,
+            stored_size=stored,
+            stored_md5=digest,
+            compressed=options.compress,
+        )
+
+    def _replace(self, file: StoredFile, attachment: Attachment) -> None:
+        old = file.attachment
+        try:
+            _, replaced = self._annotations.set_attachment(
+                Level.INSTANCE, file.id, attachment, (old.revision, old.md5), log_change=False
+            )
+        except BaseException as exc:
+            discard_blobs(self._blobs, [attachment.uuid], exc)
+            raise
+        if replaced is not None:
+            remove_blobs(self._blobs, [replaced])
+
+
+def _metadata(summary: DicomSummary, whole: bool) -> Mapping[int, str | None]:
+    """What a file tells among the metadata of its instance.
+
+    :param whole: whether the summary is of the whole file, and so knows its pixel data
+    """
+    metadata: dict[int, str | None] = {
+        Metadata.INDEX_IN_SERIES: summary.index_in_series,
+        Metadata.TRANSFER_SYNTAX: summary.transfer_syntax,
+        Metadata.SOP_CLASS_UID: summary.sop_class_uid,
+    }
+    if whole:
+        offset = summary.pixel_data_offset
+        metadata[Metadata.PIXEL_DATA_OFFSET] = None if offset is None else str(offset)
+        metadata[Metadata.PIXEL_DATA_VR] = summary.pixel_data_vr
+    return metadata

@@ -1,0 +1,43 @@
+"""Compressed answers (``HttpCompressionEnabled``)."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+
+from orthanclite.web.answers.responses import Response, StreamResponse
+
+_MINIMUM = 256
+_LEVEL = 1
+"""Speed matters more than the last percent: the client waits."""
+
+# Types whose content is compressed already, or whose length and ranges clients rely on.
+_LEFT_ALONE = (b"image/", b"application/zip", b"application/gzip", b"video/")
+
+
+def compress(response: Response, accept_encoding: bytes) -> Response:
+    """``response`` in an encoding that the client accepts, where that makes it smaller."""
+    if isinstance(response, StreamResponse) or len(response.body) < _MINIMUM or response.status == 206:
+        return response
+    if any(name == b"content-type" and value.startswith(_LEFT_ALONE) for name, value in response.headers):
+        return response
+    encoding = _choose(accept_encoding)
+    if encoding is None:
+        return response
+    body = response.body
+    packed = gzip.compress(body, _LEVEL, mtime=0) if encoding == b"gzip" else zlib.compress(body, _LEVEL)
+    if len(packed) < len(body):
+        response.body = packed
+        response.headers += [(b"content-encoding", encoding), (b"vary", b"accept-encoding")]
+    return response
+
+
+def _choose(accept_encoding: bytes) -> bytes | None:
+    accepted = set()
+    for part in accept_encoding.lower().split(b","):
+        name, _, quality = part.partition(b";")
+        if quality.replace(b" ", b"") not in (b"q=0", b"q=0.0", b"q=0.00", b"q=0.000"):
+            accepted.add(name.strip())
+    if b"gzip" in accepted:
+        return b"gzip"
+    return b"deflate" if b"deflate" in accepted else None

@@ -1,0 +1,70 @@
+"""Partial answers: the ``Range`` header as the reference reads it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from orthanclite.core.buffers import SMALL_SIZE
+from orthanclite.core.errors import BadRange
+from orthanclite.core.numbers import natural
+from orthanclite.web.answers.responses import Response, StreamResponse, bytes_response, header
+from orthanclite.web.call import Call
+
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
+
+CHUNK = 256 * 1024
+
+Reader = Callable[[int, int], bytes]
+"""Reads ``(start, length)`` of a content; blocking."""
+
+
+def parse_range(value: str, total: int) -> tuple[int, int]:
+    """The first and the last byte that ``value`` asks for, of a content of ``total`` bytes.
+
+    ``a-b``, ``a-``, ``-`` (everything), and ``-b``, which the reference takes for ``0-b`` and not for the
+    last ``b`` bytes (RFC 9110 14.1.2): its clients rely on it.
+
+    :raises BadRange: where a bound is outside the content, for several ranges, and for anything else.
+    """
+    match = _RANGE.fullmatch(value.strip().replace(" ", ""))
+    if match is None:
+        raise BadRange
+    start = natural(match[1] or "0")
+    end = natural(match[2]) if match[2] else total - 1
+    if start is None or end is None or not 0 <= start <= end < total:
+        raise BadRange
+    return start, end
+
+
+def content_response(
+    call: Call, total: int, read: Reader, media_type: str, filename: str | None = None
+) -> Response:
+    """The whole of a content of ``total`` bytes, or the range of it that the request asks for.
+
+    :raises BadRange: as :func:`parse_range`.
+    """
+    wanted = call.header("range")
+    if not wanted:
+        if total <= SMALL_SIZE:
+            return bytes_response(read(0, total), media_type, filename)
+        return StreamResponse(read_chunks(read, 0, total), media_type, total, filename)
+    start, end = parse_range(wanted, total)
+    length = end - start + 1
+    response = (
+        bytes_response(read(start, length), "application/octet-stream", filename)
+        if length <= SMALL_SIZE
+        else StreamResponse(read_chunks(read, start, length), "application/octet-stream", length, filename)
+    )
+    response.status = 206
+    response.headers.append(header("content-range", f"bytes {start}-{end}/{total}"))
+    return response
+
+
+def read_chunks(read: Reader, start: int, length: int) -> Iterator[bytes]:
+    """``length`` bytes of a content from ``start``, piece by piece."""
+    end = start + length
+    while start < end:
+        chunk = read(start, min(CHUNK, end - start))
+        yield chunk
+        start += len(chunk)

@@ -1,0 +1,146 @@
+"""Sending an answer: common headers, and streams that stop when the client has gone."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+
+from starlette.types import Receive, Scope, Send
+
+from orthanclite.core.buffers import View
+from orthanclite.core.errors import OrthancError
+from orthanclite.web.answers.responses import Header, Response, StreamResponse
+from orthanclite.web.call import Runner
+from orthanclite.web.errors import error_response
+from orthanclite.web.policy import HttpPolicy
+
+_logger = logging.getLogger("orthanclite.http")
+
+_NOSNIFF: Header = (b"x-content-type-options", b"nosniff")
+_CLOSE: Header = (b"connection", b"close")
+
+WHOLE_ANSWER = "orthanclite.whole_answer"
+"""The ASGI extension of a server that sends an answer in one piece, head and body: a callable of the status,
+the headers and the body; False where it did not."""
+_ONE_PIECE = 256 * 1024
+"""Bytes of a body up to which copying it behind the head costs less than a second system call."""
+
+
+class Sender:
+    """Sends the answer to one request."""
+
+    __slots__ = ("_headers", "_policy", "_receive", "_run", "_scope", "_send", "_wants_close")
+
+    def __init__(
+        self,
+        scope: Scope,
+        headers: dict[bytes, bytes],
+        receive: Receive,
+        send: Send,
+        policy: HttpPolicy,
+        run: Runner,
+    ) -> None:
+        self._scope = scope
+        self._headers = headers
+        self._receive = receive
+        self._send = send
+        self._policy = policy
+        self._run = run
+        self._wants_close = (
+            not policy.keep_alive
+            or scope["http_version"] == "1.0"
+            or headers.get(b"connection", b"").lower() == b"close"
+        )
+
+    def close(self) -> None:
+        """Close the connection after the answer."""
+        self._wants_close = True
+
+    async def send(self, response: Response) -> None:
+        if isinstance(response, StreamResponse):
+            await self._send_stream(response)
+        else:
+            await self._send_whole(response)
+
+    async def _send_whole(self, response: Response) -> None:
+        headers = [*self._connection_headers(), *response.headers]
+        if response.status != 304:
+            headers.append((b"content-length", b"%d" % len(response.body)))
+        if not self._wants_close and len(response.body) <= _ONE_PIECE:
+            answer = self._scope.get("extensions", {}).get(WHOLE_ANSWER)
+            if answer is not None and answer(response.status, headers, response.body):
+                return
+        await self._send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": response.body})
+
+    def _connection_headers(self) -> list[Header]:
+        if self._wants_close:
+            return [_CLOSE, _NOSNIFF]
+        timeout = b"timeout=%d" % self._policy.keep_alive_timeout
+        return [(b"connection", b"keep-alive"), (b"keep-alive", timeout), _NOSNIFF]
+
+    async def _send_stream(self, response: StreamResponse) -> None:
+        """Send piece by piece. The first piece is made before the head is sent: it may fail with a status."""
+        try:
+            first = await self._next(response)
+        except OrthancError as error:
+            await self._fail(response, error)
+            return
+        except Exception:
+            _logger.exception("%s failed unexpectedly", self._scope["path"])
+            await self._fail(response, OrthancError())
+            return
+        watcher = asyncio.ensure_future(self._watch())
+        try:
+            await self._send(
+                {"type": "http.response.start", "status": response.status, "headers": self._head(response)}
+            )
+            piece = first
+            while piece is not None and not watcher.done():
+                await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+                piece = await self._next(response)
+            if not watcher.done():
+                await self._send({"type": "http.response.body", "body": b""})
+            else:
+                _logger.info("%s: the client went away during the answer", self._scope["path"])
+        finally:
+            watcher.cancel()
+            with suppress(asyncio.CancelledError):
+                await watcher
+            await self._close_chunks(response)
+
+    async def _fail(self, response: StreamResponse, error: OrthancError) -> None:
+        await self._close_chunks(response)
+        method, uri = self._scope["method"], self._scope["path"]
+        await self._send_whole(error_response(error, method, uri, self._policy.describe_errors))
+
+    def _head(self, response: StreamResponse) -> list[Header]:
+        if response.length is None:
+            return [_CLOSE, *response.headers]
+        return [*self._connection_headers(), *response.headers, (b"content-length", b"%d" % response.length)]
+
+    async def _watch(self) -> None:
+        """Return once the client has gone (or the answer is complete)."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    async def _next(self, response: StreamResponse) -> View | None:
+        """The next piece that is not empty; None at the end."""
+        chunks = response.chunks
+        while True:
+            if isinstance(chunks, AsyncIterator):
+                piece = await anext(chunks, None)
+            else:
+                piece = await self._run(next, chunks, None)
+            if piece is None or piece:
+                return piece
+
+    async def _close_chunks(self, response: StreamResponse) -> None:
+        chunks = response.chunks
+        if isinstance(chunks, AsyncIterator):
+            if hasattr(chunks, "aclose"):
+                await chunks.aclose()
+        elif isinstance(chunks, Iterator) and hasattr(chunks, "close"):
+            await self._run(chunks.close)

@@ -1,0 +1,321 @@
+"""From an HTTP request to its handler and back: the ASGI application under FastAPI.
+
+FastAPI's own dispatch (regular expressions in a row, dependencies, response models) costs more than most
+handlers here do. It stays in charge of the lifespan and of the OpenAPI document.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Executor
+from contextlib import aclosing
+from typing import Any, TypeVar, cast
+
+from starlette.types import Receive, Scope, Send
+
+from orthanclite.core.buffers import Buffer
+from orthanclite.core.errors import BodyTooLarge, NetworkProtocol, OrthancError, UnknownResource
+from orthanclite.core.metrics import Metrics
+from orthanclite.core.numbers import natural
+from orthanclite.web.answers.compression import compress
+from orthanclite.web.answers.responses import Response, json_response
+from orthanclite.web.answers.sending import Sender
+from orthanclite.web.bodies.multipart import ChunkedUploads, FormParts, boundary_of
+from orthanclite.web.bodies.reading import (
+    ByteBudget,
+    ClientDisconnected,
+    RequestTimeout,
+    declared_length,
+    inflate,
+    read_chunks,
+)
+from orthanclite.web.call import Call, parse_query
+from orthanclite.web.errors import error_response, method_not_allowed, unanswered
+from orthanclite.web.policy import HttpPolicy
+from orthanclite.web.routing import METHODS, AsyncHandler, Node, Operation, RouteTable, SyncHandler
+from orthanclite.web.security import Gate, unauthorized
+
+T = TypeVar("T")
+
+_logger = logging.getLogger("orthanclite.http")
+
+_OVERRIDES = {"PUT": "PUT", "DELETE": "DELETE"}
+_BODIES_IN_MEMORY = 512 * 1024 * 1024
+"""Bytes of request bodies that handlers other than streaming ones may have in memory together."""
+_SMALL_BODY = 1024 * 1024
+"""Bytes of a body that is not worth counting."""
+
+_WAITING_LOGINS = 64
+
+_QUICK = 0.02
+"""Seconds that an answer of the event loop may take..."""
+_PAUSE = 1.0
+"""... or for so many others give them: the index may be on a slow disk, or every thread be at work."""
+
+_ACTIVE = "orthanc_rest_api_active_requests"
+_DURATION = "orthanc_rest_api_duration_ms"
+
+
+class Dispatcher:
+    """Serves the routes of ``table``. One per event loop."""
+
+    def __init__(self, table: RouteTable, policy: HttpPolicy, pool: Executor, metrics: Metrics) -> None:
+        self._table = table
+        self._policy = policy
+        self._pool = pool
+        self._metrics = metrics
+        self._gate = Gate(policy)
+        self._budget = ByteBudget(_BODIES_IN_MEMORY)
+        self._uploads = ChunkedUploads()
+        self._login = asyncio.Lock()
+        self._logins = 0  # that wait for the lock, or have it
+        self._active = 0
+        self._quick_from = 0.0 if policy.quick and not policy.compression else math.inf
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request (ASGI, scope type ``http``)."""
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        sender = Sender(scope, headers, receive, send, self._policy, self._run)
+        started = time.perf_counter()
+        self._active += 1
+        self._metrics.set(_ACTIVE, self._active)
+        try:
+            try:
+                response = await self._respond(scope, headers, receive)
+            except asyncio.CancelledError:
+                sender.close()
+                response = Response(503)  # the server stops, and has waited long enough
+            if response.status in (408, 413):
+                sender.close()  # the rest of the body is not read
+            await sender.send(response)
+        except ClientDisconnected:
+            _logger.info("%s %s: the client went away", scope["method"], scope["path"])
+        finally:
+            self._active -= 1
+            self._metrics.observe(_DURATION, round((time.perf_counter() - started) * 1000))
+            self._metrics.set(_ACTIVE, self._active)
+
+    async def _respond(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Response:
+        path: str = scope["path"]
+        query: str = scope["query_string"].decode("latin-1")
+        method = _effective_method(scope["method"], headers, query)
+        remote_ip = scope["client"][0] if scope.get("client") else ""
+        refusal = self._gate.refuse(method or "POST", headers, remote_ip)
+        if refusal is not None:
+            return refusal
+        user = self._gate.known_user(headers)
+        if user is None:
+            login = await self._log_in(headers, remote_ip)
+            if isinstance(login, Response):
+                return login
+            user = login
+        if method is None:
+            return Response(400)
+        if _logger.isEnabledFor(logging.INFO):
+            _logger.info("%s %s", method, path)
+        if method == "HEAD":
+            return Response(404)  # as the reference does
+        # PostgreSQL has no NUL in a text, so nothing bears a name with one.
+        found = None if "\0" in path else self._table.find(path)
+        if found is None:
+            return self._error(UnknownResource(), method, path)
+        node, values = found
+        operation = node.operations.get(method)
+        if operation is None:
+            return _without_handler(node, method)
+        call = Call(
+            method,
+            path,
+            dict(zip(operation.variables, values, strict=True)),
+            query,
+            headers.items(),
+            b"",
+            user,
+            remote_ip,
+        )
+        call.operations = node.names
+        try:
+            return await self._execute(operation, call, headers, receive)
+        except OrthancError as error:
+            return self._error(error, method, path)
+        except RequestTimeout:
+            return Response(408)
+
+    async def _log_in(self, headers: dict[bytes, bytes], remote_ip: str) -> str | Response:
+        """The user of a request whose credentials were not seen before, or its refusal."""
+        if b"authorization" not in headers:
+            return unauthorized()
+        if self._logins >= _WAITING_LOGINS:
+            return Response(503, b"", [(b"retry-after", b"1")])
+        self._logins += 1
+        try:
+            async with self._login:  # one thread at most: the others are for the work of those who are in
+                user = await self._run(self._gate.verify_user, headers)
+        finally:
+            self._logins -= 1
+        if user is not None:
+            self._gate.throttle.succeeded(remote_ip)
+            return user
+        _logger.warning("Failed login of %r from %s", self._gate.claimed_user(headers), remote_ip)
+        await asyncio.sleep(self._gate.throttle.failed(remote_ip))
+        return unauthorized()
+
+    async def _execute(
+        self, operation: Operation, call: Call, headers: dict[bytes, bytes], receive: Receive
+    ) -> Response:
+        """Read the body and run the handler."""
+        size = declared_length(headers.get(b"content-length"))
+        if not size and b"transfer-encoding" not in headers:
+            call.chunks = _nothing() if operation.streaming else None
+            return await self._handle(operation, call)
+        limit = self._policy.maximum_body
+        if limit and size and size > limit:
+            raise BodyTooLarge("The body of the request is larger than MaximumRequestBodySizeMB")
+        async with aclosing(read_chunks(receive, limit, self._policy.request_timeout)) as raw:
+            gzipped = headers.get(b"content-encoding", b"").strip().lower() == b"gzip"
+            chunks: AsyncIterator[Buffer] = inflate(raw, limit) if gzipped else raw
+            boundary = boundary_of(call.header("content-type")) if call.method == "POST" else None
+            if boundary is not None:
+                return await self._handle_form(operation, call, chunks, boundary)
+            return await self._handle_body(operation, call, chunks, size or 0)
+
+    async def _handle_body(
+        self, operation: Operation, call: Call, chunks: AsyncIterator[Buffer], size: int
+    ) -> Response:
+        if operation.streaming:
+            call.chunks = chunks
+            return await self._handle(operation, call)
+        reserved = size if size > _SMALL_BODY else 0  # small ones wait for nobody
+        if reserved:
+            await self._budget.acquire(reserved)
+        try:
+            parts: list[Buffer] = []
+            received = 0
+            async for chunk in chunks:
+                parts.append(chunk)
+                received += len(chunk)
+                if received > max(reserved, _SMALL_BODY):  # its length was not announced, or it is gzipped
+                    self._budget.extend(received - reserved)
+                    reserved = received
+            call.body = b"".join(parts)
+            return await self._handle(operation, call)
+        finally:
+            self._budget.release(reserved)
+
+    async def _handle_form(
+        self, operation: Operation, call: Call, chunks: AsyncIterator[Buffer], boundary: str
+    ) -> Response:
+        """Hand each part to the handler as a request of its own; the first bad one ends it all."""
+        requested_with = call.header("x-requested-with")
+        if requested_with and requested_with != "XMLHttpRequest":
+            raise NetworkProtocol('Bad value of the HTTP header "X-Requested-With"')
+        name, size = call.header("x-file-name"), call.header("x-file-size")
+        total = natural(size or "0")
+        if bool(name) != bool(size) or total is None:
+            raise NetworkProtocol('The HTTP headers "X-File-Name" and "X-File-Size" go together')
+        async with aclosing(FormParts(chunks, boundary).parts()) as parts:
+            async for part in parts:
+                if name:
+                    piece = b"".join([chunk async for chunk in part])
+                    whole = self._uploads.add(name, total, piece)
+                    if whole is None:
+                        continue
+                    part = _once(whole)
+                response = await self._handle_body(operation, call, part, 0)
+                if response.status >= 400:
+                    return response
+        return Response(200)
+
+    async def _handle(self, operation: Operation, call: Call) -> Response:
+        if operation.streaming:
+            call.run = self._run
+            try:
+                response = await cast(AsyncHandler, operation.handler)(call)
+            except OrthancError as error:
+                response = self._error(error, call.method, call.path)
+            except (ClientDisconnected, RequestTimeout):
+                raise
+            except Exception:
+                _logger.exception("%s %s failed unexpectedly", call.method, call.path)
+                response = self._error(OrthancError(), call.method, call.path)
+            return unanswered(call.method) if response is None else response
+        handler = cast(SyncHandler, operation.handler)
+        if operation.inline:
+            return self._answer(handler, call)
+        if (
+            operation.quick is not None
+            and (response := self._quick_answer(operation.quick, call)) is not None
+        ):
+            return response
+        return await self._run(self._answer, handler, call)
+
+    def _answer(self, handler: SyncHandler, call: Call) -> Response:
+        response = self._call(handler, call)
+        if response is None:
+            return unanswered(call.method)
+        if self._policy.compression:
+            return compress(response, call.header("accept-encoding").encode("latin-1"))
+        return response
+
+    def _quick_answer(self, handler: SyncHandler, call: Call) -> Response | None:
+        started = time.perf_counter()
+        if started < self._quick_from:
+            return None
+        response = self._call(handler, call)
+        ended = time.perf_counter()
+        if ended - started > _QUICK:
+            self._quick_from = ended + _PAUSE
+        return response
+
+    def _call(self, handler: SyncHandler, call: Call) -> Response | None:
+        """Run a plain handler, in the thread that is meant for it; never raises."""
+        try:
+            return handler(call)
+        except OrthancError as error:
+            return self._error(error, call.method, call.path)
+        except Exception:
+            _logger.exception("%s %s failed unexpectedly", call.method, call.path)
+            return self._error(OrthancError(), call.method, call.path)
+
+    def _error(self, error: OrthancError, method: str, path: str) -> Response:
+        if error.status >= 500:
+            _logger.error("%s %s: %s", method, path, error)
+        return error_response(error, method, path, self._policy.describe_errors)
+
+    async def _run(self, function: Callable[..., T], *args: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)
+
+
+def _effective_method(method: str, headers: dict[bytes, bytes], query: str) -> str | None:
+    """The method after an override by header or by ``_method``; None for one that does not exist."""
+    override = headers.get(b"x-http-method-override")
+    if override is not None:
+        return _OVERRIDES.get(override.decode("latin-1").strip().upper())
+    if method == "GET":
+        if "_method" in query:
+            arguments = parse_query(query)
+            if "_method" in arguments:
+                return _OVERRIDES.get(arguments["_method"].upper())
+        return method
+    return method if method in METHODS or method == "HEAD" else None
+
+
+def _without_handler(node: Node, method: str) -> Response:
+    """The answer of a known URI that has no handler for ``method``."""
+    if method == "GET" and node.fixed:
+        return json_response(list(node.names))
+    return method_not_allowed(node.allowed)
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    """A body without any bytes."""
+    for chunk in tuple[bytes, ...]():
+        yield chunk
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
