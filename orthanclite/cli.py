@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import logging
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol, cast
 
 from orthanclite import __version__, logs
 from orthanclite.config import Settings, load
@@ -17,6 +16,7 @@ from orthanclite.config.options import RunOptions
 from orthanclite.core.error_codes import ERROR_MESSAGES
 from orthanclite.core.errors import CannotWriteFile, OrthancError
 from orthanclite.core.log_levels import LogCategory, LogLevel
+from orthanclite.core.ports import BlobStore, Maintenance, Properties
 
 _log = logging.getLogger("orthanclite")
 
@@ -26,18 +26,6 @@ EXIT_INTERRUPTED = 130
 
 
 _LEVEL_HELP = ((LogLevel.VERBOSE, "log more"), (LogLevel.TRACE, "log everything"))
-
-
-class Application(Protocol):
-    """What this module needs of ``orthanclite.app``, which is only imported once it is needed."""
-
-    def run(self, settings: Settings, options: RunOptions) -> bool:
-        """Serve until asked to stop; whether to start anew, with the configuration read again."""
-        ...
-
-    def openapi(self, settings: Settings) -> dict[str, Any]: ...
-
-    def upgrade(self, settings: Settings) -> None: ...
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(arguments: list[str]) -> int:
-    # The commands are loaded when they are called: the server starts without their libraries.
+    # Commands and the server are imported where they are called: none starts with the libraries of another.
     if arguments[:1] == ["import"]:
         from orthanclite.commands import import_files
 
@@ -61,7 +49,7 @@ def _dispatch(arguments: list[str]) -> int:
     if arguments[:1] == ["verify"]:
         from orthanclite.commands import verify
 
-        return verify.main(arguments[1:])
+        return verify.main(arguments[1:], _open_stores)
     return _server(arguments)
 
 
@@ -80,9 +68,10 @@ def _server(arguments: list[str]) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    from orthanclite import app
+
     while True:
-        settings = load_settings(options.configurations)
-        app = cast(Application, importlib.import_module("orthanclite.app"))
+        settings = _load_settings(options.configurations)
         if options.openapi is not None:
             _write(options.openapi, json.dumps(app.openapi(settings), indent=2) + "\n")
             return EXIT_OK
@@ -93,7 +82,17 @@ def _serve(options: argparse.Namespace) -> int:
             return EXIT_OK
 
 
-def load_settings(paths: Sequence[Path]) -> Settings:
+def _open_stores(
+    configurations: Sequence[Path],
+) -> AbstractContextManager[tuple[Maintenance, Properties, BlobStore]]:
+    """The index and the storage of the server of a configuration, opened without serving."""
+    from orthanclite import app
+
+    logs.set_up(logs.LogOptions())
+    return app.stores(_load_settings(configurations))
+
+
+def _load_settings(paths: Sequence[Path]) -> Settings:
     """The settings of these files and of the environment; what is peculiar about them goes to the log."""
     loaded = load(paths)
     for warning in loaded.warnings:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from orthanclite.core.errors import CannotWriteFile
 from orthanclite.core.log_levels import LogCategory, LogLevel, category_of, set_level
+from orthanclite.core.printable import printable
 
 _LETTERS = ((logging.ERROR, "E"), (logging.WARNING, "W"), (logging.INFO, "I"))
 
@@ -27,7 +28,10 @@ class LogOptions:
 
 
 class OrthancFormatter(logging.Formatter):
-    """``W1124 03:51:43.795257 http_server.py:42] (http) message``."""
+    """``W1124 03:51:43.795257 http_server.py:42] (http) message``.
+
+    A message may tell what strangers have sent: it stays one line, and no terminal obeys it.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         letter = next((letter for level, letter in _LETTERS if record.levelno >= level), "T")
@@ -35,9 +39,10 @@ class OrthancFormatter(logging.Formatter):
         category = category_of(record.name)
         label = "" if category is LogCategory.GENERIC else f"({category}) "
         head = f"{letter}{moment:%m%d %H:%M:%S.%f} {record.filename}:{record.lineno}]"
-        text = f"{head} {label}{record.getMessage()}"
+        text = f"{head} {label}{printable(record.getMessage())}"
         if record.exc_info:
-            text += "\n" + self.formatException(record.exc_info)
+            trace = self.formatException(record.exc_info)
+            text += "".join("\n" + printable(line) for line in trace.split("\n"))
         return text
 
 

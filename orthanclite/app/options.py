@@ -154,7 +154,7 @@ def http_policy(settings: Settings) -> HttpPolicy:
     return HttpPolicy(
         remote_access=access.remote_access,
         authentication=access.authentication_enabled,
-        users=access.users,
+        users=access.registered_users,
         allowed_hosts=frozenset(host.lower() for host in access.allowed_hosts),
         allowed_origins=frozenset(origin.lower() for origin in access.allowed_origins),
         read_only=settings.storage.read_only,

@@ -104,9 +104,7 @@ def system_information(services: Services) -> SystemInformation:
         dicom_aet=settings.dicom.aet,
         dicom_port=settings.dicom.port,
         http_port=settings.http.port,
-        is_http_secure=settings.access.ssl_enabled
-        or settings.access.authentication_enabled
-        or not settings.access.remote_access,
+        is_http_secure=settings.access.secure,
         database_version=services.index.maintenance.database_version(),
         main_tags=services.main_tags.signatures,
         check_revisions=storage.check_revisions,

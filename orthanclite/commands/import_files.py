@@ -20,6 +20,7 @@ from tqdm import tqdm
 from orthanclite.commands.sources import Source, Unreadable, count, find, is_archive
 from orthanclite.commands.state import ImportState, default_path
 from orthanclite.core.errors import NetworkProtocol
+from orthanclite.core.printable import printable
 
 _MAXIMUM_SHOWN = 20
 _RETRIES = 3
@@ -162,7 +163,7 @@ def _read_answer(answer: httpx.Response) -> tuple[str, str]:
     if answer.is_success:
         # A ZIP inside of an archive gives one answer per member.
         answers = body if isinstance(body, list) else [body]
-        words = {str(item.get("Status", "Success")) for item in answers if isinstance(item, dict)}
+        words = {printable(str(item.get("Status", "Success"))) for item in answers if isinstance(item, dict)}
         status = words.pop() if len(words) == 1 else "Success"
         return status, "" if status in ("Success", "AlreadyStored") else status
     details = body if isinstance(body, dict) else {}
@@ -199,8 +200,8 @@ def _report(summary: Summary) -> None:
     if summary.skipped:
         lines.append(f"{summary.skipped} files were sent by an earlier run")
     for reason, names in _by_reason(summary.refusals):
-        lines.append(f"Not stored ({len(names)}): {reason}")
-        lines.extend(f"  {name}" for name in names[:_MAXIMUM_SHOWN])
+        lines.append(f"Not stored ({len(names)}): {printable(reason)}")
+        lines.extend(f"  {printable(name)}" for name in names[:_MAXIMUM_SHOWN])
         if len(names) > _MAXIMUM_SHOWN:
             lines.append(f"  ... and {len(names) - _MAXIMUM_SHOWN} more")
     sys.stdout.write("\n".join(lines) + "\n")

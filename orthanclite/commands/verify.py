@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import importlib
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,11 +12,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
-from typing import Protocol, cast
 
 from tqdm import tqdm
 
-from orthanclite.config import Settings
 from orthanclite.core.errors import CorruptedFile
 from orthanclite.core.levels import Level
 from orthanclite.core.model import Attachment
@@ -47,23 +44,17 @@ class Finding:
     repaired: bool
 
 
-class Stores(Protocol):
-    """What ``orthanclite.app`` provides for this command."""
-
-    def stores(self, settings: Settings) -> AbstractContextManager[tuple[Maintenance, Properties, BlobStore]]:
-        """The index and the storage of a server, opened without serving."""
-        ...
+OpenStores = Callable[[Sequence[Path]], AbstractContextManager[tuple[Maintenance, Properties, BlobStore]]]
+"""Opens the index and the storage of the server of a configuration, without serving."""
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str], open_stores: OpenStores) -> int:
     """Run the command; 0 when nothing was found, 1 when something was."""
-    from orthanclite import cli, logs
-
     options = _parser().parse_args(arguments)
-    logs.set_up(logs.LogOptions())
-    settings = cli.load_settings(options.configurations)
-    app = cast(Stores, importlib.import_module("orthanclite.app"))
-    with app.stores(settings) as (index, properties, blobs), tqdm(unit="file", disable=None) as progress:
+    with (
+        open_stores(options.configurations) as (index, properties, blobs),
+        tqdm(unit="file", disable=None) as progress,
+    ):
         sweep = OrphanSweep(blobs, index, properties).run if options.repair else None
         findings = list(check(index, blobs, sweep, progress.update))
     for finding in findings:

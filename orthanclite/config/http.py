@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orthanclite.config.table import setting
-
-DEFAULT_USERS: Mapping[str, str] = {"orthanc": "orthanc"}
-"""Made by Orthanc, and here, when remote access needs a user and none is registered."""
+from orthanclite.config.users import is_well_known, why_refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +81,10 @@ class AccessSettings:
     registered_users: Mapping[str, str] = setting(
         "RegisteredUsers",
         {},
-        'Users and passwords. A password that starts with "$argon2" is a hash, which is safer. Without any '
-        "user, remote access makes the user orthanc with the password orthanc.",
+        'Users and passwords. A password that starts with "$argon2" is a hash, which is safer. Remote access '
+        "with authentication needs at least one user.",
         secret=True,
+        refuse=why_refused,
     )
     allowed_hosts: tuple[str, ...] = setting(
         "AllowedHosts",
@@ -140,11 +139,14 @@ class AccessSettings:
         return self.remote_access if self.authentication is None else self.authentication
 
     @property
-    def users_default(self) -> bool:
-        """Whether the well-known user stands in for a registered one."""
-        return self.authentication_enabled and self.remote_access and not self.registered_users
+    def has_well_known_user(self) -> bool:
+        """Whether a user logs in with a name and a password that everybody knows. May take 50 ms (argon2)."""
+        return self.authentication_enabled and is_well_known(self.registered_users)
 
     @property
-    def users(self) -> Mapping[str, str]:
-        """Passwords (or argon2 hashes) by user name, as they are in force."""
-        return DEFAULT_USERS if self.users_default else self.registered_users
+    def secure(self) -> bool:
+        """Whether strangers are kept out: what ``/system`` tells as ``IsHttpServerSecure``."""
+        if self.has_well_known_user:
+            return False
+        asks = self.authentication_enabled or (self.ssl_enabled and self.ssl_verify_peers)
+        return asks or not self.remote_access

@@ -64,6 +64,7 @@ class _Loader:
         settings: Settings = self._build(Settings, content, ())
         self._check_unused(content)
         self._warn_of_unknown(content)
+        _check_whole(settings)
         self.warnings.extend(_consequences(settings))
         return Loaded(settings, tuple(self.warnings))
 
@@ -177,6 +178,16 @@ def _unknown(content: Mapping[str, object]) -> Iterator[tuple[str, ...]]:
                     yield from ((key, name, item) for item in modality if item not in MODALITY_KEYS)
 
 
+def _check_whole(settings: Settings) -> None:
+    """Refuse settings that are right one by one, and wrong together."""
+    access = settings.access
+    if access.remote_access and access.authentication_enabled and not access.registered_users:
+        raise IncompatibleConfigurations(
+            'Remote access is allowed ("RemoteAccessAllowed") and users must log in '
+            '("AuthenticationEnabled"), but no user is registered: give at least one in "RegisteredUsers"'
+        )
+
+
 def _consequences(settings: Settings) -> Iterator[str]:
     """What whoever runs the server should know of the settings as a whole."""
     access = settings.access
@@ -187,10 +198,7 @@ def _consequences(settings: Settings) -> Iterator[str]:
         )
     if access.remote_access and not access.authentication_enabled:
         yield "Remote access is allowed without authentication: this setup is POSSIBLY INSECURE"
-    if access.users_default:
-        yield (
-            'HTTP authentication is enabled, but no user is registered: the user "orthanc" with the password '
-            '"orthanc" is created. This setup is INSECURE: set "RegisteredUsers"'
-        )
-    elif access.authentication_enabled and not access.registered_users:
+    if access.has_well_known_user:
+        yield 'A user of "RegisteredUsers" has the password that everybody knows: this setup is INSECURE'
+    if access.authentication_enabled and not access.registered_users:
         yield 'HTTP authentication is enabled, but nobody can log in: set "RegisteredUsers"'

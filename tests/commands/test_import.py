@@ -124,6 +124,26 @@ def test_refusals_are_told_with_their_reason(server: Server, tmp_path: Path) -> 
     assert stored(server) == 2
 
 
+NASTY = "\x1b[2J\x1b]0;owned\x07\r\u202e.dcm"
+
+
+def test_names_are_shown_and_not_obeyed(server: Server, tmp_path: Path) -> None:
+    """A terminal takes escape sequences for orders, and a carriage return hides what stood before."""
+    folder = tmp_path / "files"
+    folder.mkdir()
+    (folder / NASTY).write_bytes(b"no DICOM")
+    (folder / os.fsdecode(b"bytes-\xff-that-are-no-utf-8")).write_bytes(b"no DICOM")
+    (folder / "a.zip").write_bytes(zipped({NASTY: b"no DICOM", "dir/" + NASTY: b"no DICOM"}))
+    (folder / "b.tar").write_bytes(tarred({NASTY: b"no DICOM"}, "w"))
+    outcome = run(server, tmp_path, folder)
+    assert outcome.returncode == 1
+    assert "Not stored (5)" in outcome.stdout
+    assert outcome.stdout.count("\\x1b[2J\\x1b]0;owned\\x07\\r\\u202e.dcm") == 4
+    assert "bytes-\\udcff-that" in outcome.stdout
+    assert all(line.isprintable() for line in outcome.stdout.splitlines())
+    assert "owned\x07" not in outcome.stderr
+
+
 def test_files_larger_than_the_limit_are_not_sent(server: Server, tmp_path: Path) -> None:
     (tmp_path / "large.dcm").write_bytes(dicom_file(side=800))
     (tmp_path / "large.zip").write_bytes(zipped({"image": dicom_file(side=800)}))

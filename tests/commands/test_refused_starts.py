@@ -22,6 +22,21 @@ def refusal(server: Server) -> str:
     return log
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"RemoteAccessAllowed": True},
+        {"RemoteAccessAllowed": True, "AuthenticationEnabled": True, "RegisteredUsers": {}},
+        {"RegisteredUsers": {"alice": ""}},
+        {"RegisteredUsers": {"alice": "$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHQ$"}},
+    ],
+)
+def test_users_without_whom_the_server_would_be_open(tmp_path: Path, config: dict[str, object]) -> None:
+    log = refusal(orthanclite(tmp_path, config))
+    assert "RegisteredUsers" in log
+    assert not (tmp_path / "storage").exists()
+
+
 def test_a_second_server_on_the_same_index(tmp_path: Path) -> None:
     place = {"StorageDirectory": str(tmp_path / "storage"), "IndexDirectory": str(tmp_path / "storage")}
     with running(orthanclite(tmp_path / "first", place)) as first:

@@ -195,28 +195,31 @@ def test_keys_without_effect_are_reported_unless_they_ask_for_nothing(configure:
 
 
 def test_remote_access_turns_authentication_on(configure: Configure) -> None:
-    loaded = configure({"RemoteAccessAllowed": True})
-    assert loaded.settings.access.authentication_enabled
-    assert loaded.settings.access.users == {"orthanc": "orthanc"}
-    assert any("INSECURE" in warning for warning in loaded.warnings)
-
-
-def test_registered_users_replace_the_default_one(configure: Configure) -> None:
     loaded = configure({"RemoteAccessAllowed": True, "RegisteredUsers": {"alice": "secret"}})
-    assert loaded.settings.access.users == {"alice": "secret"}
+    access = loaded.settings.access
+    assert access.authentication_enabled
+    assert access.registered_users == {"alice": "secret"}
+    assert access.secure
     assert not any("INSECURE" in warning for warning in loaded.warnings)
     assert "secret" not in repr(loaded.settings)
 
 
-def test_local_access_makes_no_user(configure: Configure) -> None:
+@pytest.mark.parametrize("more", [{}, {"AuthenticationEnabled": True}, {"RegisteredUsers": {}}])
+def test_remote_access_needs_a_user(configure: Configure, more: dict[str, Any]) -> None:
+    with pytest.raises(IncompatibleConfigurations, match="no user is registered"):
+        configure({"RemoteAccessAllowed": True, **more})
+
+
+def test_local_access_needs_no_user(configure: Configure) -> None:
     loaded = configure({"AuthenticationEnabled": True})
-    assert loaded.settings.access.users == {}
+    assert loaded.settings.access.registered_users == {}
     assert any("nobody can log in" in warning for warning in loaded.warnings)
 
 
 def test_remote_access_without_authentication_is_reported(configure: Configure) -> None:
     loaded = configure({"RemoteAccessAllowed": True, "AuthenticationEnabled": False})
     assert not loaded.settings.access.authentication_enabled
+    assert not loaded.settings.access.secure
     assert any("POSSIBLY INSECURE" in warning for warning in loaded.warnings)
 
 

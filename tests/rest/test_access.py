@@ -53,15 +53,21 @@ def test_other_hosts_are_refused_where_the_address_is_bound_all_the_same(tmp_pat
 
 
 @needs_address
-def test_remote_access_comes_with_authentication_and_a_well_known_user(tmp_path: Path) -> None:
-    with running(orthanclite(tmp_path, {"RemoteAccessAllowed": True})) as server:
+def test_remote_access_comes_with_authentication(tmp_path: Path) -> None:
+    config = {"RemoteAccessAllowed": True, "RegisteredUsers": {"alice": "secret"}}
+    with running(orthanclite(tmp_path, config)) as server:
         for host in ("127.0.0.1", str(ADDRESS)):
             assert status(server, host) == 401
-            assert status(server, host, ("orthanc", "orthanc")) == 200
-            assert status(server, host, ("orthanc", "wrong")) == 401
-        log = server.log()
-    assert "orthanc" in log
-    assert any(line.startswith("W") and "RegisteredUsers" in line for line in log.splitlines())
+            assert status(server, host, ("alice", "secret")) == 200
+            assert status(server, host, ("orthanc", "orthanc")) == 401
+
+
+def test_a_well_known_user_is_told(tmp_path: Path) -> None:
+    users = {"orthanc": "orthanc"}
+    with running(orthanclite(tmp_path, {"AuthenticationEnabled": True, "RegisteredUsers": users})) as server:
+        answer = httpx.get(f"{server.url}/system", auth=("orthanc", "orthanc"))
+        assert answer.json()["IsHttpServerSecure"] is False
+        assert any(line.startswith("W") and "INSECURE" in line for line in server.log().splitlines())
 
 
 @needs_address
