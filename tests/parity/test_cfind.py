@@ -235,6 +235,8 @@ CONSTRAINTS: list[Query] = [
     {"PatientID": "1CT1", "0043,1012": ""},
     {"PatientID": "1CT1", "ImageType": "", "ImagePositionPatient": "", "Rows": ""},
     {"ReferencedStudySequence": [], "PatientID": "ADA"},
+    {"ReferencedStudySequence": [{}], "ReferencedPatientSequence": [{}], "PatientID": "ADA"},
+    {"ReferencedStudySequence": [{"ReferencedSOPClassUID": "", "ReferencedSOPInstanceUID": ""}]},
     {"StudyInstanceUID": "1.*"},
     {"StudyDate": "2011*"},
     {"PatientBirthDate": "1950011?"},

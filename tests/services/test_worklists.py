@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orthanclite.core.errors import BadFileFormat, BadRequest, ParameterOutOfRange, UnknownResource
 from orthanclite.core.main_tags import MainTags
@@ -77,6 +79,72 @@ def steps(**values: Any) -> Attributes:
 )
 def test_matching(query: Attributes, found: bool) -> None:
     assert IdentifierQuery(query).matches(tags(**ORDER)) is found
+
+
+EMPTY = {
+    "PatientID": "P2",
+    "ReferencedStudySequence": [],
+    "ReferencedPatientSequence": [{}],
+    "ScheduledProcedureStepSequence": [
+        {"Modality": "DX", "ScheduledProtocolCodeSequence": []},
+        {"Modality": "MG", "ScheduledProtocolCodeSequence": [{"CodeValue": "C1"}, {"CodeValue": "C2"}]},
+    ],
+}
+REFERENCE = {"ReferencedSOPClassUID": "", "ReferencedSOPInstanceUID": ""}
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        (tags(ReferencedStudySequence=[REFERENCE], ReferencedPatientSequence=[REFERENCE]), True),
+        (tags(ReferencedStudySequence=[{}]), True),
+        (tags(ReferencedStudySequence=[{"RelatedSeriesSequence": [{"Modality": ""}]}]), True),
+        (tags(ReferencedStudySequence=[{"RelatedSeriesSequence": [{"Modality": "CT"}]}]), False),
+        (tags(ReferencedStudySequence=[REFERENCE | {"ReferencedSOPInstanceUID": "1.2"}]), False),
+        (tags(ReferencedPatientSequence=[REFERENCE | {"ReferencedSOPInstanceUID": "1.2"}]), False),
+        (steps(Modality="DX", ScheduledProtocolCodeSequence=[{"CodeValue": ""}]), True),
+        (steps(Modality="DX", ScheduledProtocolCodeSequence=[{}]), True),
+        (steps(Modality="DX", ScheduledProtocolCodeSequence=[{"CodeValue": "C1"}]), False),
+        (steps(Modality="MG", ScheduledProtocolCodeSequence=[{"CodeValue": "C2"}]), True),
+    ],
+)
+def test_sequences_without_items(query: Attributes, found: bool) -> None:
+    assert IdentifierQuery(query).matches(tags(**EMPTY)) is found
+
+
+@pytest.mark.parametrize("asked", [{}, {"SpecificCharacterSet": "ISO_IR 100"}])
+def test_an_item_without_attributes_asks_for_whole_items(asked: dict[str, Any]) -> None:
+    whole = IdentifierQuery(steps(**asked)).answer(tags(**EMPTY))
+    assert whole == tags(ScheduledProcedureStepSequence=EMPTY["ScheduledProcedureStepSequence"])
+    nested = IdentifierQuery(steps(Modality="", ScheduledProtocolCodeSequence=[asked])).answer(tags(**EMPTY))
+    assert nested == whole
+
+
+SEQUENCES = ("ScheduledProcedureStepSequence", "ScheduledProtocolCodeSequence", "ReferencedStudySequence")
+
+
+def data_sets(values: st.SearchStrategy[str]) -> st.SearchStrategy[dict[str, Any]]:
+    """Data sets of a few attributes and nested sequences."""
+    texts = st.dictionaries(st.sampled_from(("PatientID", "Modality", "CodeValue")), values, max_size=2)
+    return st.recursive(
+        texts,
+        lambda inner: st.builds(
+            lambda text, sequences: text | sequences,
+            texts,
+            st.dictionaries(st.sampled_from(SEQUENCES), st.lists(inner, max_size=2), max_size=2),
+        ),
+        max_leaves=6,
+    )
+
+
+def single(query: Mapping[str, Any]) -> dict[str, Any]:
+    """A query as the standard has it: one item in a key sequence, at most."""
+    return {k: [single(v[0])] if isinstance(v, list) and v else v for k, v in query.items()}
+
+
+@given(data_sets(st.just("")), data_sets(st.sampled_from(("", "A", "B"))))
+def test_a_query_without_values_matches_all(query: dict[str, Any], dataset: dict[str, Any]) -> None:
+    assert IdentifierQuery(tags(**single(query))).matches(tags(**dataset))
 
 
 def test_names_with_regard_to_case() -> None:

@@ -2,6 +2,9 @@
 
 As the reference does it: a sequence that a data set does not have selects nothing away, an attribute that it
 does not have fails every constraint but the universal one, and what is not there is left out of the answer.
+
+A key sequence without any value in its item is universal (PS3.4 C.2.2.2.6): it matches a sequence without
+items, too. An item without attributes asks for whole items.
 """
 
 from __future__ import annotations
@@ -31,7 +34,11 @@ class _Key:
     """One attribute of a query."""
 
     test: Callable[[str | None], bool] | None = None  # of its text; None for universal matching
-    item: IdentifierQuery | None = None  # of a sequence, what its items must match
+    item: IdentifierQuery | None = None  # of a sequence, what its items must match; None for whole items
+
+    @property
+    def is_universal(self) -> bool:
+        return self.test is None and (self.item is None or self.item.is_universal)
 
 
 class IdentifierQuery:
@@ -48,6 +55,8 @@ class IdentifierQuery:
             if tag == SPECIFIC_CHARACTER_SET or tag & 0xFFFF == 0:
                 continue
             self._keys[tag] = _key(tag, attribute, case_sensitive_names)
+        self.is_universal = all(key.is_universal for key in self._keys.values())
+        """Whether there is no constraint, at any depth."""
 
     def matches(self, dataset: Attributes) -> bool:
         """Whether a data set, or an item of one, fulfils all constraints."""
@@ -82,9 +91,8 @@ def _key(tag: int, attribute: Attribute, case_sensitive_names: bool) -> _Key:
     if attribute.items is not None:
         if len(attribute.items) > 1:
             raise BadRequest("A sequence of a query must have one item")
-        return _Key(
-            item=IdentifierQuery(attribute.items[0], case_sensitive_names) if attribute.items else None
-        )
+        item = IdentifierQuery(attribute.items[0], case_sensitive_names) if attribute.items else None
+        return _Key(item=item if item is not None and item._keys else None)
     if tag in _NO_CONSTRAINTS or is_private_creator(tag):
         return _Key()
     vr = attribute.vr
@@ -100,11 +108,13 @@ def _key(tag: int, attribute: Attribute, case_sensitive_names: bool) -> _Key:
 
 
 def _fulfils(key: _Key, attribute: Attribute | None) -> bool:
+    if key.is_universal:
+        return True
     if key.item is not None:
         if attribute is None or attribute.items is None:
             return True
         return any(key.item.matches(item) for item in attribute.items)
-    return key.test is None or key.test(None if attribute is None else attribute.text)
+    return key.test is not None and key.test(None if attribute is None else attribute.text)
 
 
 def for_station(identifier: Attributes, aet: str) -> Mapping[int, Attribute]:
