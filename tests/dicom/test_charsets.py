@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,17 @@ from hypothesis import strategies as st
 from pydicom.data import get_testdata_file
 
 from orthanclite.core.errors import ParameterOutOfRange
+from orthanclite.dicom.attributes import (
+    Attribute,
+    attributes_from_json,
+    encode_attributes,
+    read_attributes,
+)
 from orthanclite.dicom.charsets import charset_of, is_known_term, parse_default_encoding
+from orthanclite.dicom.charsets.terms import canonical_term, codec_of
 from orthanclite.dicom.dictionary import TagDictionary
-from orthanclite.dicom.parser import parse
+from orthanclite.dicom.encoding import EXPLICIT_LITTLE_ENDIAN
+from orthanclite.dicom.parser import SPECIFIC_CHARACTER_SET, parse, parse_dataset
 from orthanclite.dicom.render_json import Renderer, Style, dataset_charset
 
 
@@ -146,6 +155,101 @@ def test_round_trips(term: str) -> None:
 def test_any_bytes_decode(raw: bytes, term: str) -> None:
     charset_of(term).decode(raw, "PN")
     charset_of(term).decode(b"\x1b$B" + raw, "LO")
+
+
+@st.composite
+def spellings(draw: st.DrawFn, term: str) -> str:
+    """A defined term as writers have misspelled it: case, separators, padding."""
+    parts = [draw(st.sampled_from((part, part.lower()))) for part in re.split("[ _]", term)]
+    separators = [draw(st.sampled_from((" ", "_", "-", "  "))) for _ in parts]
+    if parts[0].lower() == "iso" and draw(st.booleans()):
+        separators[-2] = ""  # ISO_IR100
+    padding = draw(st.sampled_from(("", " ", "\0", " \0")))
+    spelled = "".join(part + separator for part, separator in zip(parts, separators, strict=True))
+    return draw(st.sampled_from(("", " "))) + spelled.removesuffix(separators[-1]) + padding
+
+
+TERMS = sorted({term for terms in SETS for term in terms.split("\\") if term} - {"GBK", "GB18030"})
+
+
+@given(st.data(), st.sampled_from([*TERMS, "GB18030"]))
+def test_spellings(data: st.DataObject, term: str) -> None:
+    spelled = data.draw(spellings(term))
+    assert canonical_term(spelled) == term
+    assert charset_of(spelled) == charset_of(term)
+    assert charset_of("\\" + spelled) == charset_of("\\" + term)
+
+
+@pytest.mark.parametrize(
+    ("term", "canonical"),
+    [
+        ("UTF-8", "ISO_IR 192"),
+        ("utf8", "ISO_IR 192"),
+        ("ISO 2022 IR 192", "ISO_IR 192"),
+        ("LATIN1", "ISO_IR 100"),
+        ("ISO8859-1", "ISO_IR 100"),
+        ("ISO_8859-15", "ISO_IR 203"),
+        ("US-ASCII", "ISO_IR 6"),
+        ("ISO_2022_IR_6", "ISO 2022 IR 6"),
+        ("ISO_IR 149", "ISO 2022 IR 149"),
+        ("KOI8-R", "KOI8-R"),
+        ("ISO_IR 1", "ISO_IR 1"),
+    ],
+)
+def test_canonical_terms(term: str, canonical: str) -> None:
+    assert canonical_term(term) == canonical
+
+
+@pytest.mark.parametrize(
+    "term", sorted(set(SETS) - {"ISO 2022 IR 87", "\\ISO 2022 IR 87", "\\ISO 2022 IR 159"})
+)
+def test_the_set_after_an_empty_value_needs_no_escape_sequence(term: str) -> None:
+    """But the Japanese ones, which are not told apart from ASCII without it."""
+    *_, last = (part for part in term.split("\\") if part != "ISO 2022 IR 87")
+    [text] = (text for name, text in SETS.items() if name == term)
+    codec = codec_of(last)
+    text = "".join(char for char in text if char.encode(codec, "ignore"))
+    for first in ("", "ISO 2022 IR 6", "ISO_IR 6"):
+        charset = charset_of(f"{first}\\{last}")
+        assert charset.decode(text.encode(codec), "PN") == text
+        assert charset.decode(b"A=" + text.encode(codec), "PN") == "A=" + text
+
+
+def test_what_is_designated_ends_where_the_initial_set_is_active_again() -> None:
+    korean = "김".encode("euc_kr")
+    assert charset_of("\\ISO 2022 IR 149").decode(b"\x1b$)C" + korean + b"\r\n" + korean) == "김\r\n김"
+    latin = charset_of("ISO 2022 IR 100\\ISO 2022 IR 149")
+    assert latin.decode(b"\xe7^\x1b$)C" + korean + b"^\xe7", "PN") == "ç^김^ç"
+    greek = charset_of("ISO 2022 IR 6\\ISO 2022 IR 126")
+    assert greek.decode(b"\x1b-F\xc4^\xc4", "PN") == "Δ^Δ"
+
+
+def test_what_is_left_out_is_told_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    charset = charset_of("No such set of this test")
+    assert charset.decode(b"abc") == "abc"
+    assert not caplog.records
+    for _ in range(100):
+        assert charset.decode(b"a\xffc") == "ac"
+    # Once a minute, which may just have ended.
+    assert 1 <= len(caplog.records) <= 2
+    assert "No such set of this test" in caplog.text
+    caplog.clear()
+    assert charset_of("ISO_IR 138\\ISO 2022 IR 127").encode("ü") == b""
+    assert charset_of("ISO_IR 138").encode("ü") == b""
+    assert len(caplog.records) >= 2
+
+
+@pytest.mark.parametrize("term", ["iso_ir_100", "\\ISO_2022_IR_100", "ISO8859-1", "ISO IR 192", "GB 18030"])
+def test_identifiers_and_worklists_in_any_spelling(term: str) -> None:
+    dictionary = TagDictionary.build()
+    asked = attributes_from_json(
+        {"PatientName": "Jürgen^Öz", "ScheduledProcedureStepSequence": [{"StationName": "Ü"}]}, dictionary
+    )
+    charset = charset_of(term)
+    written = encode_attributes({**asked, SPECIFIC_CHARACTER_SET: Attribute("CS", term)}, charset)
+    dataset = parse_dataset(written, EXPLICIT_LITTLE_ENDIAN, dictionary)
+    read = read_attributes(dataset, dataset_charset(dataset, "Latin1"), dictionary)
+    assert {tag: read[tag] for tag in asked} == asked
 
 
 def test_what_a_set_lacks_is_dropped() -> None:

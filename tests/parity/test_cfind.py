@@ -231,6 +231,7 @@ CONSTRAINTS: list[Query] = [
     {"EthnicGroup": "*", "PatientID": "ADA"},
     {"SpecificCharacterSet": "ISO_IR 192", "PatientName": "Müller*"},
     {"SpecificCharacterSet": "ISO_IR 100", "PatientName": "noël*"},
+    {"SpecificCharacterSet": "iso_ir 100", "PatientName": "Müller*"},
     {"SpecificCharacterSet": "ISO_IR 192", "PatientName": "Διον*"},
     {"PatientID": "1CT1", "0043,1012": ""},
     {"PatientID": "1CT1", "ImageType": "", "ImagePositionPatient": "", "Rows": ""},
