@@ -14,12 +14,13 @@ from typing import Any
 
 from orthanclite.core.errors import BadFileFormat, ParameterOutOfRange
 from orthanclite.core.main_tags import tag_key
-from orthanclite.dicom.charsets import Charset, charset_of
+from orthanclite.dicom.charsets import Charset
 from orthanclite.dicom.dictionary import TagDictionary, is_private_creator
-from orthanclite.dicom.elements import pad
 from orthanclite.dicom.encoding import EXPLICIT_LE, ITEM, SHORT_VRS, TEXT_VRS, Encoding
-from orthanclite.dicom.parser import MAX_DEPTH, SPECIFIC_CHARACTER_SET, DataSet, Element
+from orthanclite.dicom.reading.dataset import DataSet, Element, item_charset
+from orthanclite.dicom.reading.parser import MAX_DEPTH
 from orthanclite.dicom.values import BINARY_VRS, text_value
+from orthanclite.dicom.writing.elements import pad
 
 Attributes = Mapping[int, "Attribute"]
 """A data set, or an item of a sequence: attributes by tag."""
@@ -68,7 +69,7 @@ def _read(dataset: DataSet, element: Element, charset: Charset, dictionary: TagD
         return Attribute(
             "SQ",
             items=tuple(
-                read_attributes(item, _item_charset(item, charset), dictionary) for item in element.items
+                read_attributes(item, item_charset(item, charset), dictionary) for item in element.items
             ),
         )
     vr = element.vr
@@ -81,11 +82,6 @@ def _read(dataset: DataSet, element: Element, charset: Charset, dictionary: TagD
         # The words of OW would have to be swapped, which the bytes of UN must not be.
         return Attribute(vr, raw=b"" if dataset.big_endian else value)
     return Attribute(vr, text_value(value, vr, dataset.big_endian, charset) or "")
-
-
-def _item_charset(item: DataSet, charset: Charset) -> Charset:
-    raw = item.raw(SPECIFIC_CHARACTER_SET)
-    return charset if raw is None else charset_of(raw.decode("latin_1"))
 
 
 def encode_attributes(attributes: Attributes, charset: Charset, encoding: Encoding = EXPLICIT_LE) -> bytes:

@@ -14,7 +14,7 @@ from orthanclite.core.errors import (
 )
 from orthanclite.core.levels import Level
 from orthanclite.core.model import ResourceRef
-from orthanclite.dicom.from_json import DataUri, parse_data_uri
+from orthanclite.dicom.writing.from_json import DataUri, parse_data_uri
 from orthanclite.services.edit.create import CreateService, CreationRequest, Slice
 from orthanclite.services.ingest.service import IngestOrigin
 from orthanclite.web.answers.responses import Response, json_response

@@ -17,7 +17,7 @@ from orthanclite.core.query import (
     OrderType,
     metadata_constraint,
 )
-from orthanclite.dicom.render_json import Style
+from orthanclite.dicom.renderings.tags_json import Style
 from orthanclite.services.resources.names import NameRegistry
 from orthanclite.services.resources.rendering import Content, View
 from orthanclite.services.search.find import FindService

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from orthanclite.core.buffers import SMALL_SIZE
 from orthanclite.core.levels import Level
-from orthanclite.dicom.render_json import Style
+from orthanclite.dicom.renderings.tags_json import Style
 from orthanclite.rest.views import STYLE_ARGUMENTS, object_response, style_of
 from orthanclite.services.content.attachments import OCTET_STREAM
 from orthanclite.services.content.tags import RawContent, TagService, TagsFormat

@@ -8,7 +8,7 @@ from typing import Any
 from orthanclite.core.errors import BadRequest, UnknownDicomTag
 from orthanclite.core.levels import Level
 from orthanclite.core.styled_json import dumps
-from orthanclite.dicom.render_json import Style
+from orthanclite.dicom.renderings.tags_json import Style
 from orthanclite.services.resources.rendering import Content, View
 from orthanclite.web.answers.responses import JSON_TYPE, Response, StreamResponse, json_bytes
 from orthanclite.web.call import Call

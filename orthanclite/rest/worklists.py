@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from orthanclite.core.errors import BadFileFormat, ParameterOutOfRange
-from orthanclite.dicom.render_json import Style
+from orthanclite.dicom.renderings.tags_json import Style
 from orthanclite.services.worklists import WorklistService
 from orthanclite.web.answers.responses import Response, json_response
 from orthanclite.web.call import Call

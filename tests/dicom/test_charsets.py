@@ -21,8 +21,9 @@ from orthanclite.dicom.charsets import charset_of, is_known_term, parse_default_
 from orthanclite.dicom.charsets.terms import canonical_term, codec_of
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.encoding import EXPLICIT_LITTLE_ENDIAN
-from orthanclite.dicom.parser import SPECIFIC_CHARACTER_SET, parse, parse_dataset
-from orthanclite.dicom.render_json import Renderer, Style, dataset_charset
+from orthanclite.dicom.reading.dataset import SPECIFIC_CHARACTER_SET, dataset_charset
+from orthanclite.dicom.reading.parser import parse, parse_dataset
+from orthanclite.dicom.renderings.tags_json import Renderer, Style
 
 
 @pytest.mark.parametrize(

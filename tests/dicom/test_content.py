@@ -6,8 +6,8 @@ import pytest
 from dicom_builder import deflate, element, file_of, item, minimal, undefined_fragments
 
 from orthanclite.core.errors import UnknownDicomTag
-from orthanclite.dicom.content import RawValue, open_path
 from orthanclite.dicom.dictionary import TagDictionary
+from orthanclite.dicom.reading.content import RawValue, open_path
 
 DICTIONARY = TagDictionary.build()
 

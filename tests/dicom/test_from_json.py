@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 from orthanclite.core.errors import BadFileFormat, BadParameterType, OrthancError, UnknownDicomTag
 from orthanclite.dicom.charsets import charset_of
 from orthanclite.dicom.dictionary import TagDictionary
-from orthanclite.dicom.from_json import JsonEncoder, join, parse_data_uri
+from orthanclite.dicom.writing.from_json import JsonEncoder, join, parse_data_uri
 
 DICTIONARY = TagDictionary.build()
 

@@ -26,15 +26,17 @@ from pydicom.misc import is_dicom
 
 from orthanclite.core.errors import BadFileFormat, InexistentTag, OrthancError
 from orthanclite.core.main_tags import MainTags
-from orthanclite.dicom import parser as parser_module
 from orthanclite.dicom.charsets import Charset
-from orthanclite.dicom.content import open_path
-from orthanclite.dicom.dicomweb_json import stream_json
-from orthanclite.dicom.dicomweb_xml import stream_xml
 from orthanclite.dicom.dictionary import TagDictionary
-from orthanclite.dicom.parser import DataSet, parse, parse_dataset
-from orthanclite.dicom.render_json import Renderer, Style, dataset_charset
-from orthanclite.dicom.summary import Summarizer
+from orthanclite.dicom.reading import header
+from orthanclite.dicom.reading import parser as parser_module
+from orthanclite.dicom.reading.content import open_path
+from orthanclite.dicom.reading.dataset import DataSet, dataset_charset
+from orthanclite.dicom.reading.parser import parse, parse_dataset
+from orthanclite.dicom.reading.summary import Summarizer
+from orthanclite.dicom.renderings.dicomweb_json import stream_json
+from orthanclite.dicom.renderings.dicomweb_xml import stream_xml
+from orthanclite.dicom.renderings.tags_json import Renderer, Style
 
 DICTIONARY = TagDictionary.build()
 SUMMARIZER = Summarizer(MainTags.build(), DICTIONARY)
@@ -161,7 +163,7 @@ def charset() -> Charset:
 def test_inflation_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     data = deflate(minimal() + element(0x7FE00010, "OW", bytes(1_000_000)))
     assert SUMMARIZER.summarize(data).pixel_data_offset is None
-    monkeypatch.setattr(parser_module, "MAX_INFLATED", 500_000)
+    monkeypatch.setattr(header, "MAX_INFLATED", 500_000)
     with pytest.raises(BadFileFormat):
         SUMMARIZER.summarize(data)
 

@@ -15,7 +15,7 @@ from orthanclite.core.errors import BadFileFormat, BadRequest, ParameterOutOfRan
 from orthanclite.core.main_tags import MainTags
 from orthanclite.dicom.attributes import Attributes, attributes_from_json
 from orthanclite.dicom.dictionary import TagDictionary
-from orthanclite.dicom.render_json import Style
+from orthanclite.dicom.renderings.tags_json import Style
 from orthanclite.index import SqlIndex
 from orthanclite.services.search.dataset_matching import IdentifierQuery
 from orthanclite.services.server.runtime import RuntimeOptions

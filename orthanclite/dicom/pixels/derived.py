@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from orthanclite.core.main_tags import SOP_CLASS_UID, SOP_INSTANCE_UID
-from orthanclite.dicom.elements import element, sequence
-from orthanclite.dicom.parser import DataSet
 from orthanclite.dicom.pixels.description import PixelDescription
 from orthanclite.dicom.pixels.encoders import FrameFormat
+from orthanclite.dicom.reading.dataset import DataSet
+from orthanclite.dicom.writing.elements import element, sequence
 
 _IMAGE_TYPE = 0x00080008
 _RATIO, _METHOD = 0x00282112, 0x00282114

@@ -5,8 +5,8 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 
-from orthanclite.dicom.elements import item
 from orthanclite.dicom.encoding import UNDEFINED_LENGTH
+from orthanclite.dicom.writing.elements import item
 
 _IN_MEMORY = 1 << 25  # bytes beyond which they go to a temporary file
 _PIECE = 1 << 20

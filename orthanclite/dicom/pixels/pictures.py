@@ -12,9 +12,9 @@ import png
 from PIL import Image
 
 from orthanclite.core.errors import BadFileFormat, NotImplementedInServer
-from orthanclite.dicom.elements import element
 from orthanclite.dicom.pixels.arrays import to_npy
 from orthanclite.dicom.pixels.description import Samples
+from orthanclite.dicom.writing.elements import element
 
 PNG, JPEG, PAM = "image/png", "image/jpeg", "image/x-portable-arbitrarymap"
 MEDIA_TYPES = (PNG, JPEG, PAM)

@@ -11,7 +11,7 @@ import numpy as np
 
 from orthanclite.core.main_tags import PIXEL_DATA
 from orthanclite.dicom.encoding import ITEM, SHORT_VRS, UNDEFINED_LENGTH, Encoding
-from orthanclite.dicom.parser import DataSet, Element
+from orthanclite.dicom.reading.dataset import DataSet, Element
 
 _WORDS = {
     **dict.fromkeys(("US", "SS", "OW", "AT"), "u2"),

@@ -21,7 +21,6 @@ from orthanclite.core.errors import BadFileFormat, NotImplementedInServer, Param
 from orthanclite.core.identifiers import generate_uid
 from orthanclite.core.main_tags import PIXEL_DATA, SOP_CLASS_UID, SOP_INSTANCE_UID
 from orthanclite.dicom.dictionary import TagDictionary
-from orthanclite.dicom.elements import file_head
 from orthanclite.dicom.encoding import (
     DEFLATED_LITTLE_ENDIAN,
     EXPLICIT_LITTLE_ENDIAN,
@@ -31,7 +30,6 @@ from orthanclite.dicom.encoding import (
     Encoding,
     encoding_of,
 )
-from orthanclite.dicom.parser import DataSet, DicomFile, Element, parse, parse_dataset
 from orthanclite.dicom.pixels import syntaxes as ts
 from orthanclite.dicom.pixels.colour import apply_palette
 from orthanclite.dicom.pixels.decode import decode_samples
@@ -41,6 +39,9 @@ from orthanclite.dicom.pixels.encoders import FrameFormat, encoder_for, write_fr
 from orthanclite.dicom.pixels.frames import EncodedFrames
 from orthanclite.dicom.pixels.reencode import encode, head, merged, split_at_pixels, swap
 from orthanclite.dicom.pixels.source import PixelSource, buffer_of, locate
+from orthanclite.dicom.reading.dataset import DataSet, DicomFile, Element
+from orthanclite.dicom.reading.parser import parse, parse_dataset
+from orthanclite.dicom.writing.elements import file_head
 
 DEFAULT_QUALITY = 90
 

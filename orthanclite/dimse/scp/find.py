@@ -14,8 +14,8 @@ from orthanclite.dicom.attributes import Attribute, Attributes, encode_attribute
 from orthanclite.dicom.charsets import Charset, charset_of
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.encoding import Encoding, encoding_of
-from orthanclite.dicom.parser import parse_dataset
-from orthanclite.dicom.render_json import dataset_charset
+from orthanclite.dicom.reading.dataset import dataset_charset
+from orthanclite.dicom.reading.parser import parse_dataset
 from orthanclite.dimse.options import Service
 from orthanclite.dimse.peer import Peer
 from orthanclite.dimse.status import CANCEL, PENDING, SUCCESS, UNABLE_TO_PROCESS, error_comment, find_status

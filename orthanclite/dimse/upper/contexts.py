@@ -14,7 +14,7 @@ from orthanclite.dicom.encoding import (
     EXPLICIT_LITTLE_ENDIAN,
     IMPLICIT_LITTLE_ENDIAN,
 )
-from orthanclite.dicom.known_uids import KNOWN_STORAGE_CLASSES
+from orthanclite.dicom.uids import KNOWN_STORAGE_CLASSES
 from orthanclite.dimse.options import Service
 from orthanclite.dimse.upper.associate_request import context_of, valid_uid
 from orthanclite.services.server.runtime import RuntimeOptions

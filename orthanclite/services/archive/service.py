@@ -13,9 +13,9 @@ from orthanclite.core.buffers import Buffer
 from orthanclite.core.errors import ParameterOutOfRange
 from orthanclite.core.levels import Level
 from orthanclite.core.ports import Resources
-from orthanclite.dicom.dicomdir import DicomDirWriter, DirectoryKeys, read_keys
 from orthanclite.dicom.dictionary import TagDictionary
-from orthanclite.dicom.known_uids import KNOWN_TRANSFER_SYNTAXES
+from orthanclite.dicom.uids import KNOWN_TRANSFER_SYNTAXES
+from orthanclite.dicom.writing.dicomdir import DicomDirWriter, DirectoryKeys, read_keys
 from orthanclite.services.archive.plan import Layout, Member, Plan, make_plan
 from orthanclite.services.archive.source import MemberSource, Transcoder, Transcoding
 from orthanclite.services.archive.writer import ArchiveWriter

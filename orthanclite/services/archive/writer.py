@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from isal import isal_zlib
 
 from orthanclite.core.errors import CorruptedFile
-from orthanclite.dicom.dicomdir import DicomDirWriter, DirectoryKeys
+from orthanclite.dicom.writing.dicomdir import DicomDirWriter, DirectoryKeys
 from orthanclite.services.archive.plan import Member, Plan
 from orthanclite.services.archive.source import Load, MemberSource
 from orthanclite.services.archive.zip import UNKNOWN_SIZE, ZipFormat

@@ -7,8 +7,8 @@ from typing import Any
 
 from orthanclite.core.main_tags import tag_key
 from orthanclite.dicom.dictionary import TagDictionary, is_private_element
-from orthanclite.dicom.parser import DataSet
-from orthanclite.dicom.render_json import Renderer, Style
+from orthanclite.dicom.reading.dataset import DataSet
+from orthanclite.dicom.renderings.tags_json import Renderer, Style
 from orthanclite.services.content.files import InstanceFiles, StoredFile
 
 Value = str | Sequence[Any] | None

@@ -18,8 +18,8 @@ from orthanclite.core.ports import Resources
 from orthanclite.dicom.charsets import Charset
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.encoding import encoding_of
-from orthanclite.dicom.parser import DicomFile, parse
-from orthanclite.dicom.render_json import dataset_charset
+from orthanclite.dicom.reading.dataset import DicomFile, dataset_charset
+from orthanclite.dicom.reading.parser import parse
 from orthanclite.services.content.blobs import BlobReader
 from orthanclite.services.server.runtime import RuntimeOptions
 

@@ -12,13 +12,13 @@ from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import SOP_CLASS_UID
 from orthanclite.core.metrics import Metrics
 from orthanclite.core.styled_json import Raw, dumps
-from orthanclite.dicom.content import open_path
-from orthanclite.dicom.dicomweb_json import stream_json
-from orthanclite.dicom.dicomweb_xml import stream_xml
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.modules import MODULE_TAGS
-from orthanclite.dicom.parser import DataSet, DicomFile
-from orthanclite.dicom.render_json import Renderer, Style, restyle, shared_tags
+from orthanclite.dicom.reading.content import open_path
+from orthanclite.dicom.reading.dataset import DataSet, DicomFile
+from orthanclite.dicom.renderings.dicomweb_json import stream_json
+from orthanclite.dicom.renderings.dicomweb_xml import stream_xml
+from orthanclite.dicom.renderings.tags_json import Renderer, Style, restyle, shared_tags
 from orthanclite.services.content.blobs import BlobReader, Reader
 from orthanclite.services.content.byte_cache import ByteCache
 from orthanclite.services.content.files import CACHE_HITS, InstanceFiles, StoredFile

@@ -34,14 +34,14 @@ from orthanclite.core.main_tags import (
 from orthanclite.core.ports import Resources
 from orthanclite.dicom.charsets import Charset, charset_of, is_known_term
 from orthanclite.dicom.dictionary import TagDictionary
-from orthanclite.dicom.elements import element, encapsulated, file_head
 from orthanclite.dicom.encoding import EXPLICIT_LITTLE_ENDIAN, encoding_of
-from orthanclite.dicom.from_json import DataUri, JsonEncoder, join
 from orthanclite.dicom.modules import MODULE_TAGS
-from orthanclite.dicom.parser import SPECIFIC_CHARACTER_SET
 from orthanclite.dicom.pixels import pictures
 from orthanclite.dicom.pixels.reencode import encode
 from orthanclite.dicom.pixels.syntaxes import JPEG_BASELINE
+from orthanclite.dicom.reading.dataset import SPECIFIC_CHARACTER_SET
+from orthanclite.dicom.writing.elements import element, encapsulated, file_head
+from orthanclite.dicom.writing.from_json import DataUri, JsonEncoder, join
 from orthanclite.services.content.files import InstanceFiles
 from orthanclite.services.imaging.workers import WorkerPool
 from orthanclite.services.ingest.service import IngestOrigin, IngestService
@@ -130,7 +130,7 @@ class CreateService:
         :raises CreateDicomOverrideTag: for a tag that is generated or inherited, without ``force``.
         :raises CreateDicomUseContent: for PixelData among the tags.
         :raises NotImplementedInServer: for content that cannot be taken, or not be encapsulated.
-        :raises OrthancError: see :class:`~orthanclite.dicom.from_json.JsonEncoder`.
+        :raises OrthancError: see :class:`~orthanclite.dicom.writing.from_json.JsonEncoder`.
         """
         if request.encapsulate and isinstance(request.content, Sequence):
             raise NotImplementedInServer("Only one JPEG picture can be encapsulated")

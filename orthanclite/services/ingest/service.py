@@ -34,7 +34,7 @@ from orthanclite.core.model import (
 )
 from orthanclite.core.ports import BlobHelper, BlobStore, Ingest
 from orthanclite.dicom.dictionary import TagDictionary
-from orthanclite.dicom.summary import Summarizer
+from orthanclite.dicom.reading.summary import Summarizer
 from orthanclite.services.content.blobs import SIZE_HEAD, HashedWriter, compress, remove_blobs
 from orthanclite.services.ingest.journal import JournalKeeper
 from orthanclite.services.ingest.storing import Intake, Pending, StoreResult

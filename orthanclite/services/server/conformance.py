@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from orthanclite.dicom.known_uids import KNOWN_STORAGE_CLASSES
+from orthanclite.dicom.uids import KNOWN_STORAGE_CLASSES
 from orthanclite.services.server.runtime import RuntimeOptions
 
 _VERIFICATION = {"VerificationSOPClass": "1.2.840.10008.1.1"}

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterable, Mapping
 
 from orthanclite.dicom.charsets import DefaultEncoding, parse_default_encoding
-from orthanclite.dicom.known_uids import (
+from orthanclite.dicom.uids import (
     KNOWN_STORAGE_CLASSES,
     KNOWN_TRANSFER_SYNTAXES,
     TRANSFER_SYNTAX_FAMILIES,

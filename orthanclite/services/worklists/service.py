@@ -29,10 +29,11 @@ from orthanclite.dicom.attributes import (
 )
 from orthanclite.dicom.charsets import charset_of, is_known_term
 from orthanclite.dicom.dictionary import TagDictionary
-from orthanclite.dicom.elements import file_head
 from orthanclite.dicom.encoding import EXPLICIT_LITTLE_ENDIAN
-from orthanclite.dicom.parser import parse
-from orthanclite.dicom.render_json import Renderer, Style, dataset_charset
+from orthanclite.dicom.reading.dataset import dataset_charset
+from orthanclite.dicom.reading.parser import parse
+from orthanclite.dicom.renderings.tags_json import Renderer, Style
+from orthanclite.dicom.writing.elements import file_head
 from orthanclite.services.search.dataset_matching import IdentifierQuery, for_station
 from orthanclite.services.server.runtime import RuntimeOptions
 from orthanclite.services.worklists.stores import StoredWorklist, WorklistStore

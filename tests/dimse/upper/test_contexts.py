@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pynetdicom.presentation import build_context
 
-from orthanclite.dicom.known_uids import KNOWN_STORAGE_CLASSES, KNOWN_TRANSFER_SYNTAXES
+from orthanclite.dicom.uids import KNOWN_STORAGE_CLASSES, KNOWN_TRANSFER_SYNTAXES
 from orthanclite.services.server.runtime import RuntimeOptions
 from tests.dimse.conftest import StartServer
 from tests.dimse.support import CT, ECHO, Site, ct

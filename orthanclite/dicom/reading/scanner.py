@@ -18,7 +18,8 @@ from orthanclite.dicom.encoding import (
     Encoding,
     has_long_length,
 )
-from orthanclite.dicom.parser import MAX_DEPTH, InvalidBytes, read_fragments
+from orthanclite.dicom.reading.header import InvalidBytes
+from orthanclite.dicom.reading.parser import MAX_DEPTH, read_fragments
 
 _PIXEL_GROUP = 0x7FE0
 

@@ -9,7 +9,8 @@ from typing import TypeVar
 from orthanclite.core.buffers import Buffer
 from orthanclite.core.main_tags import PIXEL_DATA
 from orthanclite.dicom.dictionary import TagDictionary
-from orthanclite.dicom.parser import DataSet, DicomFile, Element, parse
+from orthanclite.dicom.reading.dataset import DataSet, DicomFile, Element
+from orthanclite.dicom.reading.parser import parse
 
 _T = TypeVar("_T")
 

@@ -7,10 +7,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
-from orthanclite.dicom.dicomweb_json import Attribute, JsonModel, is_binary, is_modelled, stream_base64
 from orthanclite.dicom.dictionary import UNKNOWN_NAME, TagDictionary, is_private_element
-from orthanclite.dicom.parser import DicomFile
-from orthanclite.dicom.render_json import dataset_charset
+from orthanclite.dicom.reading.dataset import DicomFile, dataset_charset
+from orthanclite.dicom.renderings.dicomweb_json import (
+    Attribute,
+    JsonModel,
+    is_binary,
+    is_modelled,
+    stream_base64,
+)
 
 _HEAD = (
     b'<?xml version="1.0" encoding="UTF-8"?>\n'

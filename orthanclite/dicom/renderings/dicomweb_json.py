@@ -11,11 +11,10 @@ from typing import Any
 
 import orjson
 
-from orthanclite.dicom.charsets import Charset, charset_of
+from orthanclite.dicom.charsets import Charset
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.encoding import TEXT_VRS
-from orthanclite.dicom.parser import SPECIFIC_CHARACTER_SET, DataSet, DicomFile, Element
-from orthanclite.dicom.render_json import dataset_charset
+from orthanclite.dicom.reading.dataset import DataSet, DicomFile, Element, dataset_charset, item_charset
 from orthanclite.dicom.values import decode_text
 
 Attribute = dict[str, Any]
@@ -71,7 +70,7 @@ class JsonModel:
     def attribute(self, dataset: DataSet, element: Element, charset: Charset) -> Attribute:
         """One element."""
         if element.items is not None:
-            items = [self.dataset(item, _item_charset(item, charset)) for item in element.items]
+            items = [self.dataset(item, item_charset(item, charset)) for item in element.items]
             return {"vr": "SQ", "Value": items} if items else {"vr": "SQ"}
         vr = self.vr(dataset, element)
         if element.start == element.end:
@@ -81,11 +80,6 @@ class JsonModel:
             return {"vr": vr, "InlineBinary": b64encode(raw).decode("ascii")}
         values = _values(dataset.value(element), vr, dataset.big_endian, charset)
         return {"vr": vr, "Value": values} if any(value is not None for value in values) else {"vr": vr}
-
-
-def _item_charset(item: DataSet, charset: Charset) -> Charset:
-    raw = item.raw(SPECIFIC_CHARACTER_SET)
-    return charset if raw is None else charset_of(raw.decode("latin_1"))
 
 
 def is_modelled(element: Element) -> bool:

@@ -15,10 +15,11 @@ from orthanclite.core.buffers import Buffer
 from orthanclite.core.levels import Level
 from orthanclite.dicom.charsets import charset_of
 from orthanclite.dicom.dictionary import TagDictionary
-from orthanclite.dicom.elements import element, file_head, item
 from orthanclite.dicom.encoding import EXPLICIT_LITTLE_ENDIAN
-from orthanclite.dicom.parser import SPECIFIC_CHARACTER_SET, DataSet, parse
+from orthanclite.dicom.reading.dataset import SPECIFIC_CHARACTER_SET, DataSet
+from orthanclite.dicom.reading.parser import parse
 from orthanclite.dicom.values import decode_text
+from orthanclite.dicom.writing.elements import element, file_head, item
 
 _MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 _FILE_SET_ID = b"ORTHANC_MEDIA"

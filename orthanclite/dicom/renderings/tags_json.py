@@ -11,7 +11,7 @@ from orthanclite.core.main_tags import tag_key
 from orthanclite.dicom.charsets import Charset, charset_of
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.encoding import TEXT_VRS
-from orthanclite.dicom.parser import SPECIFIC_CHARACTER_SET, DataSet, Element
+from orthanclite.dicom.reading.dataset import DataSet, Element, item_charset
 from orthanclite.dicom.values import (
     BINARY_VRS,
     SURELY_SHORT,
@@ -37,12 +37,6 @@ _META_CHARSET = charset_of("ISO_IR 6")
 _SIMPLE, _SHORT = Style.SIMPLE, Style.SHORT  # members looked up once: renderings are hot
 
 _key = lru_cache(maxsize=16384)(tag_key)
-
-
-def dataset_charset(dataset: DataSet, default_encoding: str) -> Charset:
-    """The character set of a data set: its own, else the default."""
-    raw = dataset.raw(SPECIFIC_CHARACTER_SET)
-    return charset_of("" if raw is None else raw.decode("latin_1"), default_encoding)
 
 
 class Renderer:
@@ -78,12 +72,7 @@ class Renderer:
 
     def items(self, items: Sequence[DataSet], charset: Charset) -> list[dict[str, Any]]:
         """The items of a sequence inside a data set of ``charset``."""
-        return [self._elements(item, self._item_charset(item, charset)) for item in items]
-
-    @staticmethod
-    def _item_charset(item: DataSet, charset: Charset) -> Charset:
-        raw = item.raw(SPECIFIC_CHARACTER_SET)
-        return charset if raw is None else charset_of(raw.decode("latin_1"))
+        return [self._elements(item, item_charset(item, charset)) for item in items]
 
     def _put(self, result: dict[str, Any], dataset: DataSet, element: Element, charset: Charset) -> None:
         tag, style = element.tag, self._style

@@ -18,8 +18,8 @@ from orthanclite.core.errors import BadFileFormat, BadParameterType, ParameterOu
 from orthanclite.core.main_tags import tag_key
 from orthanclite.dicom.charsets import Charset
 from orthanclite.dicom.dictionary import TagDictionary
-from orthanclite.dicom.elements import element, sequence
 from orthanclite.dicom.encoding import TEXT_VRS
+from orthanclite.dicom.writing.elements import element, sequence
 
 _INTEGERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "q", "OL": "I", "OV": "Q"}
 _FLOATS = {"FL": "f", "FD": "d", "OF": "f", "OD": "d"}

@@ -31,17 +31,11 @@ from orthanclite.dicom.encoding import (
     Encoding,
     encoding_of,
 )
-from orthanclite.dicom.parser import (
-    SPECIFIC_CHARACTER_SET,
-    Element,
-    InvalidBytes,
-    inflate,
-    invalid_file,
-    parse_items,
-    read_header,
-)
-from orthanclite.dicom.render_json import Renderer, Style
-from orthanclite.dicom.scanner import Found, scan
+from orthanclite.dicom.reading.dataset import SPECIFIC_CHARACTER_SET, Element
+from orthanclite.dicom.reading.header import InvalidBytes, inflate, invalid_file, read_header
+from orthanclite.dicom.reading.parser import parse_items
+from orthanclite.dicom.reading.scanner import Found, scan
+from orthanclite.dicom.renderings.tags_json import Renderer, Style
 from orthanclite.dicom.values import SURELY_SHORT, decode_text, is_surely_too_long, is_too_long, text_value
 
 _BITS_ALLOCATED = 0x00280100
