@@ -11,7 +11,8 @@ from orthanclite.core.main_tags import MainTags
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.encoding import UNCOMPRESSED_SYNTAXES
 from orthanclite.dicom.pixels.syntaxes import ENCODABLE
-from orthanclite.dimse.options import DicomServerOptions, Service, TlsOptions
+from orthanclite.dimse.options import DicomServerOptions, TlsOptions
+from orthanclite.dimse.service import Service
 from orthanclite.index import Limits
 from orthanclite.services.imaging.transcoding import IngestTranscoding, TranscodingOptions, TranscodingService
 from orthanclite.services.ingest.service import IngestOptions
@@ -188,7 +189,6 @@ def dicom_options(settings: Settings) -> DicomServerOptions:
         always_allow=frozenset(service for service, always in allowed.items() if always),
         maximum_pdu_length=dicom.maximum_pdu_length,
         scp_timeout=dicom.scp_timeout,
-        threads=dicom.threads,
         tls=_tls_options(settings) if tls.enabled else None,
     )
 

@@ -8,8 +8,7 @@ from pydicom.uid import UID
 
 from orthanclite.app.options import http_policy
 from orthanclite.app.services import Services
-from orthanclite.dimse.options import Service
-from orthanclite.dimse.upper.contexts import SERVICES
+from orthanclite.dimse.scp.find import QUERY_MODELS, WORKLIST_MODELS
 from orthanclite.explorer.pages import start_page_routes
 from orthanclite.rest.archives import archive_routes
 from orthanclite.rest.attachments import attachment_routes
@@ -84,14 +83,12 @@ def routers(services: Services, stop: Callable[[], None], restart: Callable[[], 
 
 def other_services(services: Services) -> list[ServiceClasses]:
     """What the DICOM server offers beside verification and storage, for its conformance statement."""
-    offered = [("Find SCP", Service.FIND)]
+    offered = [("Find SCP", QUERY_MODELS)]
     if services.worklists is not None:
-        offered.append(("Worklist SCP", Service.FIND_WORKLIST))
+        offered.append(("Worklist SCP", WORKLIST_MODELS))
     return [
-        ServiceClasses(
-            title, "C-Find", "SCP", {UID(uid).keyword: uid for uid, one in SERVICES.items() if one is service}
-        )
-        for title, service in offered
+        ServiceClasses(title, "C-Find", "SCP", {UID(uid).keyword: uid for uid in sorted(models)})
+        for title, models in offered
     ]
 
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
-from orthanclite.app.finders import finders
+from orthanclite.app.dicom import dicom_backends
 from orthanclite.app.http_protocol import bounded_protocol
 from orthanclite.app.options import dicom_options
 from orthanclite.app.routes import rest_application
@@ -22,7 +22,8 @@ from orthanclite.app.services import Services
 from orthanclite.config import Settings
 from orthanclite.config.options import RunOptions
 from orthanclite.core.errors import IncompatibleConfigurations, NetworkProtocol
-from orthanclite.dimse.server import DicomServer
+from orthanclite.dimse.scp.table import offers
+from orthanclite.dimse.upper.server import DicomServer
 
 _SHUTDOWN = 10  # seconds that requests and associations under way may take to finish
 
@@ -56,8 +57,7 @@ class ServerProcess:
             dicom_options(settings),
             self._services.runtime,
             lambda: self._services.modalities.all().values(),
-            self._services.ingest,
-            finders=finders(self._services),
+            offers(dicom_backends(self._services), settings.dicom.threads),
         )
 
     def stop(self) -> None:

@@ -1,46 +1,13 @@
-"""What the DICOM server is told when it is made: its settings, and the little it needs of the services."""
+"""What the DICOM server is told when it is made."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
-from typing import Protocol
 
-from orthanclite.core.buffers import View
 from orthanclite.core.registry import Modality
-from orthanclite.services.ingest.service import IngestOrigin
-from orthanclite.services.ingest.storing import StoreResult
-
-
-class Service(Enum):
-    """What a peer may ask of this server; each has a permission of its own."""
-
-    ECHO = "echo"
-    STORE = "store"
-    FIND = "find"
-    FIND_WORKLIST = "find-worklist"
-    GET = "get"
-    MOVE = "move"
-    N_ACTION = "n-action"
-    N_EVENT_REPORT = "n-event-report"
-
-    def allowed_to(self, modality: Modality) -> bool:
-        """Whether the entry of a known modality grants this service."""
-        return bool(getattr(modality, _FLAGS[self]))
-
-
-_FLAGS = {
-    Service.ECHO: "allow_echo",
-    Service.STORE: "allow_store",
-    Service.FIND: "allow_find",
-    Service.FIND_WORKLIST: "allow_find_worklist",
-    Service.GET: "allow_get",
-    Service.MOVE: "allow_move",
-    Service.N_ACTION: "allow_n_action",
-    Service.N_EVENT_REPORT: "allow_event_report",
-}
+from orthanclite.dimse.service import Service
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,28 +36,9 @@ class DicomServerOptions:
     """The services that every peer may use, known or not."""
     maximum_pdu_length: int = 16384  # bytes, of what peers may send
     scp_timeout: int = 30  # seconds without a message before an association is closed; 0 for never
-    threads: int = 4  # operations worked on at the same time
     maximum_associations: int = 256  # open at the same time; more are rejected for the time being
     tls: TlsOptions | None = None
 
 
 ModalitiesLookup = Callable[[], Iterable[Modality]]
 """The modalities as registered at this moment."""
-
-
-class IncomingFile(Protocol):
-    """A file that is stored while it arrives; see ``services.ingest.service.Reception``."""
-
-    def write(self, data: View) -> None: ...
-
-    def finish(self, origin: IngestOrigin) -> StoreResult: ...
-
-    def abort(self) -> None: ...
-
-
-class Ingest(Protocol):
-    """The part of ``services.ingest.service.IngestService`` that C-STORE uses."""
-
-    def store(self, data: bytes, origin: IngestOrigin) -> StoreResult: ...
-
-    def receive(self) -> IncomingFile: ...

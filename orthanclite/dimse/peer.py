@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
-from typing import Any
-
-from orthanclite.dimse.permissions import plain_ip
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +18,11 @@ class Peer:
         return f'"{self.aet}" at {self.ip}'
 
 
-def peer_of(association: Any) -> Peer:
-    """The peer of an accepted (or requested) pynetdicom association."""
-    request = association.requestor.primitive
-    return Peer(
-        aet=str(request.calling_ae_title).strip(),
-        ip=plain_ip(association.requestor.address),
-        called_aet=str(request.called_ae_title).strip(),
-    )
+def plain_ip(address: str) -> str:
+    """An address without the IPv6 form of IPv4 addresses (``::ffff:10.0.0.1``)."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return str(mapped or parsed)

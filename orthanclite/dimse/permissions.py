@@ -1,7 +1,8 @@
 """Who may associate, and who may ask for what (options ``DicomAlwaysAllow...`` and ``DicomModalities``).
 
 As the reference does: a stranger is rejected only where nothing is allowed to everybody; an accepted peer
-that asks for what it must not have is aborted at that moment.
+that asks for what it must not have is aborted at that moment. What a peer may do is decided on once, when it
+associates: the entries of ``DicomModalities`` are those of that moment.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import socket
 from collections.abc import Iterator
 
 from orthanclite.core.registry import Modality
-from orthanclite.dimse.options import DicomServerOptions, ModalitiesLookup, Service
+from orthanclite.dimse.options import DicomServerOptions, ModalitiesLookup
+from orthanclite.dimse.peer import Peer, plain_ip
+from orthanclite.dimse.service import Service
 
 LOGGER = logging.getLogger(__name__)
 
@@ -22,7 +25,7 @@ _ASSOCIATION_SERVICES = frozenset(
 
 
 class Permissions:
-    """The rules, applied to the modalities as they are registered at the moment of each question."""
+    """The rules, applied to the modalities as they are registered when a peer associates."""
 
     def __init__(self, options: DicomServerOptions, modalities: ModalitiesLookup) -> None:
         self._options = options
@@ -32,43 +35,31 @@ class Permissions:
         """Whether the server answers to this name."""
         return not self._options.check_called_aet or self._same_aet(called_aet, self._options.aet)
 
-    def is_association_accepted(self, calling_aet: str, remote_ip: str) -> bool:
-        """Whether a peer may associate at all."""
-        if self._options.always_allow & _ASSOCIATION_SERVICES:
-            return True
-        return any(True for _ in self._known(calling_aet, remote_ip))
+    def rights(self, peer: Peer) -> frozenset[Service] | None:
+        """The services that a peer may use; None where it may not even associate.
 
-    def is_allowed(self, service: Service, calling_aet: str, remote_ip: str) -> bool:
-        """Whether a peer may use ``service``."""
-        if service in self._options.always_allow:
-            return True
-        return any(service.allowed_to(modality) for modality in self._known(calling_aet, remote_ip))
+        A registered modality may always associate, whatever it then may do.
+        """
+        always = self._options.always_allow
+        modalities = list(self._known(peer))
+        if not modalities and not always & _ASSOCIATION_SERVICES:
+            return None
+        granted = {service for service in Service for one in modalities if service.allowed_to(one)}
+        return always | granted
 
-    def _known(self, calling_aet: str, remote_ip: str) -> Iterator[Modality]:
+    def _known(self, peer: Peer) -> Iterator[Modality]:
         """The registered modalities that the peer can be."""
         for modality in self._modalities():
-            if not self._same_aet(modality.aet, calling_aet):
+            if not self._same_aet(modality.aet, peer.aet):
                 continue
-            if self._options.check_modality_host and not _is_host(modality.host, remote_ip):
-                LOGGER.warning(
-                    'AET "%s" calls from %s, but is registered at %s', calling_aet, remote_ip, modality.host
-                )
+            if self._options.check_modality_host and not _is_host(modality.host, peer.ip):
+                LOGGER.warning("%s calls with the AET of a modality that is at %s", peer, modality.host)
                 continue
             yield modality
 
     def _same_aet(self, first: str, second: str) -> bool:
         first, second = first.strip(), second.strip()
         return first == second if self._options.strict_aet else first.upper() == second.upper()
-
-
-def plain_ip(address: str) -> str:
-    """An address without the IPv6 form of IPv4 addresses (``::ffff:10.0.0.1``)."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
-    return str(mapped or parsed)
 
 
 def _is_host(host: str, remote_ip: str) -> bool:

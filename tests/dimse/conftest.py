@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from orthanclite.core.registry import Modality
+from orthanclite.dimse.conversation import Offer
 from orthanclite.dimse.options import DicomServerOptions
-from orthanclite.dimse.server import DicomServer
+from orthanclite.dimse.scp.table import Backends, offers
+from orthanclite.dimse.upper.server import DicomServer
 from tests.dimse.support import Site
 from tests.support.lab import Lab, lab
 
@@ -26,18 +28,25 @@ def laboratory(tmp_path: Path) -> Iterator[Lab]:
         yield opened
 
 
+def backends(laboratory: Lab) -> Backends:
+    """What the services of a server reach."""
+    return Backends(laboratory.ingest, laboratory.runtime, laboratory.dictionary)
+
+
 @pytest.fixture
 def start(laboratory: Lab) -> Iterator[StartServer]:
     """Starts a server on a free port; keyword arguments are those of :class:`DicomServerOptions`."""
     with ExitStack() as stack:
 
         def start_server(
-            modalities: list[Modality] | None = None, handlers: Any = None, **options: Any
+            modalities: list[Modality] | None = None,
+            threads: int = 4,
+            further: Sequence[Offer] = (),
+            **options: Any,
         ) -> Site:
             chosen = replace(DicomServerOptions(host="127.0.0.1", port=0), **options)
-            server = DicomServer(
-                chosen, laboratory.runtime, lambda: modalities or [], laboratory.ingest, handlers
-            )
+            table = [*offers(backends(laboratory), threads), *further]
+            server = DicomServer(chosen, laboratory.runtime, lambda: modalities or [], table)
             server.start()
             stack.callback(server.stop, 0.5)
             return Site(server, laboratory, chosen)

@@ -28,7 +28,7 @@ from pynetdicom.transport import AssociationSocket
 
 from orthanclite.core.levels import Level
 from orthanclite.dimse.options import DicomServerOptions
-from orthanclite.dimse.server import DicomServer
+from orthanclite.dimse.upper.server import DicomServer
 from tests.support.lab import Lab
 
 CT = str(CTImageStorage)

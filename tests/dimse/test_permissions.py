@@ -7,8 +7,10 @@ from pynetdicom.association import Association
 from pynetdicom.sop_class import CTImageStorage
 
 from orthanclite.core.registry import Modality
-from orthanclite.dimse.options import DicomServerOptions, Service
-from orthanclite.dimse.permissions import Permissions, plain_ip
+from orthanclite.dimse.options import DicomServerOptions
+from orthanclite.dimse.peer import Peer, plain_ip
+from orthanclite.dimse.permissions import Permissions
+from orthanclite.dimse.service import Service
 from tests.dimse.conftest import StartServer
 from tests.dimse.support import CT, ECHO, ct, eventually
 
@@ -87,20 +89,44 @@ def test_hosts_are_checked_when_asked_to(start: StartServer) -> None:
         assert association.send_c_echo().Status == 0x0000
 
 
-def test_modalities_are_looked_up_anew_for_each_request() -> None:
+def test_modalities_are_looked_up_anew_for_each_association() -> None:
     modalities = [LIMITED]
     permissions = Permissions(DicomServerOptions(always_allow=NOTHING), lambda: modalities)
-    assert not permissions.is_allowed(Service.STORE, "LIMITED", "127.0.0.1")
+    peer = Peer("LIMITED", "127.0.0.1", "ORTHANC")
+    before = permissions.rights(peer)
+    assert before is not None
+    assert Service.STORE not in before
     modalities[:] = [Modality("LIMITED", "127.0.0.1", 104)]
-    assert permissions.is_allowed(Service.STORE, "LIMITED", "127.0.0.1")
+    assert permissions.rights(peer) == frozenset(Service)
+    modalities.clear()
+    assert permissions.rights(peer) is None
+
+
+def test_an_association_keeps_the_rights_that_it_began_with(start: StartServer) -> None:
+    modalities = [KNOWN]
+    site = start(modalities, always_allow=NOTHING)
+    with site.associate(ECHO, CT, aet="KNOWN") as association:
+        modalities[:] = [Modality("KNOWN", "127.0.0.1", 104, allow_store=False)]
+        assert association.send_c_store(ct()).Status == 0x0000
+    with site.associate(ECHO, CT, aet="KNOWN") as association:
+        assert "Status" not in association.send_c_store(ct())
 
 
 def test_one_of_several_entries_of_an_aet_is_enough() -> None:
     options = DicomServerOptions(always_allow=NOTHING, check_modality_host=True)
-    permissions = Permissions(options, lambda: [Modality("A", "192.0.2.7", 1), Modality("A", "localhost", 1)])
-    assert permissions.is_allowed(Service.MOVE, "A", "127.0.0.1")
-    assert permissions.is_allowed(Service.MOVE, "A", "192.0.2.7")
-    assert not permissions.is_allowed(Service.MOVE, "A", "192.0.2.8")
+    permissions = Permissions(
+        options,
+        lambda: [
+            Modality("A", "192.0.2.7", 1, allow_move=False),
+            Modality("A", "localhost", 1, allow_store=False),
+        ],
+    )
+    here, elsewhere = (permissions.rights(Peer("A", ip, "B")) for ip in ("127.0.0.1", "192.0.2.7"))
+    assert here == frozenset(Service) - {Service.STORE}
+    assert elsewhere == frozenset(Service) - {Service.MOVE}
+    assert permissions.rights(Peer("A", "192.0.2.8", "B")) is None
+    both = Permissions(DicomServerOptions(always_allow=NOTHING), permissions._modalities)
+    assert both.rights(Peer("a", "192.0.2.8", "B")) == frozenset(Service)
 
 
 def test_ipv4_addresses_within_ipv6() -> None:

@@ -14,9 +14,12 @@ from hypothesis import strategies as st
 from pynetdicom.dimse_messages import C_STORE_RQ
 
 from orthanclite.core.errors import NetworkProtocol
+from orthanclite.dimse.budget import MemoryBudget
+from orthanclite.dimse.command import Command
+from orthanclite.dimse.conversation import Incoming
 from orthanclite.dimse.options import DicomServerOptions
-from orthanclite.dimse.server import DicomServer
-from orthanclite.dimse.upper.assembly import MessageAssembly
+from orthanclite.dimse.upper.assembly import MessageAssembly, WholeDataSet
+from orthanclite.dimse.upper.server import DicomServer
 from tests.dimse.conftest import StartServer
 from tests.dimse.support import CT, IMPLICIT, Site, ct, eventually, implicit, send_bytes, store_request
 
@@ -168,27 +171,22 @@ def test_stopping_ends_what_is_open_within_its_bound(start: StartServer) -> None
 
 def test_a_taken_port_is_reported(start: StartServer) -> None:
     site = start()
-    other = DicomServer(
-        DicomServerOptions(host="127.0.0.1", port=site.port), site.lab.runtime, list, site.lab.ingest
-    )
+    other = DicomServer(DicomServerOptions(host="127.0.0.1", port=site.port), site.lab.runtime, list, [])
     with pytest.raises(NetworkProtocol, match=str(site.port)):
         other.start()
 
 
 class Sink:
-    """Refuses every instance and takes every other message as complete."""
+    """Takes every message."""
 
-    def begin_instance(self, request: object, context_id: int) -> object:
-        raise NetworkProtocol("No")
-
-    def take_value(self, value: object) -> bool:
-        return True
+    def begin(self, command: Command, context_id: int) -> Incoming:
+        return WholeDataSet(MemoryBudget(200), lambda data: None)
 
 
 @settings(max_examples=300)
 @given(st.lists(st.binary(max_size=60), max_size=4))
 def test_no_bytes_break_the_assembly(bodies: list[bytes]) -> None:
-    assembly = MessageAssembly(Sink(), lambda pdu: None)  # type: ignore[arg-type]
+    assembly = MessageAssembly(Sink())
     for body in bodies:
         try:
             assembly.add(memoryview(body))

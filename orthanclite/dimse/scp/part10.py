@@ -6,7 +6,6 @@ import struct
 import zlib
 from dataclasses import dataclass
 
-from orthanclite import __version__
 from orthanclite.dicom.encoding import (
     DEFLATED_LITTLE_ENDIAN,
     EXPLICIT_LE,
@@ -14,9 +13,7 @@ from orthanclite.dicom.encoding import (
     encoding_of,
     has_long_length,
 )
-
-IMPLEMENTATION_CLASS_UID = "2.25.292076965968518932003932453946243494297"
-IMPLEMENTATION_VERSION_NAME = f"ORTHANCLITE_{__version__}"[:16]
+from orthanclite.dicom.writing.elements import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
 
 _SOP_CLASS_UID = 0x00080016
 _SOP_INSTANCE_UID = 0x00080018
@@ -51,7 +48,7 @@ def _uid_element(number: int, uid: str) -> bytes:
 
 
 _OWN_ELEMENTS = _uid_element(0x0012, IMPLEMENTATION_CLASS_UID) + _element(
-    0x0013, b"SH", IMPLEMENTATION_VERSION_NAME, b" "
+    0x0013, b"SH", IMPLEMENTATION_VERSION, b" "
 )
 
 

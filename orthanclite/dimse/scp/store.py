@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-import threading
 from contextlib import AbstractContextManager
+from typing import Protocol
 
 from orthanclite.core.buffers import View
 from orthanclite.core.constants import Origin, StoreStatus
-from orthanclite.core.errors import OrthancError
-from orthanclite.dimse.command import StoreRequest
-from orthanclite.dimse.options import IncomingFile, Ingest
-from orthanclite.dimse.peer import Peer
+from orthanclite.core.errors import NetworkProtocol, OrthancError
+from orthanclite.dimse.budget import MemoryBudget
+from orthanclite.dimse.conversation import Conversation, Message
 from orthanclite.dimse.scp.part10 import file_head, sop_identity
 from orthanclite.dimse.status import (
     CANNOT_UNDERSTAND,
@@ -23,6 +22,7 @@ from orthanclite.dimse.status import (
     store_status,
 )
 from orthanclite.services.ingest.service import IngestOrigin
+from orthanclite.services.ingest.storing import StoreResult
 
 LOGGER = logging.getLogger(__name__)
 
@@ -30,27 +30,25 @@ _HEAD_SIZE = 4096
 """Bytes at the beginning of a data set in which its SOP class and instance are looked for."""
 
 
-class MemoryBudget:
-    """Bytes that messages on their way in may hold in memory together."""
+class IncomingFile(Protocol):
+    """A file that is stored while it arrives; see ``services.ingest.service.Reception``."""
 
-    def __init__(self, total: int) -> None:
-        self._lock = threading.Lock()
-        self._left = total
+    def write(self, data: View) -> None: ...
 
-    def take(self, size: int) -> bool:
-        """Reserve ``size`` bytes, or nothing where they are not left."""
-        with self._lock:
-            if size > self._left:
-                return False
-            self._left -= size
-            return True
+    def finish(self, origin: IngestOrigin) -> StoreResult: ...
 
-    def give_back(self, size: int) -> None:
-        with self._lock:
-            self._left += size
+    def abort(self) -> None: ...
 
 
-class StoreService:
+class Ingest(Protocol):
+    """The part of ``services.ingest.service.IngestService`` that C-STORE uses."""
+
+    def store(self, data: bytes, origin: IngestOrigin) -> StoreResult: ...
+
+    def receive(self) -> IncomingFile: ...
+
+
+class StoreScp:
     """Stores what C-STORE brings.
 
     :param slots: entered around each operation; bounds how many run at the same time
@@ -68,11 +66,16 @@ class StoreService:
         self._ingest = ingest
         self._slots = slots
         self._spool_from = spool_from
-        self._budget = MemoryBudget(memory)
+        self.budget = MemoryBudget(memory)
 
-    def begin(self, request: StoreRequest, transfer_syntax: str, peer: Peer) -> IncomingInstance:
-        """Start to receive the data set of ``request``."""
-        return IncomingInstance(self, request, transfer_syntax, peer)
+    def receive(self, request: Message, conversation: Conversation) -> IncomingInstance:
+        """Start to receive the data set of a C-STORE-RQ.
+
+        :raises NetworkProtocol: if it announces none, or does not name its instance.
+        """
+        if not request.command.has_data_set:
+            raise NetworkProtocol("C-STORE without a data set")
+        return IncomingInstance(self, request, conversation)
 
     def store(self, instance: IncomingInstance) -> tuple[int, str]:
         """Store a complete instance: DIMSE status and comment."""
@@ -98,24 +101,18 @@ class StoreService:
     def open_spool(self) -> IncomingFile:
         return self._ingest.receive()
 
-    @property
-    def budget(self) -> MemoryBudget:
-        return self._budget
-
 
 class IncomingInstance:
     """The data set of one C-STORE while it arrives: in memory while small, else in the storage area."""
 
-    def __init__(
-        self, service: StoreService, request: StoreRequest, transfer_syntax: str, peer: Peer
-    ) -> None:
-        self.request = request
-        self.peer = peer
+    def __init__(self, service: StoreScp, request: Message, conversation: Conversation) -> None:
+        self.peer = conversation.peer
         self._service = service
-        self._transfer_syntax = transfer_syntax
-        self._parts: list[bytes] = [
-            file_head(request.sop_class_uid, request.sop_instance_uid, transfer_syntax)
-        ]
+        self._conversation = conversation
+        self._sop_class = request.command.sop_class_uid
+        self._sop_instance = request.command.sop_instance_uid
+        self._transfer_syntax = request.context.transfer_syntax
+        self._parts: list[bytes] = [file_head(self._sop_class, self._sop_instance, self._transfer_syntax)]
         self._size = 0  # bytes of the data set
         self._reserved = 0  # bytes of the budget
         self._head = b""
@@ -141,8 +138,13 @@ class IncomingInstance:
             self._begin_spool()
         self._write_spool(fragment)
 
-    def finish(self) -> tuple[int, str]:
-        """The whole data set is here: store it; DIMSE status and comment."""
+    def finish(self) -> None:
+        """The whole data set is here: store it, and tell the peer."""
+        status, comment = self._store()
+        self._conversation.respond(status, comment=comment)
+
+    def _store(self) -> tuple[int, str]:
+        """Store the data set; DIMSE status and comment."""
         try:
             if self._failure is not None:
                 LOGGER.warning("Cannot store an instance sent by %s: %s", self.peer, self._failure)
@@ -175,9 +177,9 @@ class IncomingInstance:
         found = sop_identity(self._head, self._transfer_syntax)
         if found.conclusive and None in (found.class_uid, found.instance_uid):
             return CANNOT_UNDERSTAND
-        if found.class_uid not in (None, self.request.sop_class_uid):
+        if found.class_uid not in (None, self._sop_class):
             return DATA_SET_MISMATCH
-        if found.instance_uid not in (None, self.request.sop_instance_uid):
+        if found.instance_uid not in (None, self._sop_instance):
             return DATA_SET_MISMATCH
         return SUCCESS
 

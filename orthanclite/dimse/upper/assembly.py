@@ -1,4 +1,4 @@
-"""Messages out of presentation data values (PS3.8 annex E): C-STORE is served here, the rest elsewhere."""
+"""Messages out of presentation data values (PS3.8 annex E)."""
 
 from __future__ import annotations
 
@@ -6,58 +6,42 @@ import struct
 from collections.abc import Callable
 from typing import Protocol
 
-from pynetdicom.pdu_primitives import P_DATA
-
 from orthanclite.core.errors import NetworkProtocol
-from orthanclite.dimse.command import (
-    C_STORE_RQ,
-    StoreRequest,
-    command_field,
-    parse_store_request,
-    store_response,
-)
-from orthanclite.dimse.scp.store import IncomingInstance
+from orthanclite.dimse.budget import MemoryBudget
+from orthanclite.dimse.command import Command
+from orthanclite.dimse.conversation import Incoming
 
 _PDV_HEAD = struct.Struct(">IBB")
-_LAST_COMMAND = 0x03  # control byte of the last fragment of a command
 _MAX_COMMAND = 64 * 1024  # bytes
-_MAX_IDENTIFIER = 16 << 20
-"""Bytes of the data set of a message other than C-STORE (a query)."""
+_MAX_DATA_SET = 16 << 20
+"""Bytes of a data set that is not streamed (an identifier of a query)."""
 
 
 class MessageSink(Protocol):
     """The association that messages are assembled for."""
 
-    def begin_instance(self, request: StoreRequest, context_id: int) -> IncomingInstance:
-        """:raises NetworkProtocol: if this peer may not send this instance."""
-        ...
+    def begin(self, command: Command, context_id: int) -> Incoming:
+        """Where the data set goes that follows a command; it is finished at once where none follows.
 
-    def take_value(self, value: P_DATA) -> bool:
-        """Take a part of a message that is no C-STORE; whether it was the last one."""
+        :raises NetworkProtocol: if the peer may not send this message.
+        """
         ...
 
 
 class MessageAssembly:
-    """Puts the values of one association together.
+    """Puts the values of one association together."""
 
-    :param answer: sends an encoded PDU
-    """
-
-    def __init__(self, sink: MessageSink, answer: Callable[[bytes], None]) -> None:
+    def __init__(self, sink: MessageSink) -> None:
         self._sink = sink
-        self._answer = answer
         self._command = bytearray()
         self._context_id = 0
-        self._instance: IncomingInstance | None = None
-        self._forwarded = (
-            -1
-        )  # bytes of the data set handed to pynetdicom so far; -1 while a command is awaited
+        self._incoming: Incoming | None = None  # while a data set is awaited
 
     def abort(self) -> None:
         """Drop the message that is being received."""
-        if self._instance is not None:
-            self._instance.abort()
-            self._instance = None
+        incoming, self._incoming = self._incoming, None
+        if incoming is not None:
+            incoming.abort()
 
     def add(self, body: memoryview) -> None:
         """Take the values of one P-DATA-TF.
@@ -81,48 +65,61 @@ class MessageAssembly:
         if control & 1:
             self._add_command(context_id, fragment, is_last)
             return
-        if self._instance is not None and context_id == self._context_id:
-            self._instance.write(fragment)
-            if is_last:
-                self._finish_instance(self._instance)
-        elif self._forwarded >= 0 and context_id == self._context_id:
-            self._forward(control, fragment)
-        else:
+        incoming = self._incoming
+        if incoming is None or context_id != self._context_id:
             raise NetworkProtocol("Received a data set without its command")
+        incoming.write(fragment)
+        if is_last:
+            self._incoming = None
+            incoming.finish()
 
     def _add_command(self, context_id: int, fragment: memoryview, is_last: bool) -> None:
-        if self._instance is not None or self._forwarded >= 0:
-            raise NetworkProtocol("Received a command within a data set")
+        if self._incoming is not None or (self._command and context_id != self._context_id):
+            raise NetworkProtocol("Received a command within another message")
         if len(self._command) + len(fragment) > _MAX_COMMAND:
             raise NetworkProtocol("Received a command that is too long")
         self._command += fragment
         self._context_id = context_id
         if not is_last:
             return
-        command, self._command = bytes(self._command), bytearray()
-        field = command_field(command)
-        if field == C_STORE_RQ:
-            self._instance = self._begin(parse_store_request(command), context_id)
-            return
-        self._forwarded = 0
-        self._forward(_LAST_COMMAND, memoryview(command))
+        command, self._command = Command(self._command), bytearray()
+        incoming = self._sink.begin(command, context_id)
+        if command.has_data_set:
+            self._incoming = incoming
+        else:
+            incoming.finish()
 
-    def _forward(self, control: int, fragment: memoryview) -> None:
-        """Let pynetdicom assemble a message that is not a C-STORE."""
-        self._forwarded += len(fragment)
-        if self._forwarded > _MAX_IDENTIFIER:
+
+class WholeDataSet:
+    """A data set that is kept in memory until it is complete.
+
+    :param budget: what all messages on their way in may take
+    :param deliver: takes the complete data set
+    """
+
+    def __init__(self, budget: MemoryBudget, deliver: Callable[[bytes], None]) -> None:
+        self._budget = budget
+        self._deliver = deliver
+        self._data = bytearray()
+
+    def write(self, fragment: memoryview) -> None:
+        """Take the next bytes.
+
+        :raises NetworkProtocol: if the data set is too long, or too many arrive at the same time.
+        """
+        if len(self._data) + len(fragment) > _MAX_DATA_SET:
             raise NetworkProtocol("Received a data set that is too long")
-        value = P_DATA()
-        value.presentation_data_value_list = [[self._context_id, bytes((control,)) + fragment]]  # type: ignore[list-item]
-        if self._sink.take_value(value):
-            self._forwarded = -1
+        if not self._budget.take(len(fragment)):
+            raise NetworkProtocol("Too many messages arrive at the same time")
+        self._data += fragment
 
-    def _begin(self, request: StoreRequest, context_id: int) -> IncomingInstance:
-        if not request.has_data_set:
-            raise NetworkProtocol("C-STORE without a data set")
-        return self._sink.begin_instance(request, context_id)
+    def finish(self) -> None:
+        """Hand the data set on."""
+        data = bytes(self._data)
+        self.abort()
+        self._deliver(data)
 
-    def _finish_instance(self, instance: IncomingInstance) -> None:
-        self._instance = None
-        status, comment = instance.finish()
-        self._answer(store_response(instance.request, self._context_id, status, comment))
+    def abort(self) -> None:
+        """Drop what is held."""
+        self._budget.give_back(len(self._data))
+        self._data.clear()

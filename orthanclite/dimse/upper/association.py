@@ -1,4 +1,4 @@
-"""pynetdicom's association, waiting for events instead of polling, with a short way for C-STORE.
+"""pynetdicom's association, waiting for events instead of polling, with messages of our own.
 
 pynetdicom runs two threads for an association that look for work every millisecond. Here the reading thread
 (``provider``) waits for the socket, and the other one for what the first has found. The private names of
@@ -8,26 +8,34 @@ pynetdicom that both rely on are checked by ``tests/dimse/upper/test_association
 from __future__ import annotations
 
 import logging
+import queue
 import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from itertools import chain
 from typing import Any
 
 from pynetdicom import evt
 from pynetdicom.association import Association
-from pynetdicom.dimse_primitives import C_FIND
-from pynetdicom.pdu_primitives import P_DATA
 
+from orthanclite.core.buffers import View
 from orthanclite.core.errors import NetworkProtocol
-from orthanclite.dimse.command import StoreRequest, data_pdus, find_response
-from orthanclite.dimse.options import Service
-from orthanclite.dimse.peer import Peer, peer_of
-from orthanclite.dimse.permissions import Permissions
-from orthanclite.dimse.scp.find import FindScp
-from orthanclite.dimse.scp.store import IncomingInstance, StoreService
+from orthanclite.dimse.budget import MemoryBudget
+from orthanclite.dimse.command import C_CANCEL_RQ, Command, Value, command_pdu, data_pdus, request_of
+from orthanclite.dimse.conversation import Context, Incoming, Message, Offers, Provider, Receiver
+from orthanclite.dimse.peer import Peer, plain_ip
+from orthanclite.dimse.service import Service
+from orthanclite.dimse.upper.assembly import WholeDataSet
+from orthanclite.dimse.upper.exchange import Exchange
 from orthanclite.dimse.upper.provider import EventDrivenDul
 
 LOGGER = logging.getLogger(__name__)
 
 _IDLE_CHECK = 1.0  # seconds
+_MAX_OUTSTANDING = 16
+"""Requests that one peer may have waiting. One at a time is what PS3.7 D.3.3.3 grants without negotiation."""
+_MAX_MESSAGE_ID = 0xFFFF
 
 
 class Gate(threading.Event):
@@ -52,16 +60,22 @@ class Gate(threading.Event):
 
 
 class EventDrivenAssociation(Association):
-    """An association that a peer requested."""
+    """An association that a peer requested.
 
-    def __init__(
-        self, application: Any, permissions: Permissions, store: StoreService, find: FindScp | None = None
-    ) -> None:
+    :param offers: the services that the peer may ask for
+    :param budget: memory that messages on their way in may take, besides those that are streamed
+    """
+
+    def __init__(self, application: Any, offers: Offers, budget: MemoryBudget) -> None:
         super().__init__(application, "acceptor")
-        self.permissions = permissions
-        self.store = store
-        self.find = find
+        self.rights: frozenset[Service] = frozenset()
+        self._offers = offers
+        self._budget = budget
         self._peer: Peer | None = None
+        self._contexts: dict[int, Context] | None = None
+        self._exchanges: dict[int, Exchange] = {}  # of requests that are not answered yet, by message ID
+        self._responses: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._asked = 0  # the message ID of the last request to the peer
         self.provider = EventDrivenDul(self)
         self.dul = self.provider
         # The setters hand the time-outs on to the timers of the new provider.
@@ -74,8 +88,23 @@ class EventDrivenAssociation(Association):
     def peer(self) -> Peer:
         """Who requested the association; known once its request was read."""
         if self._peer is None:
-            self._peer = peer_of(self)
+            request: Any = self.requestor.primitive
+            self._peer = Peer(
+                aet=str(request.calling_ae_title).strip(),
+                ip=plain_ip(self.requestor.address),
+                called_aet=str(request.called_ae_title).strip(),
+            )
         return self._peer
+
+    @property
+    def contexts(self) -> Sequence[Context]:
+        """The accepted contexts; known once they are negotiated."""
+        return list(self._by_id().values())
+
+    @property
+    def peer_maximum_length(self) -> int:
+        """Bytes that the peer accepts in the variable field of a PDU; 0 for any number."""
+        return self.requestor.maximum_length or 0
 
     def run_reactor(self) -> None:
         """The thread of the association."""
@@ -90,98 +119,106 @@ class EventDrivenAssociation(Association):
         """Let the thread of the association look for messages and for the end."""
         self._gate.wake()
 
-    def begin_instance(self, request: StoreRequest, context_id: int) -> IncomingInstance:
-        """Begin to receive what a C-STORE-RQ announces.
+    def begin(self, command: Command, context_id: int) -> Incoming:
+        """Begin to receive a message, in the reading thread.
 
-        :raises NetworkProtocol: if the context was not accepted, or the peer may not store.
+        :raises NetworkProtocol: if the peer may not send it.
         """
-        context = self._accepted_cx.get(context_id)
+        context = self._by_id().get(context_id)
         if context is None:
-            raise NetworkProtocol("C-STORE in a presentation context that was not accepted")
-        if not self.permissions.is_allowed(Service.STORE, self.peer.aet, self.peer.ip):
-            raise NetworkProtocol("C-STORE is not allowed")
-        return self.store.begin(request, str(context.transfer_syntax[0]), self.peer)
+            raise NetworkProtocol("Received a message in a presentation context that was not accepted")
+        field = command.field
+        if field == C_CANCEL_RQ:
+            return WholeDataSet(self._budget, lambda _: self._cancel(command.message_id))
+        if command.is_response:
+            return WholeDataSet(self._budget, partial(self._take_response, command, context))
+        return self._begin_request(command, context)
 
-    def take_value(self, value: P_DATA) -> bool:
-        """Let pynetdicom assemble a message; whether it is complete."""
-        self.dimse.receive_primitive(value)
-        is_complete = self.dimse.message is None
-        if is_complete:
-            self.wake()
-        return is_complete
+    def ask(self, context: Context, elements: Mapping[int, Value], data: Iterable[View] | None) -> Message:
+        """Send a request, and wait for its response; in the thread of the association.
+
+        :raises NetworkProtocol: if the association ends, or no response comes in time.
+        """
+        self._asked = self._asked % _MAX_MESSAGE_ID + 1
+        command = command_pdu(context.context_id, request_of(self._asked, data is not None, elements))
+        if data is None:
+            self.provider.send_encoded(command)
+        else:
+            pdus = data_pdus(context.context_id, data, self.peer_maximum_length)
+            self.provider.send_stream(chain((command,), pdus))
+        return self._await_response(self._asked)
+
+    def _await_response(self, message_id: int) -> Message:
+        deadline = None if self.dimse_timeout is None else time.monotonic() + self.dimse_timeout
+        while self.provider.is_open:
+            if deadline is not None and time.monotonic() > deadline:
+                raise NetworkProtocol(f"No response of {self.peer} in time")
+            try:
+                response = self._responses.get(timeout=_IDLE_CHECK)
+            except queue.Empty:
+                continue
+            if response.command.message_id == message_id:
+                return response
+        raise NetworkProtocol(f"The association of {self.peer} has ended before its response")
+
+    def _begin_request(self, command: Command, context: Context) -> Incoming:
+        request = Message(command, context)
+        offer = self._offers.find(command.field, command.sop_class_uid, context.abstract_syntax)
+        if offer is None:
+            raise NetworkProtocol(f"No service for the command 0x{command.field:04x}")
+        if offer.service not in self.rights:
+            raise NetworkProtocol(f"{offer.service.value} is not allowed")
+        provider = offer.provider
+        if isinstance(provider, Receiver):
+            return provider.receive(request, Exchange(self, request))
+        return WholeDataSet(self._budget, partial(self._take_request, provider, command, context))
+
+    def _take_request(self, provider: Provider, command: Command, context: Context, data: bytes) -> None:
+        """Leave a request to the thread of the association."""
+        if len(self._exchanges) >= _MAX_OUTSTANDING:
+            raise NetworkProtocol("Too many requests at the same time")
+        request = Message(command, context, data)
+        exchange = Exchange(self, request)
+        self._exchanges[command.message_id] = exchange
+        serve = partial(self._serve, provider, request, exchange)
+        messages: queue.Queue[Any] = self.dimse.msg_queue
+        messages.put((context.context_id, serve))
+        self.wake()
+
+    def _take_response(self, command: Command, context: Context, data: bytes) -> None:
+        self._responses.put(Message(command, context, data))
+
+    def _cancel(self, message_id: int) -> None:
+        exchange = self._exchanges.get(message_id)
+        if exchange is not None:
+            exchange.cancel()
+
+    def _serve_request(self, msg: Any, context_id: int) -> None:
+        """Serve what the reading thread has put into pynetdicom's queue of messages."""
+        msg()
+
+    def _serve(self, provider: Provider, request: Message, exchange: Exchange) -> None:
+        try:
+            provider.serve(request, exchange)
+        except NetworkProtocol as exc:
+            LOGGER.warning("Aborting the association of %s: %s", self.peer, exc)
+            self.abort()
+        finally:
+            message_id = request.command.message_id
+            # The peer may have used the number again once it had the final response.
+            if self._exchanges.get(message_id) is exchange:
+                del self._exchanges[message_id]
+
+    def _by_id(self) -> dict[int, Context]:
+        if self._contexts is None:
+            self._contexts = {
+                number: Context(
+                    number, str(one.abstract_syntax), str(one.transfer_syntax[0]), bool(one.as_scu)
+                )
+                for number, one in sorted(self._accepted_cx.items())
+            }
+        return self._contexts
 
     def _bind_defaults(self) -> None:
         for event in evt._INTERVENTION_EVENTS:
             self.bind(event, evt.get_default_handler(event))
-
-    def _serve_request(self, msg: Any, context_id: int) -> None:
-        service = _service_of(msg)
-        if service is not None and not self.permissions.is_allowed(service, self.peer.aet, self.peer.ip):
-            LOGGER.warning("Rejected the %s request of %s: not allowed", service.value, self.peer)
-            self.abort()
-            return
-        context = self._accepted_cx.get(context_id)
-        if isinstance(msg, C_FIND) and service is not None and self.find is not None and context is not None:
-            self.dimse.cancel_req.clear()
-            self.find.serve(msg, str(context.transfer_syntax[0]), _FindConversation(self, msg, context_id))
-            return
-        super()._serve_request(msg, context_id)
-
-
-class _FindConversation:
-    """The association as the service that answers a C-FIND sees it; see ``find.Conversation``."""
-
-    def __init__(self, association: EventDrivenAssociation, request: C_FIND, context_id: int) -> None:
-        self._association = association
-        self._dul = association.provider
-        self._sop_class = str(request.AffectedSOPClassUID)
-        self._message_id = int(request.MessageID or 0)
-        self._context_id = context_id
-
-    @property
-    def peer(self) -> Peer:
-        return self._association.peer
-
-    @property
-    def sop_class(self) -> str:
-        return self._sop_class
-
-    @property
-    def is_cancelled(self) -> bool:
-        return self._message_id in self._association.dimse.cancel_req
-
-    @property
-    def is_over(self) -> bool:
-        return not self._dul.is_open
-
-    def send(self, status: int, identifier: bytes | None = None, comment: str = "") -> None:
-        context, has_data = self._context_id, identifier is not None
-        pdus = find_response(self._sop_class, self._message_id, context, status, comment, has_data)
-        if identifier is not None:
-            limit = self._association.requestor.maximum_length or 0
-            pdus += data_pdus(context, identifier, limit)
-        self._dul.send_encoded(pdus)
-
-
-_SERVICES = {
-    "C_ECHO": Service.ECHO,
-    "C_STORE": Service.STORE,
-    "C_FIND": Service.FIND,
-    "C_GET": Service.GET,
-    "C_MOVE": Service.MOVE,
-    "N_ACTION": Service.N_ACTION,
-    "N_EVENT_REPORT": Service.N_EVENT_REPORT,
-}
-_WORKLIST_FIND = "1.2.840.10008.5.1.4.31"
-
-
-def _service_of(message: Any) -> Service | None:
-    """The service whose permission a request needs; None for a response or a message of no service."""
-    # Without an identifier, pynetdicom takes a C-FIND for no request: its peer would wait in vain.
-    is_empty_query = isinstance(message, C_FIND) and message.MessageID is not None
-    if not message.is_valid_request and not is_empty_query:
-        return None
-    service = _SERVICES.get(type(message).__name__)
-    if service is Service.FIND and message.AffectedSOPClassUID == _WORKLIST_FIND:
-        return Service.FIND_WORKLIST
-    return service

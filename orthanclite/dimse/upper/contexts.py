@@ -15,7 +15,7 @@ from orthanclite.dicom.encoding import (
     IMPLICIT_LITTLE_ENDIAN,
 )
 from orthanclite.dicom.uids import KNOWN_STORAGE_CLASSES
-from orthanclite.dimse.options import Service
+from orthanclite.dimse.conversation import Offers
 from orthanclite.dimse.upper.associate_request import context_of, valid_uid
 from orthanclite.services.server.runtime import RuntimeOptions
 
@@ -23,15 +23,6 @@ _PREFERRED = (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN, EXPLICIT_BIG_ENDIA
 """In this order, before the compressed ones: as the reference does where one context offers several."""
 
 _UNCOMPRESSED = tuple(UID(uid) for uid in _PREFERRED[:3])
-
-SERVICES: dict[str, Service] = {
-    "1.2.840.10008.1.1": Service.ECHO,
-    "1.2.840.10008.5.1.4.1.2.1.1": Service.FIND,  # Patient Root
-    "1.2.840.10008.5.1.4.1.2.2.1": Service.FIND,  # Study Root
-    "1.2.840.10008.5.1.4.1.2.3.1": Service.FIND,  # Patient/Study Only
-    "1.2.840.10008.5.1.4.31": Service.FIND_WORKLIST,
-}
-"""The abstract syntaxes other than storage, and the service behind each."""
 
 # Never stored, even where unknown SOP classes are: the standard knows them, as services of another kind.
 _OTHER_SERVICES = frozenset(
@@ -42,14 +33,11 @@ _OTHER_SERVICES = frozenset(
 
 
 class ContextPolicy:
-    """Decides on the contexts of one association after the other.
+    """Decides on the contexts of one association after the other, by what this server offers."""
 
-    :param services: the services, besides storage, that this server offers
-    """
-
-    def __init__(self, runtime: RuntimeOptions, services: Collection[Service]) -> None:
+    def __init__(self, runtime: RuntimeOptions, offers: Offers) -> None:
         self._runtime = runtime
-        self._services = frozenset(services)
+        self._offers = offers
 
     def supported(self, requested: Iterable[PresentationContext]) -> list[PresentationContext]:
         """What this server accepts of the contexts that a peer proposes."""
@@ -57,14 +45,17 @@ class ContextPolicy:
         for context in requested:
             if context.abstract_syntax is not None:
                 classes.setdefault(context.abstract_syntax, set()).update(context.transfer_syntax)
-        storage = self._storage_syntaxes()
+        storage = self._storage_syntaxes() if self._offers.has_storage else ()
         contexts = []
         for uid, proposed in classes.items():
-            if (service := SERVICES.get(uid)) is not None:
-                if service in self._services:
-                    contexts.append(_context(uid, _UNCOMPRESSED, proposed))
+            if uid in self._offers.sop_classes:
+                contexts.append(_context(uid, _UNCOMPRESSED, proposed))
             elif storage and self._runtime.accepts_sop_class(uid) and uid not in _OTHER_SERVICES:
-                contexts.append(_context(uid, storage, proposed))
+                context = _context(uid, storage, proposed)
+                if self._offers.sends_instances:
+                    # A peer that proposes so may be the SCP: it gets its instances over this association.
+                    context.scu_role = context.scp_role = True
+                contexts.append(context)
         return contexts
 
     def _storage_syntaxes(self) -> Sequence[UID]:

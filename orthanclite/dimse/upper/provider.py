@@ -1,6 +1,6 @@
 """The reading and sending thread of an association: it waits for the socket, and polls nothing.
 
-It assembles messages (``assembly``) and answers C-STORE itself; everything else goes pynetdicom's own way.
+It assembles messages (``assembly``), and serves those whose data set is streamed.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import logging
 import os
 import queue
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, Protocol, cast
 
@@ -65,7 +66,8 @@ class EventDrivenDul(DULServiceProvider):
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
-        self._assembly = MessageAssembly(owner, self._send_now)
+        self._assembly = MessageAssembly(owner)
+        self._postponed: list[bytes] = []  # responses of this thread, until a message is sent completely
         self._max_data_pdu = max(association.ae.maximum_pdu_size + _PDU_SLACK, _LENIENT_PDU)
         self._busy = False
         self._has_sent = False  # in the last round: the peer's turn, where it has something to say
@@ -132,7 +134,16 @@ class EventDrivenDul(DULServiceProvider):
         self._enqueue(primitive)
 
     def send_encoded(self, pdus: bytes) -> None:
-        """Queue encoded P-DATA-TF PDUs; waits while a slow peer has much to read already."""
+        """Send the encoded PDUs of one message; waits while a slow peer has much to read already."""
+        if not self._is_own_thread():
+            self._enqueue(pdus)
+        elif self._is_sending_stream:
+            self._postponed.append(pdus)
+        else:
+            self._send_now(pdus)
+
+    def send_stream(self, pdus: Iterator[bytes]) -> None:
+        """Send one message, whose encoded PDUs are taken while it is sent, in the reading thread."""
         self._enqueue(pdus)
 
     def _enqueue(self, primitive: Any) -> None:
@@ -178,14 +189,23 @@ class EventDrivenDul(DULServiceProvider):
         self._has_sent = self._send_next_encoded() or bool(super()._process_recv_primitive())
         return self._has_sent
 
+    @property
+    def _is_sending_stream(self) -> bool:
+        queued = self.to_provider_queue.queue
+        return bool(queued) and isinstance(queued[0], Iterator)
+
     def _send_next_encoded(self) -> bool:
         """Send what is encoded already: data changes nothing in the state of an open association."""
         queued = self.to_provider_queue.queue
-        if not queued or not isinstance(queued[0], bytes):
+        if not queued or not isinstance(queued[0], bytes | Iterator):
             return False
-        pdus = self.to_provider_queue.get(block=False)
-        if isinstance(pdus, bytes) and self.state_machine.current_state in _OPEN:
+        pdus = queued[0] if isinstance(queued[0], bytes) else next(queued[0], None)
+        if pdus is not None and self.is_open:
             self._send_now(pdus)
+        if not self._is_sending_stream or pdus is None or not self.is_open:
+            self.to_provider_queue.get(block=False)
+            while self._postponed and self.is_open:
+                self._send_now(self._postponed.pop(0))
         return True
 
     def _is_transport_event(self) -> bool:

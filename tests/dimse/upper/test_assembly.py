@@ -6,6 +6,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -17,12 +18,15 @@ from pynetdicom.pdu_primitives import P_DATA
 from orthanclite.core.constants import StoreStatus
 from orthanclite.core.errors import NetworkProtocol
 from orthanclite.core.identifiers import hierarchy
-from orthanclite.dimse.command import StoreRequest
-from orthanclite.dimse.options import IncomingFile
+from orthanclite.dimse.budget import MemoryBudget
+from orthanclite.dimse.command import C_STORE_RQ as C_STORE_RQ_FIELD
+from orthanclite.dimse.command import Command
+from orthanclite.dimse.conversation import Context, Incoming, Message
 from orthanclite.dimse.peer import Peer
 from orthanclite.dimse.scp.part10 import file_head
-from orthanclite.dimse.scp.store import IncomingInstance, StoreService
-from orthanclite.dimse.upper.assembly import MessageAssembly
+from orthanclite.dimse.scp.store import IncomingFile, StoreScp
+from orthanclite.dimse.upper.assembly import MessageAssembly, WholeDataSet
+from orthanclite.dimse.upper.exchange import Exchange
 from orthanclite.services.ingest.service import IngestOrigin
 from orthanclite.services.ingest.storing import StoreResult
 from tests.dimse.support import CT, store_request
@@ -68,29 +72,48 @@ class Memory:
         return self.spools[-1]
 
 
+class Line:
+    """The reading thread of an association, which keeps what is to be sent."""
+
+    is_open = True
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+
+    def send_encoded(self, pdus: bytes) -> None:
+        self.sent.append(pdus)
+
+
 class Receiver:
-    """An association that stores into an ingest, and lets pynetdicom assemble the rest."""
+    """An association that stores into an ingest, and keeps every other message."""
+
+    peer = PEER
+    contexts = ()
+    peer_maximum_length = 16384
 
     def __init__(self, spool_from: int = 4 << 20, memory: int = 64 << 20) -> None:
         self.ingest = Memory()
-        self.service = StoreService(self.ingest, nullcontext(), spool_from, memory)
-        self.answers: list[bytes] = []
-        self.requests: list[StoreRequest] = []
-        self.others: list[DIMSEMessage] = []
-        self._message = DIMSEMessage()
-        self.assembly = MessageAssembly(self, self.answers.append)
+        self.service = StoreScp(self.ingest, nullcontext(), spool_from, memory)
+        self.provider: Any = Line()
+        self.requests: list[Command] = []
+        self.others: list[tuple[int, bytes]] = []
+        self.budget = MemoryBudget(1 << 20)
+        self.assembly = MessageAssembly(self)
 
-    def begin_instance(self, request: StoreRequest, context_id: int) -> IncomingInstance:
+    @property
+    def answers(self) -> list[bytes]:
+        return cast(list[bytes], self.provider.sent)
+
+    def begin(self, command: Command, context_id: int) -> Incoming:
         assert context_id == CONTEXT
-        self.requests.append(request)
-        return self.service.begin(request, IMPLICIT, PEER)
+        if command.field != C_STORE_RQ_FIELD:
+            return WholeDataSet(self.budget, lambda data: self.others.append((command.message_id, data)))
+        self.requests.append(command)
+        request = Message(command, Context(context_id, CT, IMPLICIT, is_scu=False))
+        return self.service.receive(request, Exchange(self, request))
 
-    def take_value(self, value: P_DATA) -> bool:
-        if not decode(self._message, value):
-            return False
-        self.others.append(self._message)
-        self._message = DIMSEMessage()
-        return True
+    def ask(self, *_arguments: object) -> Message:
+        raise AssertionError
 
     def feed(self, body: bytes) -> None:
         """One P-DATA-TF, in a buffer that is used again for the next."""
@@ -157,9 +180,9 @@ def test_messages_are_those_of_pynetdicom(data: st.DataObject) -> None:
     receiver = Receiver(spool_from=data.draw(st.sampled_from([0, 100, 1 << 20])))
     for body in grouped(data.draw, list(pieces)):
         receiver.feed(body)
-    expected = [(one, one.message_to_primitive()) for one in as_pynetdicom(pieces)]
-    stores = [one for _, one in expected if type(one).__name__ == "C_STORE"]
-    finds = [message for message, one in expected if type(one).__name__ == "C_FIND"]
+    expected: list[Any] = [one.message_to_primitive() for one in as_pynetdicom(pieces)]
+    stores = [one for one in expected if type(one).__name__ == "C_STORE"]
+    finds = [one for one in expected if type(one).__name__ == "C_FIND"]
     assert [one.sop_instance_uid for one in receiver.requests] == [
         one.AffectedSOPInstanceUID for one in stores
     ]
@@ -167,7 +190,7 @@ def test_messages_are_those_of_pynetdicom(data: st.DataObject) -> None:
     assert receiver.ingest.files == [
         file_head(CT, str(one.AffectedSOPInstanceUID), IMPLICIT) + one.DataSet.getvalue() for one in stores
     ]
-    assert [one.data_set.getvalue() for one in receiver.others] == [one.data_set.getvalue() for one in finds]
+    assert receiver.others == [(one.MessageID, one.Identifier.getvalue()) for one in finds]
     assert len(receiver.answers) == len(stores)
 
 

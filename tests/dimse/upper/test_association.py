@@ -17,6 +17,8 @@ from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
+from orthanclite.dimse.budget import MemoryBudget
+from orthanclite.dimse.conversation import Offers
 from orthanclite.dimse.upper import association as reactor
 from orthanclite.dimse.upper.association import EventDrivenAssociation, Gate
 from orthanclite.dimse.upper.provider import EventDrivenDul
@@ -62,7 +64,7 @@ def test_the_provider_still_has_its_attributes(provider: DULServiceProvider, nam
         (DULServiceProvider, "send_pdu", ["self", "primitive"]),
         (DULServiceProvider, "stop_dul", ["self"]),
         (Association, "_serve_request", ["self", "msg", "context_id"]),
-        (DIMSEServiceProvider, "receive_primitive", ["self", "primitive"]),
+        (DIMSEServiceProvider, "get_msg", ["self", "block"]),
         (AssociationSocket, "_shutdown_socket", ["self"]),
         (AssociationSocket, "recv", ["self", "nr_bytes"]),
         (AssociationSocket, "send", ["self", "bytestream"]),
@@ -81,8 +83,7 @@ def test_the_association_still_has_its_attributes() -> None:
     association = Association(ApplicationEntity("TEST"), "acceptor")
     for name in ("_accepted_cx", "_dul_ready", "_kill", "_reactor_checkpoint", "_server", "_started_dul"):
         assert hasattr(association, name)
-    assert association.dimse.message is None
-    assert association.dimse.cancel_req == {}
+    assert association.dimse.msg_queue.empty()
     assert evt._INTERVENTION_EVENTS
 
 
@@ -150,7 +151,7 @@ def test_an_echo_is_answered_without_delay(start: StartServer) -> None:
 
 def test_reading_goes_on_while_there_is_something_to_send() -> None:
     """One PDU is read for each that is sent: neither direction shuts out the other."""
-    association = EventDrivenAssociation(ApplicationEntity("TEST"), None, None)  # type: ignore[arg-type]
+    association = EventDrivenAssociation(ApplicationEntity("TEST"), Offers([]), MemoryBudget(0))
     dul: Any = association.dul
     ours, theirs = socket.socketpair()
     with ours, theirs:

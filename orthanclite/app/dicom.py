@@ -1,15 +1,18 @@
-"""What answers C-FIND, wired."""
+"""The services of the DICOM server, wired."""
 
 from __future__ import annotations
 
 from orthanclite.app.services import Services
-from orthanclite.dimse.scp.find import Finder, Finders
+from orthanclite.dimse.scp.find import Finder
+from orthanclite.dimse.scp.table import Backends
 from orthanclite.services.search.query_retrieve import QueryOptions, QueryService
 
 
-def finders(services: Services) -> Finders:
-    """The services behind C-FIND, as far as they are enabled."""
-    return Finders(services.dictionary, _resources(services), _worklists(services))
+def dicom_backends(services: Services) -> Backends:
+    """What the services of the DICOM server reach, as far as it is enabled."""
+    return Backends(
+        services.ingest, services.runtime, services.dictionary, _resources(services), _worklists(services)
+    )
 
 
 def _resources(services: Services) -> Finder:

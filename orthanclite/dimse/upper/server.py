@@ -7,7 +7,7 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from pynetdicom import evt
@@ -15,13 +15,11 @@ from pynetdicom.ae import ApplicationEntity
 from pynetdicom.transport import RequestHandler
 
 from orthanclite.core.errors import NetworkProtocol
-from orthanclite.dimse.options import DicomServerOptions, Ingest, ModalitiesLookup, Service
-from orthanclite.dimse.peer import peer_of
+from orthanclite.dicom.writing.elements import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
+from orthanclite.dimse.budget import MemoryBudget
+from orthanclite.dimse.conversation import Offer, Offers
+from orthanclite.dimse.options import DicomServerOptions, ModalitiesLookup
 from orthanclite.dimse.permissions import Permissions
-from orthanclite.dimse.scp.find import Finders, FindScp
-from orthanclite.dimse.scp.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from orthanclite.dimse.scp.store import StoreService
-from orthanclite.dimse.status import SUCCESS
 from orthanclite.dimse.upper.association import EventDrivenAssociation
 from orthanclite.dimse.upper.contexts import ContextPolicy
 from orthanclite.dimse.upper.tls import server_context
@@ -31,6 +29,8 @@ from orthanclite.services.server.runtime import RuntimeOptions
 LOGGER = logging.getLogger(__name__)
 
 _NEGOTIATION_TIMEOUT = 30.0  # seconds for a peer to send its request, and to close after a release
+_MESSAGE_MEMORY = 64 << 20
+"""Bytes that messages on their way in may take together, besides those whose data set is streamed."""
 _REJECT_PERMANENT, _REJECT_TRANSIENT = 0x01, 0x02
 _SOURCE_USER, _SOURCE_PRESENTATION = 0x01, 0x03
 _CALLING_AET_UNKNOWN, _CALLED_AET_UNKNOWN, _LIMIT_EXCEEDED = 0x03, 0x07, 0x02
@@ -39,8 +39,8 @@ _CALLING_AET_UNKNOWN, _CALLED_AET_UNKNOWN, _LIMIT_EXCEEDED = 0x03, 0x07, 0x02
 class DicomServer:
     """Serves DICOM from threads of its own.
 
-    :param handlers: pynetdicom's handler of each further service that is offered (C-MOVE...)
-    :param finders: what answers C-FIND
+    :param modalities: the registered ones, looked up when a peer associates
+    :param offers: the services that peers may ask for
     """
 
     def __init__(
@@ -48,18 +48,13 @@ class DicomServer:
         options: DicomServerOptions,
         runtime: RuntimeOptions,
         modalities: ModalitiesLookup,
-        ingest: Ingest,
-        handlers: Mapping[Service, Callable[[Any], Any]] | None = None,
-        finders: Finders | None = None,
+        offers: Iterable[Offer],
     ) -> None:
         self._options = options
-        self._slots = threading.BoundedSemaphore(options.threads)
         self._permissions = Permissions(options, modalities)
-        self._store = StoreService(ingest, self._slots)
-        self._handlers = dict(handlers or {})
-        self._find = None if finders is None else FindScp(finders, runtime, self._slots)
-        offered = () if finders is None else finders.services
-        self._contexts = ContextPolicy(runtime, {Service.ECHO, *self._handlers, *offered})
+        self._offers = Offers(offers)
+        self._budget = MemoryBudget(_MESSAGE_MEMORY)
+        self._contexts = ContextPolicy(runtime, self._offers)
         self._admission = threading.Lock()
         self._admitted: set[EventDrivenAssociation] = set()
         self._listener: DicomListener | None = None
@@ -96,9 +91,6 @@ class DicomServer:
         except OSError as exc:
             raise NetworkProtocol(f"Cannot listen on the DICOM port {options.port}: {exc}") from exc
         listener.bind(evt.EVT_REQUESTED, self._on_requested)
-        listener.bind(evt.EVT_C_ECHO, lambda event: SUCCESS)
-        for service, handler in self._handlers.items():
-            listener.bind(_EVENTS[service], handler)
         self._listener = listener
         application._servers.append(listener)
         self._thread = threading.Thread(
@@ -138,7 +130,7 @@ class DicomServer:
 
     def _create_association(self, handler: RequestHandler) -> EventDrivenAssociation:
         listener = handler.server
-        association = EventDrivenAssociation(handler.ae, self._permissions, self._store, self._find)
+        association = EventDrivenAssociation(handler.ae, self._offers, self._budget)
         association._server = listener
         association.name = f"AcceptorThread@{handler.remote.address}:{handler.remote.port}"
         association.set_socket(BufferedSocket(association, handler.request))
@@ -163,14 +155,16 @@ class DicomServer:
             association.requestor.primitive, "calling_ae_title"
         ):
             return
-        peer = peer_of(association)
+        peer = association.peer
+        rights = self._permissions.rights(peer)
         if not self._permissions.is_called_aet_accepted(peer.called_aet):
             self._reject(association, _REJECT_PERMANENT, _SOURCE_USER, _CALLED_AET_UNKNOWN)
-        elif not self._permissions.is_association_accepted(peer.aet, peer.ip):
+        elif rights is None:
             self._reject(association, _REJECT_PERMANENT, _SOURCE_USER, _CALLING_AET_UNKNOWN)
         elif not self._admit(association):
             self._reject(association, _REJECT_TRANSIENT, _SOURCE_PRESENTATION, _LIMIT_EXCEEDED)
         else:
+            association.rights = rights
             proposed = association.requestor.primitive.presentation_context_definition_list
             association.acceptor.supported_contexts = self._contexts.supported(proposed)
             LOGGER.info("Association of %s, calling %s", peer, peer.called_aet)
@@ -203,13 +197,6 @@ class DicomServer:
 _ABORT_PATIENCE = 3.0  # seconds
 _POLL = 0.1  # seconds between looks at whether the server is to stop
 
-_EVENTS = {
-    Service.GET: evt.EVT_C_GET,
-    Service.MOVE: evt.EVT_C_MOVE,
-    Service.N_ACTION: evt.EVT_N_ACTION,
-    Service.N_EVENT_REPORT: evt.EVT_N_EVENT_REPORT,
-}
-
 
 def _application(options: DicomServerOptions, timeout: float | None) -> ApplicationEntity:
     application = ApplicationEntity(options.aet)
@@ -220,5 +207,5 @@ def _application(options: DicomServerOptions, timeout: float | None) -> Applicat
     # The limit is checked by our own rules.
     application.maximum_associations = sys.maxsize
     application.implementation_class_uid = IMPLEMENTATION_CLASS_UID
-    application.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+    application.implementation_version_name = IMPLEMENTATION_VERSION
     return application

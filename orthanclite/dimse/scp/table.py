@@ -1,0 +1,46 @@
+"""The services that this server offers. Another one is a module beside this and a line below."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from orthanclite.dicom.dictionary import TagDictionary
+from orthanclite.dimse.command import C_ECHO_RQ, C_FIND_RQ, C_STORE_RQ
+from orthanclite.dimse.conversation import Offer
+from orthanclite.dimse.scp.echo import VERIFICATION, EchoScp
+from orthanclite.dimse.scp.find import QUERY_MODELS, WORKLIST_MODELS, Finder, FindScp
+from orthanclite.dimse.scp.store import Ingest, StoreScp
+from orthanclite.dimse.service import Service
+from orthanclite.services.server.runtime import RuntimeOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Backends:
+    """What the services reach; one that is missing is not offered."""
+
+    ingest: Ingest
+    runtime: RuntimeOptions
+    dictionary: TagDictionary
+    resources: Finder | None = None  # answers queries for patients, studies, series and instances
+    worklists: Finder | None = None
+
+
+def offers(backends: Backends, threads: int) -> list[Offer]:
+    """The table.
+
+    :param threads: operations that all services work on at the same time
+    """
+    slots = threading.BoundedSemaphore(threads)
+    dictionary, runtime = backends.dictionary, backends.runtime
+    table = [
+        Offer(Service.ECHO, C_ECHO_RQ, VERIFICATION, EchoScp()),
+        Offer(Service.STORE, C_STORE_RQ, None, StoreScp(backends.ingest, slots)),
+    ]
+    if backends.resources is not None:
+        find = FindScp(backends.resources, dictionary, runtime, slots)
+        table.append(Offer(Service.FIND, C_FIND_RQ, QUERY_MODELS, find))
+    if backends.worklists is not None:
+        find = FindScp(backends.worklists, dictionary, runtime, slots)
+        table.append(Offer(Service.FIND_WORKLIST, C_FIND_RQ, WORKLIST_MODELS, find))
+    return table

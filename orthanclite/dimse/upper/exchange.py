@@ -1,0 +1,87 @@
+"""One request of a peer and its responses: an association, as the service that answers sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from orthanclite.core.buffers import View
+from orthanclite.core.errors import NetworkProtocol
+from orthanclite.dimse.command import Value, command_pdu, data_pdus, response_to
+from orthanclite.dimse.conversation import Context, Message
+from orthanclite.dimse.peer import Peer
+from orthanclite.dimse.upper.provider import EventDrivenDul
+
+
+class ExchangeOwner(Protocol):
+    """The association of an exchange."""
+
+    provider: EventDrivenDul
+
+    @property
+    def peer(self) -> Peer: ...
+
+    @property
+    def contexts(self) -> Sequence[Context]: ...
+
+    @property
+    def peer_maximum_length(self) -> int:
+        """Bytes that the peer accepts in the variable field of a PDU; 0 for any number."""
+        ...
+
+    def ask(
+        self, context: Context, elements: Mapping[int, Value], data: Iterable[View] | None
+    ) -> Message: ...
+
+
+class Exchange:
+    """The conversation about one request; see ``dimse.conversation.Conversation``."""
+
+    def __init__(self, owner: ExchangeOwner, request: Message) -> None:
+        self._owner = owner
+        self._request = request
+        self._is_cancelled = False
+
+    @property
+    def peer(self) -> Peer:
+        return self._owner.peer
+
+    @property
+    def contexts(self) -> Sequence[Context]:
+        return self._owner.contexts
+
+    @property
+    def is_cancelled(self) -> bool:
+        return self._is_cancelled
+
+    @property
+    def is_over(self) -> bool:
+        return not self._owner.provider.is_open
+
+    def cancel(self) -> None:
+        """The peer wants no further answers."""
+        self._is_cancelled = True
+
+    def respond(
+        self,
+        status: int,
+        data: bytes | None = None,
+        comment: str = "",
+        elements: Mapping[int, Value] | None = None,
+    ) -> None:
+        context_id = self._request.context.context_id
+        command = response_to(self._request.command, status, data is not None, comment, elements)
+        pdus = command_pdu(context_id, command)
+        if data is not None:
+            pdus += b"".join(data_pdus(context_id, (data,), self._owner.peer_maximum_length))
+        self._owner.provider.send_encoded(pdus)
+
+    def ask(
+        self,
+        context: Context,
+        elements: Mapping[int, Value],
+        data: Iterable[View] | None = None,
+    ) -> Message:
+        if not context.is_scu:
+            raise NetworkProtocol(f"The peer answers no requests in context {context.context_id}")
+        return self._owner.ask(context, elements, data)
