@@ -158,6 +158,7 @@ def http_policy(settings: Settings) -> HttpPolicy:
         users=access.registered_users,
         allowed_hosts=frozenset(host.lower() for host in access.allowed_hosts),
         allowed_origins=frozenset(origin.lower() for origin in access.allowed_origins),
+        get_method_override=http.get_method_override,
         read_only=settings.storage.read_only,
         describe_errors=http.describe_errors,
         compression=http.compression,

@@ -8,6 +8,8 @@ from pydicom.uid import UID
 
 from orthanclite.app.options import http_policy
 from orthanclite.app.services import Services
+from orthanclite.core.constants import Origin
+from orthanclite.core.principal import Principal
 from orthanclite.dimse.scp.find import QUERY_MODELS, WORKLIST_MODELS
 from orthanclite.explorer.pages import start_page_routes
 from orthanclite.rest.archives import archive_routes
@@ -29,14 +31,14 @@ from orthanclite.rest.worklists import worklist_routes
 from orthanclite.services.hooks.lua import LuaScripts
 from orthanclite.services.server.conformance import ServiceClasses
 from orthanclite.services.server.system import ORTHANC_VERSION, BuiltIn, SystemInformation
-from orthanclite.web.application import RestApplication
+from orthanclite.web.application import Application
 from orthanclite.web.internal import InternalClient
 from orthanclite.web.routing import Router
 
 
 def rest_application(
     services: Services, stop: Callable[[], None], restart: Callable[[], None]
-) -> RestApplication:
+) -> Application:
     """The REST API.
 
     :param stop: begins the end of the server (``/tools/shutdown``)
@@ -45,14 +47,14 @@ def rest_application(
     settings = services.settings
     scripts = None
     if settings.http.execute_lua_enabled:
-        scripts = LuaScripts(InternalClient(lambda: application.table))
+        scripts = LuaScripts(InternalClient(lambda: application.table, Principal(Origin.LUA)))
         services.at_end(scripts.close)
     sections = [*routers(services, stop, restart), script_routes(scripts)]
     if services.worklists is not None:
         sections.append(worklist_routes(services.worklists))
     if settings.http.explorer_enabled:
         sections.append(start_page_routes())
-    application = RestApplication(sections, http_policy(settings), services.metrics)
+    application = Application(sections, http_policy(settings), services.metrics)
     return application
 
 

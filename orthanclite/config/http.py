@@ -50,6 +50,12 @@ class HttpSettings:
         "Largest file inside an uploaded archive, in MB once uncompressed; 0 for no limit.",
         minimum=0,
     )
+    get_method_override: bool = setting(
+        "HttpGetMethodOverride",
+        False,
+        "Whether GET with `?_method=DELETE` or `?_method=PUT` is taken for that method, as Orthanc does. Any "
+        "web page can make a browser send such a GET.",
+    )
     metrics_enabled: bool = setting(
         "MetricsEnabled", True, "Whether to collect what /tools/metrics-prometheus shows."
     )

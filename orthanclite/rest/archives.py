@@ -12,6 +12,7 @@ from typing import Any
 
 from orthanclite.core.errors import BadFileFormat, BadRequest, NotImplementedInServer
 from orthanclite.core.levels import Level
+from orthanclite.core.principal import Access
 from orthanclite.services.archive.plan import Layout
 from orthanclite.services.archive.service import ArchiveRequest, ArchiveService, Spool
 from orthanclite.web.answers.ranges import parse_range
@@ -82,7 +83,7 @@ def _add_level(router: Router, handlers: _Handlers, level: Level, name: str, get
     def on_get(call: Call) -> Response:
         return handlers.get_resource(call, level, get)
 
-    @router.post(path, summary, body=Body(fields=fields), answers=_MEDIA_TYPE)
+    @router.post(path, summary, body=Body(fields=fields), answers=_MEDIA_TYPE, access=Access.READ)
     def on_post(call: Call) -> Response:
         return handlers.post_resource(call, level, post)
 
@@ -95,7 +96,7 @@ def _add_tool(router: Router, handlers: _Handlers, path: str, summary: str, kind
     def on_get(call: Call) -> Response:
         return handlers.get_many(call, kind)
 
-    @router.post(path, summary, body=Body(fields=fields), answers=_MEDIA_TYPE)
+    @router.post(path, summary, body=Body(fields=fields), answers=_MEDIA_TYPE, access=Access.READ)
     def on_post(call: Call) -> Response:
         return handlers.post_many(call, kind)
 

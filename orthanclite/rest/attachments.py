@@ -7,6 +7,7 @@ from collections.abc import Callable
 from orthanclite.core.errors import UnknownResource
 from orthanclite.core.levels import Level
 from orthanclite.core.model import Attachment
+from orthanclite.core.principal import Access
 from orthanclite.rest.metadata import IF_MATCH, IF_NONE_MATCH
 from orthanclite.services.content.attachments import OCTET_STREAM, AttachmentReception, AttachmentService
 from orthanclite.services.resources.names import is_user_number
@@ -218,6 +219,7 @@ def _add_actions(router: Router, level: Level, attachments: AttachmentService) -
         "Is an attachment intact?",
         description="200 if its content has the MD5 that was computed when it was stored.",
         answers="application/json",
+        access=Access.READ,
     )
     def verify_md5(call: Call) -> Response | None:
         type = _type_of(call, attachments)

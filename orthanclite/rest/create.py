@@ -48,7 +48,8 @@ def create_routes(creation: CreateService) -> Router:
     def create(call: Call) -> Response:
         body = call.json_object(BadRequest)
         request = _request(body) if "Tags" in body else _old_request(body)
-        origin = IngestOrigin(call.origin, remote_ip=call.remote_ip, username=call.user)
+        who = call.principal
+        origin = IngestOrigin(who.origin, remote_ip=who.address, username=who.name)
         results = creation.create(request, origin)
         if isinstance(request.content, DataUri) or request.content is None:
             return json_response(results[0].to_json())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from orthanclite.core.errors import ParameterOutOfRange
+from orthanclite.core.principal import Access
 from orthanclite.services.content.files import InstanceFiles
 from orthanclite.services.content.scratch import ScratchFile
 from orthanclite.services.content.tags import TagService
@@ -86,6 +87,7 @@ def file_routes(
         description="Only with the option RestApiWriteToFileSystemEnabled.",
         body=Body(("text/plain",), text="The path of the file"),
         answers="application/json",
+        access=Access.SEND,
     )
     def export_file(call: Call) -> Response:
         if not export_allowed:

@@ -8,6 +8,7 @@ from typing import Any
 
 from orthanclite.core.errors import BadFileFormat
 from orthanclite.core.levels import Level
+from orthanclite.core.principal import Access
 from orthanclite.rest.find_body import FindBody, flag_field, json_body, style_field
 from orthanclite.rest.views import IN_MEMORY, array_response
 from orthanclite.services.resources.bulk import BulkContent
@@ -59,6 +60,7 @@ def find_routes(
         "Search resources",
         body=Body(fields=_CONDITIONS | _ANSWER_FIELDS),
         answers="application/json",
+        access=Access.READ,
     )
     def find_resources(call: Call) -> Response:
         body = FindBody(json_body(call), find, metadata)
@@ -77,6 +79,7 @@ def find_routes(
         "Count the resources that a search would find",
         body=Body(fields=_CONDITIONS | _STYLE_FIELDS),
         answers="application/json",
+        access=Access.READ,
     )
     def count(call: Call) -> Response:
         body = FindBody(json_body(call), find, metadata)
@@ -90,6 +93,7 @@ def find_routes(
         description="PatientID, StudyInstanceUID, SeriesInstanceUID or SOPInstanceUID; case does not matter.",
         body=Body(("text/plain",), {}, "The identifier"),
         answers="application/json",
+        access=Access.READ,
     )
     def lookup(call: Call) -> Response:
         found = find.lookup(call.text)
@@ -107,6 +111,7 @@ def find_routes(
             }
         ),
         answers="application/json",
+        access=Access.READ,
     )
     def bulk_content(call: Call) -> Response:
         body = json_body(call)

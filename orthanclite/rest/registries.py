@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from orthanclite.core.principal import Access
 from orthanclite.core.registry import Modality, Peer
 from orthanclite.services.remotes.registries import Registry
 from orthanclite.web.answers.responses import Response, empty, json_response
@@ -80,12 +81,12 @@ def _add_routes(
             return None
         return json_response(list(call.operations))
 
-    @router.put(root + "/{id}", f"Add or replace a {singular}", body=body)
+    @router.put(root + "/{id}", f"Add or replace a {singular}", body=body, access=Access.ADMINISTER)
     def put(call: Call) -> Response:
         registry.put(call.params["id"], call.json())
         return empty()
 
-    @router.delete(root + "/{id}", f"Remove a {singular}")
+    @router.delete(root + "/{id}", f"Remove a {singular}", access=Access.ADMINISTER)
     def delete(call: Call) -> Response:
         registry.delete(call.params["id"])
         return empty()

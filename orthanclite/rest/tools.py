@@ -9,6 +9,7 @@ from orthanclite.core.clock import now_local, now_utc
 from orthanclite.core.errors import BadFileFormat
 from orthanclite.core.identifiers import generate_uid
 from orthanclite.core.log_levels import LogCategory, LogLevel, get_level, set_level
+from orthanclite.core.principal import Access
 from orthanclite.services.hooks.lua import LuaScripts
 from orthanclite.services.server.conformance import ServiceClasses, conformance_statement
 from orthanclite.services.server.runtime import RuntimeOptions
@@ -52,17 +53,33 @@ def tools_routes(
             return text_response(str(uuid.uuid4()))
         return text_response(generate_uid()) if level in ("study", "series", "instance") else None
 
-    @router.post("/tools/invalidate-tags", "Forget the renderings of tags that are kept in memory")
+    @router.post(
+        "/tools/invalidate-tags",
+        "Forget the renderings of tags that are kept in memory",
+        access=Access.ADMINISTER,
+    )
     def forget_tags(call: Call) -> Response:
         invalidate_tags()
         return empty()
 
-    @router.post("/tools/shutdown", "Stop the server", answers="application/json", inline=True)
+    @router.post(
+        "/tools/shutdown",
+        "Stop the server",
+        answers="application/json",
+        inline=True,
+        access=Access.ADMINISTER,
+    )
     def shut_down(call: Call) -> Response:
         stop()
         return literal_object()
 
-    @router.post("/tools/reset", "Restart the server", answers="application/json", inline=True)
+    @router.post(
+        "/tools/reset",
+        "Restart the server",
+        answers="application/json",
+        inline=True,
+        access=Access.ADMINISTER,
+    )
     def reset(call: Call) -> Response:
         restart()
         return literal_object()
@@ -78,7 +95,13 @@ def runtime_routes(runtime: RuntimeOptions, conformance: Sequence[ServiceClasses
     def default_encoding(call: Call) -> Response:
         return text_response(runtime.default_encoding.name)
 
-    @router.put("/tools/default-encoding", "Set the default encoding", body=_TEXT, answers="text/plain")
+    @router.put(
+        "/tools/default-encoding",
+        "Set the default encoding",
+        body=_TEXT,
+        answers="text/plain",
+        access=Access.ADMINISTER,
+    )
     def set_default_encoding(call: Call) -> Response:
         return text_response(runtime.set_default_encoding(call.text).name)
 
@@ -93,6 +116,7 @@ def runtime_routes(runtime: RuntimeOptions, conformance: Sequence[ServiceClasses
         "Set the transfer syntaxes accepted for storage",
         body=Body(("application/json", "text/plain"), {}, "Array of UIDs, or one UID with `*` and `?`."),
         answers="application/json",
+        access=Access.ADMINISTER,
     )
     def set_transfer_syntaxes(call: Call) -> Response:
         return json_response(list(runtime.accept_transfer_syntaxes(_patterns(call))))
@@ -110,7 +134,12 @@ def runtime_routes(runtime: RuntimeOptions, conformance: Sequence[ServiceClasses
     def unknown_accepted(call: Call) -> Response:
         return text_response("1" if runtime.unknown_sop_class_accepted else "0")
 
-    @router.put("/tools/unknown-sop-class-accepted", "Set whether unknown SOP classes are stored", body=_TEXT)
+    @router.put(
+        "/tools/unknown-sop-class-accepted",
+        "Set whether unknown SOP classes are stored",
+        body=_TEXT,
+        access=Access.ADMINISTER,
+    )
     def set_unknown_accepted(call: Call) -> Response:
         runtime.unknown_sop_class_accepted = call.boolean_body()
         return empty()
@@ -151,7 +180,7 @@ def _add_level(router: Router, path: str, what: str, category: LogCategory | Non
     def show(call: Call) -> Response:
         return text_response(get_level(category))
 
-    @router.put(path, f"Set the log level of {what}", body=_TEXT)
+    @router.put(path, f"Set the log level of {what}", body=_TEXT, access=Access.ADMINISTER)
     def change(call: Call) -> Response:
         set_level(LogLevel.parse(call.text), category)
         return empty()
@@ -164,7 +193,7 @@ def metrics_routes(monitor: Monitor) -> Router:
     def collected(call: Call) -> Response:
         return text_response("1" if monitor.metrics.enabled else "0")
 
-    @router.put("/tools/metrics", "Set whether metrics are collected", body=_TEXT)
+    @router.put("/tools/metrics", "Set whether metrics are collected", body=_TEXT, access=Access.ADMINISTER)
     def set_collected(call: Call) -> Response:
         monitor.metrics.enabled = call.boolean_body()
         return empty()
@@ -186,6 +215,7 @@ def script_routes(scripts: LuaScripts | None) -> Router:
         description="Answers what the script prints. Needs the option `ExecuteLuaEnabled`.",
         body=Body(("text/plain",), {}, "The script"),
         answers="text/plain",
+        access=Access.ADMINISTER,
     )
     async def execute(call: Call) -> Response:
         if scripts is None:

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from typing import IO
 
 from orthanclite.core.buffers import Buffer
-from orthanclite.core.constants import Origin
 from orthanclite.services.ingest.service import IngestOrigin, Reception
 from orthanclite.services.ingest.storing import StoreResult
 from orthanclite.services.ingest.upload import MEMORY_LIMIT, UploadService, is_zip
@@ -30,7 +29,8 @@ def upload_routes(uploads: UploadService) -> Router:
     async def upload(call: Call) -> Response:
         assert call.run is not None
         assert call.chunks is not None
-        origin = IngestOrigin(Origin.REST_API, remote_ip=call.remote_ip, username=call.user)
+        who = call.principal
+        origin = IngestOrigin(who.origin, remote_ip=who.address, username=who.name)
         parts: list[Buffer] = []
         size = 0
         async for chunk in call.chunks:

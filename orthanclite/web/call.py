@@ -9,9 +9,9 @@ from urllib.parse import unquote_plus
 import orjson
 
 from orthanclite.core.buffers import Buffer
-from orthanclite.core.constants import Origin
 from orthanclite.core.errors import BadFileFormat, BadParameterType, OrthancError, ParameterOutOfRange
 from orthanclite.core.numbers import natural
+from orthanclite.core.principal import Principal
 
 T = TypeVar("T")
 
@@ -28,6 +28,7 @@ class Call:
     """A request: everything is read already, except where the handler is ``async`` and takes the stream."""
 
     __slots__ = (
+        "_arguments",
         "_headers",
         "_query",
         "_query_string",
@@ -36,36 +37,32 @@ class Call:
         "chunks",
         "method",
         "operations",
-        "origin",
         "params",
         "path",
-        "remote_ip",
+        "principal",
         "run",
-        "user",
     )
 
     def __init__(
         self,
         method: str,
         path: str,
+        principal: Principal,
         params: Mapping[str, str] | None = None,
         query_string: str = "",
         headers: Iterable[tuple[bytes, bytes]] = (),
         body: bytes = b"",
-        user: str = "",
-        remote_ip: str = "",
     ) -> None:
         self.method = method
         self.path = path  # decoded, without the query
         self.params: Mapping[str, str] = {} if params is None else params  # the variables of the route
         self.body = body  # inflated where it was sent with Content-Encoding: gzip
-        self.user = user  # empty without authentication
-        self.remote_ip = remote_ip
-        self.origin = Origin.REST_API  # another one for calls from inside the server
+        self.principal = principal
         self.operations: Sequence[str] = ()  # names of the routes below this one, sorted
         self.chunks: AsyncIterator[Buffer] | None = None  # the body, for async handlers that stream
         self.run: Runner | None = None  # set for async handlers
         self._query_string = query_string
+        self._arguments: list[tuple[str, str]] | None = None
         self._query: dict[str, str] | None = None
         self._raw_headers = headers
         self._headers: dict[str, str] | None = None
@@ -76,8 +73,19 @@ class Call:
     def query(self) -> Mapping[str, str]:
         """The query arguments; an argument without ``=`` has the empty value, the last of a name wins."""
         if self._query is None:
-            self._query = parse_query(self._query_string) if self._query_string else {}
+            self._query = dict(self.arguments)
         return self._query
+
+    @property
+    def arguments(self) -> Sequence[tuple[str, str]]:
+        """All query arguments in their order, also those of the same name."""
+        if self._arguments is None:
+            self._arguments = parse_query(self._query_string) if self._query_string else []
+        return self._arguments
+
+    def every(self, name: str) -> list[str]:
+        """The values of all query arguments of that name (``includefield`` of QIDO-RS)."""
+        return [value for key, value in self.arguments if key == name]
 
     def argument(self, name: str, default: str = "") -> str:
         return self.query.get(name, default)
@@ -153,22 +161,20 @@ class Call:
         return value
 
 
-def parse_query(text: str) -> dict[str, str]:
-    """The arguments of a query string.
+def parse_query(text: str) -> list[tuple[str, str]]:
+    """The arguments of a query string, in their order.
 
-    >>> parse_query("expand&since=1&name=a%20b")
-    {'expand': '', 'since': '1', 'name': 'a b'}
+    >>> parse_query("expand&since=1&name=a%20b&name=c")
+    [('expand', ''), ('since', '1'), ('name', 'a b'), ('name', 'c')]
     """
-    arguments: dict[str, str] = {}
+    arguments = []
     for pair in text.split("&"):
         if not pair:
             continue
+        name, _, value = pair.partition("=")
         if "%" in pair or "+" in pair:
-            name, _, value = pair.partition("=")
-            arguments[unquote_plus(name)] = unquote_plus(value)
-        else:
-            name, _, value = pair.partition("=")
-            arguments[name] = value
+            name, value = unquote_plus(name), unquote_plus(value)
+        arguments.append((name, value))
     return arguments
 
 

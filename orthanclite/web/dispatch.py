@@ -1,7 +1,7 @@
-"""From an HTTP request to its handler and back: the ASGI application under FastAPI.
+"""From an HTTP request to its handler and back, by the table of routes.
 
 FastAPI's own dispatch (regular expressions in a row, dependencies, response models) costs more than most
-handlers here do. It stays in charge of the lifespan and of the OpenAPI document.
+handlers here do, so the table is asked first: see :mod:`orthanclite.web.application`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from concurrent.futures import Executor
 from contextlib import aclosing
 from typing import Any, TypeVar, cast
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from orthanclite.core.buffers import Buffer
 from orthanclite.core.errors import BodyTooLarge, NetworkProtocol, OrthancError, UnknownResource
@@ -33,23 +33,20 @@ from orthanclite.web.bodies.reading import (
     inflate,
     read_chunks,
 )
-from orthanclite.web.call import Call, parse_query
+from orthanclite.web.call import Call
+from orthanclite.web.entrance import Entrance
 from orthanclite.web.errors import error_response, method_not_allowed, unanswered
 from orthanclite.web.policy import HttpPolicy
-from orthanclite.web.routing import METHODS, AsyncHandler, Node, Operation, RouteTable, SyncHandler
-from orthanclite.web.security import Gate, unauthorized
+from orthanclite.web.routing import AsyncHandler, Node, Operation, RouteTable, SyncHandler
 
 T = TypeVar("T")
 
 _logger = logging.getLogger("orthanclite.http")
 
-_OVERRIDES = {"PUT": "PUT", "DELETE": "DELETE"}
 _BODIES_IN_MEMORY = 512 * 1024 * 1024
 """Bytes of request bodies that handlers other than streaming ones may have in memory together."""
 _SMALL_BODY = 1024 * 1024
 """Bytes of a body that is not worth counting."""
-
-_WAITING_LOGINS = 64
 
 _QUICK = 0.02
 """Seconds that an answer of the event loop may take..."""
@@ -63,16 +60,23 @@ _DURATION = "orthanc_rest_api_duration_ms"
 class Dispatcher:
     """Serves the routes of ``table``. One per event loop."""
 
-    def __init__(self, table: RouteTable, policy: HttpPolicy, pool: Executor, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        table: RouteTable,
+        policy: HttpPolicy,
+        pool: Executor,
+        metrics: Metrics,
+        further: Callable[[], ASGIApp | None] = lambda: None,
+    ) -> None:
+        """:param further: gives what serves the paths that the table does not know, for who was let in"""
         self._table = table
         self._policy = policy
         self._pool = pool
         self._metrics = metrics
-        self._gate = Gate(policy)
+        self._entrance = Entrance(policy, self._run)
+        self._further = further
         self._budget = ByteBudget(_BODIES_IN_MEMORY)
         self._uploads = ChunkedUploads()
-        self._login = asyncio.Lock()
-        self._logins = 0  # that wait for the lock, or have it
         self._active = 0
         self._quick_from = 0.0 if policy.quick and not policy.compression else math.inf
 
@@ -89,6 +93,9 @@ class Dispatcher:
             except asyncio.CancelledError:
                 sender.close()
                 response = Response(503)  # the server stops, and has waited long enough
+            if not isinstance(response, Response):
+                await response(scope, receive, send)
+                return
             if response.status in (408, 413):
                 sender.close()  # the rest of the body is not read
             await sender.send(response)
@@ -99,43 +106,41 @@ class Dispatcher:
             self._metrics.observe(_DURATION, round((time.perf_counter() - started) * 1000))
             self._metrics.set(_ACTIVE, self._active)
 
-    async def _respond(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Response:
+    async def _respond(
+        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive
+    ) -> Response | ASGIApp:
+        """The answer; or, where the table does not know the path, what may serve it instead."""
+        visitor = await self._entrance.admit(scope, headers)
+        if isinstance(visitor, Response):
+            return visitor
         path: str = scope["path"]
-        query: str = scope["query_string"].decode("latin-1")
-        method = _effective_method(scope["method"], headers, query)
-        remote_ip = scope["client"][0] if scope.get("client") else ""
-        refusal = self._gate.refuse(method or "POST", headers, remote_ip)
-        if refusal is not None:
-            return refusal
-        user = self._gate.known_user(headers)
-        if user is None:
-            login = await self._log_in(headers, remote_ip)
-            if isinstance(login, Response):
-                return login
-            user = login
+        method = visitor.method
+        # PostgreSQL has no NUL in a text, so nothing bears a name with one.
+        found = None if "\0" in path else self._table.find(path)
+        if found is None and (further := self._further()) is not None:
+            scope.setdefault("state", {})["principal"] = visitor.principal
+            return further
         if method is None:
             return Response(400)
         if _logger.isEnabledFor(logging.INFO):
             _logger.info("%s %s", method, path)
         if method == "HEAD":
             return Response(404)  # as the reference does
-        # PostgreSQL has no NUL in a text, so nothing bears a name with one.
-        found = None if "\0" in path else self._table.find(path)
         if found is None:
             return self._error(UnknownResource(), method, path)
         node, values = found
         operation = node.operations.get(method)
         if operation is None:
             return _without_handler(node, method)
+        if not visitor.principal.may(operation.access):
+            return Response(403)
         call = Call(
             method,
             path,
+            visitor.principal,
             dict(zip(operation.variables, values, strict=True)),
-            query,
+            scope["query_string"].decode("latin-1"),
             headers.items(),
-            b"",
-            user,
-            remote_ip,
         )
         call.operations = node.names
         try:
@@ -144,25 +149,6 @@ class Dispatcher:
             return self._error(error, method, path)
         except RequestTimeout:
             return Response(408)
-
-    async def _log_in(self, headers: dict[bytes, bytes], remote_ip: str) -> str | Response:
-        """The user of a request whose credentials were not seen before, or its refusal."""
-        if b"authorization" not in headers:
-            return unauthorized()
-        if self._logins >= _WAITING_LOGINS:
-            return Response(503, b"", [(b"retry-after", b"1")])
-        self._logins += 1
-        try:
-            async with self._login:  # one thread at most: the others are for the work of those who are in
-                user = await self._run(self._gate.verify_user, headers)
-        finally:
-            self._logins -= 1
-        if user is not None:
-            self._gate.throttle.succeeded(remote_ip)
-            return user
-        _logger.warning("Failed login of %r from %s", self._gate.claimed_user(headers), remote_ip)
-        await asyncio.sleep(self._gate.throttle.failed(remote_ip))
-        return unauthorized()
 
     async def _execute(
         self, operation: Operation, call: Call, headers: dict[bytes, bytes], receive: Receive
@@ -288,20 +274,6 @@ class Dispatcher:
 
     async def _run(self, function: Callable[..., T], *args: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)
-
-
-def _effective_method(method: str, headers: dict[bytes, bytes], query: str) -> str | None:
-    """The method after an override by header or by ``_method``; None for one that does not exist."""
-    override = headers.get(b"x-http-method-override")
-    if override is not None:
-        return _OVERRIDES.get(override.decode("latin-1").strip().upper())
-    if method == "GET":
-        if "_method" in query:
-            arguments = parse_query(query)
-            if "_method" in arguments:
-                return _OVERRIDES.get(arguments["_method"].upper())
-        return method
-    return method if method in METHODS or method == "HEAD" else None
 
 
 def _without_handler(node: Node, method: str) -> Response:

@@ -9,8 +9,8 @@ from typing import Any, TypeVar, cast
 from urllib.parse import unquote
 
 from orthanclite.core.buffers import View
-from orthanclite.core.constants import Origin
 from orthanclite.core.errors import OrthancError
+from orthanclite.core.principal import Principal
 from orthanclite.web.answers.responses import Response, StreamResponse, json_response
 from orthanclite.web.call import Call
 from orthanclite.web.routing import AsyncHandler, Node, RouteTable, SyncHandler
@@ -23,10 +23,10 @@ _logger = logging.getLogger("orthanclite.http")
 class InternalClient:
     """Calls handlers in the caller's own thread, so that no pool can be exhausted by waiting for it."""
 
-    def __init__(self, table: Callable[[], RouteTable], origin: Origin = Origin.LUA) -> None:
+    def __init__(self, table: Callable[[], RouteTable], principal: Principal) -> None:
         """``table`` gives the routes when they are needed: scripts belong to a route themselves."""
         self._table = table
-        self._origin = origin
+        self._principal = principal
 
     def __call__(self, method: str, uri: str, body: bytes = b"") -> bytes | None:
         """The body of the answer; None for any answer that is no success."""
@@ -49,9 +49,11 @@ class InternalClient:
         operation = node.operations.get(method)
         if operation is None:
             return _listing(node) if method == "GET" else None
-        call = Call(method, path, dict(zip(operation.variables, values, strict=True)), query, (), body)
+        if not self._principal.may(operation.access):
+            return None
+        params = dict(zip(operation.variables, values, strict=True))
+        call = Call(method, path, self._principal, params, query, (), body)
         call.operations = node.names
-        call.origin = self._origin
         if operation.streaming:
             call.run = _run_here
             call.chunks = _once(body)

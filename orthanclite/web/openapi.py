@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from orthanclite.web.routing import Arg, Body, Operation
@@ -61,11 +61,23 @@ def describe(operations: Iterable[Operation], title: str, version: str) -> dict[
     }
 
 
+def merge(document: dict[str, Any], further: Mapping[str, Any]) -> dict[str, Any]:
+    """``document`` with the paths and schemas of ``further``, which FastAPI has made of its own routes."""
+    paths = {**further.get("paths", {}), **document["paths"]}
+    schemas = {**further.get("components", {}).get("schemas", {}), **document["components"]["schemas"]}
+    return {
+        **document,
+        "paths": dict(sorted(paths.items())),
+        "components": {**document["components"], "schemas": schemas},
+    }
+
+
 def _operation(operation: Operation, path: str) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "summary": operation.summary,
         "operationId": _operation_id(operation.method, path),
         "tags": [operation.tag],
+        "security": [{"basic": [operation.access.value]}, {}],
         "responses": _responses(operation),
     }
     if operation.description:

@@ -15,6 +15,7 @@ class HttpPolicy:
     users: Mapping[str, str] = field(default_factory=dict, repr=False)  # plain passwords or argon2 hashes
     allowed_hosts: frozenset[str] = frozenset()  # lower case; "*" for any
     allowed_origins: frozenset[str] = frozenset()  # "https://viewer.example.com"; "*" for any
+    get_method_override: bool = False  # whether ``_method`` in a query stands for the method
     read_only: bool = False
     describe_errors: bool = True
     compression: bool = False

@@ -16,6 +16,8 @@ loop (only for what never waits); an ``async`` one runs on the loop and receives
 A handler in the pool may have a ``quick`` one beside it, which the event loop asks first where the index is
 embedded: the way to another thread and back takes longer than to read a few rows. It returns None for what
 takes longer, or would wait for the disk; ``quick=True`` stands for the handler itself.
+An operation declares what it does (``access``), by which it is permitted or refused: see
+:class:`~orthanclite.core.principal.Access`.
 A handler that returns None "did not answer": an empty body, 400 for POST and 404 otherwise.
 
 In a path, ``{name}`` stands for one segment and a final ``{name:path}`` for any number of them, none
@@ -30,6 +32,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
+from orthanclite.core.principal import Access
 from orthanclite.web.answers.responses import Response
 from orthanclite.web.call import Call
 
@@ -68,6 +71,7 @@ class Operation:
     handler: Handler
     summary: str
     tag: str
+    access: Access
     description: str = ""
     query: tuple[Arg, ...] = ()
     headers: tuple[Arg, ...] = ()
@@ -101,8 +105,13 @@ class Router:
         deprecated: bool = False,
         inline: bool = False,
         quick: SyncHandler | Literal[True] | None = None,
+        access: Access | None = None,
     ) -> Callable[[Handler], Handler]:
-        """A decorator that makes a function the handler of ``method`` on ``path``."""
+        """A decorator that makes a function the handler of ``method`` on ``path``.
+
+        :param access: what the operation does; without a word, GET reads and anything else writes
+        """
+        does = access or default_access(method)
 
         def register(handler: Handler) -> Handler:
             self.operations.append(
@@ -112,6 +121,7 @@ class Router:
                     handler,
                     summary,
                     self.tag,
+                    does,
                     description,
                     tuple(query),
                     tuple(headers),
@@ -140,6 +150,11 @@ class Router:
 
     def delete(self, path: str, summary: str, **details: Any) -> Callable[[Handler], Handler]:
         return self.route("DELETE", path, summary, **details)
+
+
+def default_access(method: str) -> Access:
+    """What an operation is taken to do that does not say it: nobody forgets to forbid."""
+    return Access.READ if method in ("GET", "HEAD") else Access.WRITE
 
 
 def path_variables(path: str) -> tuple[str, ...]:

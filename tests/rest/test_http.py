@@ -79,12 +79,27 @@ def test_wrong_methods(site: Server, method: str, path: str, allowed: str | None
     assert answer.headers.get("allow") == allowed
 
 
-def test_methods_may_be_overridden(site: Server) -> None:
+def test_methods_may_be_overridden_by_a_header(site: Server) -> None:
     path = site.upload(dicom_file(patient="gone", study="1.7", series="1.7.1", instance="1.7.1.1"))["Path"]
-    assert site.client.get(f"{path}?_method=PATCH").status_code == 400
+    assert site.client.post(path, headers={"X-HTTP-Method-Override": "patch"}).status_code == 400
     header = {"X-HTTP-Method-Override": "delete"}
     assert site.client.post(path, headers=header).json() == {"RemainingAncestor": None}
     assert site.client.get(path).status_code == 404
+
+
+def test_no_get_changes_anything_unless_an_option_says_so(site: Server, tmp_path: Path) -> None:
+    """Any page can make a browser send one: ``<img src=...>``."""
+    image = dicom_file(patient="kept", study="1.8", series="1.8.1", instance="1.8.1.1")
+    path = site.upload(image)["Path"]
+    for method in ("DELETE", "delete", "PUT", "PATCH"):
+        assert site.client.get(f"{path}?_method={method}").json()["ID"] == path.rpartition("/")[2]
+    with running(orthanclite(tmp_path, {"HttpGetMethodOverride": True})) as willing:
+        path = willing.upload(image)["Path"]
+        assert willing.client.get(f"{path}?_method=PATCH").status_code == 400
+        cross_site = {"Sec-Fetch-Site": "cross-site"}
+        assert willing.client.get(f"{path}?_method=DELETE", headers=cross_site).status_code == 403
+        assert willing.client.get(f"{path}?_method=DELETE").json() == {"RemainingAncestor": None}
+        assert willing.client.get(path).status_code == 404
 
 
 def test_a_trailing_slash_is_accepted(site: Server) -> None:

@@ -38,23 +38,39 @@ async def read_chunks(receive: Receive, limit: int, timeout: float) -> AsyncGene
     :raises ClientDisconnected: if the client goes away.
     :raises RequestTimeout: if it falls silent.
     """
-    total = 0
+    bounded = bounded_receive(receive, limit, timeout)
     while True:
+        message = await bounded()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnected
+        chunk = message.get("body", b"")
+        if chunk:
+            yield chunk
+        if not message.get("more_body", False):
+            return
+
+
+def bounded_receive(receive: Receive, limit: int, timeout: float) -> Receive:
+    """``receive`` of ASGI with the bounds of :func:`read_chunks`, and its errors."""
+    total = 0
+    complete = False
+
+    async def bounded() -> MutableMapping[str, Any]:
+        nonlocal total, complete
+        if complete:
+            return await receive()  # only the end of the connection can follow, whenever that is
         try:
             async with asyncio.timeout(timeout):
                 message = await receive()
         except TimeoutError as exc:
             raise RequestTimeout from exc
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnected
-        chunk = message.get("body", b"")
-        total += len(chunk)
+        total += len(message.get("body", b""))
         if limit and total > limit:
             raise BodyTooLarge("The body of the request is larger than MaximumRequestBodySizeMB")
-        if chunk:
-            yield chunk
-        if not message.get("more_body", False):
-            return
+        complete = not message.get("more_body", False)
+        return message
+
+    return bounded
 
 
 async def inflate(chunks: AsyncIterator[Buffer], limit: int) -> AsyncGenerator[bytes]:

@@ -1,0 +1,97 @@
+"""The way in for every request, whoever serves it: refused, or let in with the principal it comes from."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from starlette.types import Scope
+
+from orthanclite.core.constants import Origin
+from orthanclite.core.principal import Principal
+from orthanclite.web.answers.responses import Response
+from orthanclite.web.call import Runner, parse_query
+from orthanclite.web.policy import HttpPolicy
+from orthanclite.web.routing import METHODS
+from orthanclite.web.security import Gate, unauthorized
+
+_logger = logging.getLogger("orthanclite.http")
+
+_OVERRIDES = {"PUT": "PUT", "DELETE": "DELETE"}
+
+_WAITING_LOGINS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """A request that was let in."""
+
+    principal: Principal
+    method: str | None  # after an override; None for one that does not exist
+    headers: dict[bytes, bytes]  # of headers that are repeated, the last
+
+
+class Entrance:
+    """Decides on requests by their heads. One per event loop."""
+
+    def __init__(self, policy: HttpPolicy, run: Runner) -> None:
+        """:param run: runs the verification of a password, which takes its time, in another thread"""
+        self._policy = policy
+        self._run = run
+        self._gate = Gate(policy)
+        self._login = asyncio.Lock()
+        self._logins = 0  # that wait for the lock, or have it
+
+    async def admit(self, scope: Scope, headers: dict[bytes, bytes]) -> Visitor | Response:
+        """The visitor of a request (ASGI, scope type ``http``), or its refusal."""
+        method = self._effective_method(scope["method"], headers, scope["query_string"])
+        remote_ip: str = scope["client"][0] if scope.get("client") else ""
+        refusal = self._gate.refuse(method or "POST", headers, remote_ip)
+        if refusal is not None:
+            return refusal
+        user = self._gate.known_user(headers)
+        if user is None:
+            login = await self._log_in(headers, remote_ip)
+            if isinstance(login, Response):
+                return login
+            user = login
+        return Visitor(Principal(Origin.REST_API, user, remote_ip), method, headers)
+
+    async def _log_in(self, headers: Mapping[bytes, bytes], remote_ip: str) -> str | Response:
+        """The user of a request whose credentials were not seen before, or its refusal."""
+        if b"authorization" not in headers:
+            return unauthorized()
+        if self._logins >= _WAITING_LOGINS:
+            return Response(503, b"", [(b"retry-after", b"1")])
+        self._logins += 1
+        try:
+            async with self._login:  # one thread at most: the others are for the work of those who are in
+                user = await self._run(self._gate.verify_user, headers)
+        finally:
+            self._logins -= 1
+        if user is not None:
+            self._gate.throttle.succeeded(remote_ip)
+            return user
+        _logger.warning("Failed login of %r from %s", self._gate.claimed_user(headers), remote_ip)
+        await asyncio.sleep(self._gate.throttle.failed(remote_ip))
+        return unauthorized()
+
+    def _effective_method(self, method: str, headers: Mapping[bytes, bytes], query: bytes) -> str | None:
+        """The method after an override; None for one that does not exist.
+
+        ``_method`` in the query of a GET is within reach of any page (``<img src=...>``), so it needs the
+        option ``HttpGetMethodOverride``. No page can add the header without a consent that this server never
+        gives.
+        """
+        override = headers.get(b"x-http-method-override")
+        if override is not None:
+            return _OVERRIDES.get(override.decode("latin-1").strip().upper())
+        if method == "GET":
+            if self._policy.get_method_override and b"_method" in query:
+                arguments = dict(parse_query(query.decode("latin-1")))
+                if "_method" in arguments:
+                    return _OVERRIDES.get(arguments["_method"].upper())
+            return method
+        return method if method in METHODS or method == "HEAD" else None
