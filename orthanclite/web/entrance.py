@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from orthanclite.core.constants import Origin
 from orthanclite.core.principal import Principal
 from orthanclite.web.answers.responses import Response
 from orthanclite.web.call import Runner, parse_query
+from orthanclite.web.logins import Logins, TooManyLogins
 from orthanclite.web.policy import HttpPolicy
 from orthanclite.web.routing import METHODS
 from orthanclite.web.security import Gate, unauthorized
@@ -20,8 +20,6 @@ from orthanclite.web.security import Gate, unauthorized
 _logger = logging.getLogger("orthanclite.http")
 
 _OVERRIDES = {"PUT": "PUT", "DELETE": "DELETE"}
-
-_WAITING_LOGINS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +39,7 @@ class Entrance:
         self._policy = policy
         self._run = run
         self._gate = Gate(policy)
-        self._login = asyncio.Lock()
-        self._logins = 0  # that wait for the lock, or have it
+        self._logins = Logins()
 
     async def admit(self, scope: Scope, headers: dict[bytes, bytes]) -> Visitor | Response:
         """The visitor of a request (ASGI, scope type ``http``), or its refusal."""
@@ -61,22 +58,21 @@ class Entrance:
 
     async def _log_in(self, headers: Mapping[bytes, bytes], remote_ip: str) -> str | Response:
         """The user of a request whose credentials were not seen before, or its refusal."""
-        if b"authorization" not in headers:
+        claimed = self._gate.claimed_user(headers)
+        if claimed is None:
             return unauthorized()
-        if self._logins >= _WAITING_LOGINS:
-            return Response(503, b"", [(b"retry-after", b"1")])
-        self._logins += 1
-        try:
-            async with self._login:  # one thread at most: the others are for the work of those who are in
-                user = await self._run(self._gate.verify_user, headers)
-        finally:
-            self._logins -= 1
-        if user is not None:
-            self._gate.throttle.succeeded(remote_ip)
+
+        async def verify() -> str | None:
+            user = await self._run(self._gate.verify_user, headers)
+            if user is None:
+                _logger.warning("Failed login of %r from %s", claimed, remote_ip)
             return user
-        _logger.warning("Failed login of %r from %s", self._gate.claimed_user(headers), remote_ip)
-        await asyncio.sleep(self._gate.throttle.failed(remote_ip))
-        return unauthorized()
+
+        try:
+            user = await self._logins.attempt(remote_ip, claimed, verify)
+        except TooManyLogins:
+            return Response(503, b"", [(b"retry-after", b"1")])
+        return unauthorized() if user is None else user
 
     def _effective_method(self, method: str, headers: Mapping[bytes, bytes], query: bytes) -> str | None:
         """The method after an override; None for one that does not exist.

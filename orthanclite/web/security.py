@@ -10,8 +10,9 @@ request are checked (docs/differences.md tells what that means behind a proxy):
   carry ``Sec-Fetch-Site`` and ``Origin``.
 
 Passwords can be guessed. What is done against it: every failure is logged with the address that it comes
-from (for tools such as fail2ban), an address that fails again and again is answered late, an unknown user
-takes as long as a known one, and however many logins arrive at once, they occupy a single worker thread.
+from (for tools such as fail2ban), an unknown user takes as long as a known one, and an address that fails
+again and again is slowed down (``web/logins.py``). Whoever was let in before is let in at once, whatever
+others try.
 """
 
 from __future__ import annotations
@@ -24,13 +25,11 @@ import ipaddress
 import secrets
 import socket
 import threading
-import time
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from argon2 import PasswordHasher
+from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from orthanclite.web.answers.responses import Response
@@ -38,13 +37,9 @@ from orthanclite.web.policy import HttpPolicy
 
 Headers = Mapping[bytes, bytes]
 
-_HASH = "$argon2"
+HASH_PREFIX = "$argon2"
+"""How a password begins that is a hash (PHC string format), and not the password itself."""
 REALM = b'Basic realm="Orthanc Secure Area"'
-_CACHED_USERS = 256
-_FREE_FAILURES = 5
-_FORGIVEN_AFTER = 60.0  # seconds
-_DELAY = 1.0  # seconds
-_WATCHED_ADDRESSES = 10_000
 
 
 class Gate:
@@ -55,7 +50,6 @@ class Gate:
         self._check_host = not policy.remote_access and not policy.authentication
         self._hosts = policy.allowed_hosts | {"localhost", socket.gethostname().lower()}
         self._credentials = Credentials(policy.users)
-        self.throttle = Throttle()
 
     def refuse(self, method: str, headers: Headers, remote_ip: str) -> Response | None:
         """The refusal of a request that must not be served, whoever sends it; else None.
@@ -81,10 +75,10 @@ class Gate:
         return self._credentials.verify(headers.get(b"authorization", b""))
 
     @staticmethod
-    def claimed_user(headers: Headers) -> str:
-        """The user that a request says to come from, right or wrong."""
+    def claimed_user(headers: Headers) -> str | None:
+        """The user that a request says to come from, right or wrong; None where it says nothing readable."""
         pair = _decode_basic(headers.get(b"authorization", b""))
-        return "" if pair is None else pair[0]
+        return None if pair is None else pair[0]
 
     def _is_own_name(self, host: bytes) -> bool:
         name = _host_name(host)
@@ -114,51 +108,23 @@ class Gate:
         return name is None or name not in {_host_name(host) for host in own}
 
 
-class Throttle:
-    """Makes guessing slow for an address that fails again and again. Used on one event loop.
-
-    :param clock: seconds, monotonic
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()  # how many, and the last one
-
-    def failed(self, address: str) -> float:
-        """Note a failure; the seconds by which its answer is to be delayed."""
-        now = self._clock()
-        count, last = self._failures.pop(address, (0, now))
-        count = count + 1 if now - last < _FORGIVEN_AFTER else 1
-        self._failures[address] = (count, now)
-        if len(self._failures) > _WATCHED_ADDRESSES:
-            self._failures.popitem(last=False)
-        return _DELAY if count > _FREE_FAILURES else 0.0
-
-    def succeeded(self, address: str) -> None:
-        """Forget the failures of an address."""
-        self._failures.pop(address, None)
-
-
 class Credentials:
     """Users and their passwords, plain or as argon2 hashes."""
 
     def __init__(self, users: Mapping[str, str]) -> None:
         self._users = dict(users)
         self._hasher = PasswordHasher()
-        # Verified for whoever has no hash, so that the time tells nothing of who is registered.
-        hashed = any(password.startswith(_HASH) for password in users.values())
-        self._decoy = self._hasher.hash(secrets.token_hex()) if hashed else None
-        # What is remembered of a verified header is its keyed digest, worthless outside this process.
+        self._decoy = _decoy([password for password in users.values() if password.startswith(HASH_PREFIX)])
+        # What is remembered of a verified login is its keyed digest, worthless outside this process.
         self._key = secrets.token_bytes(32)
-        self._verified: dict[bytes, str] = {}
+        self._verified: dict[bytes, str] = {}  # one for each user, since each has one password
         # One verification at a time: argon2 is made to be expensive, and anybody may ask for it.
         self._lock = threading.Lock()
 
     def cached(self, authorization: bytes) -> str | None:
-        """The user of a header that was verified before."""
-        if not authorization:
-            return None
-        return self._verified.get(self._digest(authorization))
+        """The user of a login that was verified before."""
+        pair = _decode_basic(authorization)
+        return None if pair is None else self._verified.get(self._digest(*pair))
 
     def verify(self, authorization: bytes) -> str | None:
         """The user whose name and password ``authorization`` has; None if it is not valid."""
@@ -169,13 +135,11 @@ class Credentials:
         with self._lock:
             if not self._matches(self._users.get(user), password):
                 return None
-            if len(self._verified) >= _CACHED_USERS:
-                self._verified.clear()
-            self._verified[self._digest(authorization)] = user
+            self._verified[self._digest(user, password)] = user
         return user
 
     def _matches(self, expected: str | None, password: str) -> bool:
-        if expected is not None and expected.startswith(_HASH):
+        if expected is not None and expected.startswith(HASH_PREFIX):
             return self._verifies(expected, password)
         if self._decoy is not None:
             self._verifies(self._decoy, password)
@@ -189,8 +153,23 @@ class Credentials:
         except (VerificationError, InvalidHashError):
             return False
 
-    def _digest(self, authorization: bytes) -> bytes:
-        return hashlib.blake2b(authorization, key=self._key, digest_size=32).digest()
+    def _digest(self, user: str, password: str) -> bytes:
+        pair = f"{user}:{password}".encode()
+        return hashlib.blake2b(pair, key=self._key, digest_size=32).digest()
+
+
+def _decoy(hashes: Sequence[str]) -> str | None:
+    """A hash that nobody's password has, as costly as the costliest of ``hashes``; None where there are none.
+
+    It is verified for whoever has no hash, so that the time tells nothing of who is registered.
+    """
+    if not hashes:
+        return None
+    costs = max(map(extract_parameters, hashes), key=lambda one: (one.time_cost * one.memory_cost, one.type))
+    hasher = PasswordHasher(
+        costs.time_cost, costs.memory_cost, costs.parallelism, costs.hash_len, costs.salt_len, type=costs.type
+    )
+    return hasher.hash(secrets.token_hex())
 
 
 def unauthorized() -> Response:
