@@ -39,17 +39,67 @@ def exact(value: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def wildcard_regex(pattern: str) -> re.Pattern[str]:
-    """``*`` is any text, ``?`` one character, everything else is literal."""
-    first, *rest = (
-        "".join("." if char == "?" else re.escape(char) for char in part)
-        for part in re.sub(r"\*+", "*", pattern).split("*")
-    )
+def wildcard(pattern: str) -> Callable[[str], bool]:
+    """The test of a whole text: ``*`` is any text, ``?`` one character, everything else is literal.
+
+    Patterns and texts are written by strangers. The time grows with the length of the text times that of the
+    longest part between two ``*``, at most, and other threads get their turn meanwhile.
+
+    >>> test = wildcard("1.2.*?")
+    >>> test("1.2.3"), test("1.2.")
+    (True, False)
+    """
+    first, *rest = map(_Part, re.sub(r"\*+", "*", pattern).split("*"))
     if not rest:
-        return re.compile(first, re.DOTALL)
-    # Atomic groups: the first place where a part fits is as good as any, so nothing is tried twice.
-    inner = "".join(f"(?>.*?{part})" for part in rest[:-1])
-    return re.compile(f"{first}{inner}.*{rest[-1]}", re.DOTALL)
+        return lambda text: len(text) == first.width and first.fits(text, 0)
+    *inner, last = rest
+
+    def test(text: str) -> bool:
+        position, end = first.width, len(text) - last.width
+        if position > end or not first.fits(text, 0) or not last.fits(text, end):
+            return False
+        for part in inner:
+            # The first place where a part fits is as good as any, so nothing is tried twice.
+            found = part.find(text, position, end)
+            if found < 0:
+                return False
+            position = found + part.width
+        return True
+
+    return test
+
+
+_WINDOW = 4096
+"""Places that are tried at a time: a regular expression lets no other thread run until it has ended."""
+
+
+class _Part:
+    """What stands between two ``*`` of a pattern."""
+
+    def __init__(self, text: str) -> None:
+        self.width = len(text)
+        self._text = text
+        self._regex: re.Pattern[str] | None = None
+        if "?" in text:
+            chars = ("." if char == "?" else re.escape(char) for char in text)
+            self._regex = re.compile("".join(chars), re.DOTALL)
+
+    def fits(self, text: str, position: int) -> bool:
+        """Whether the part stands in ``text`` at ``position``."""
+        if self._regex is None:
+            return text.startswith(self._text, position)
+        return self._regex.match(text, position) is not None
+
+    def find(self, text: str, start: int, end: int) -> int:
+        """The first place in ``text[start:end]`` where the part stands; -1 for none."""
+        if self._regex is None:
+            return text.find(self._text, start, end)
+        while end - start >= self.width:
+            found = self._regex.search(text, start, min(end, start + _WINDOW + self.width - 1))
+            if found is not None:
+                return found.start()
+            start += _WINDOW
+        return -1
 
 
 def _equal(values: list[str]) -> Callable[[str], bool]:
@@ -66,8 +116,7 @@ def _parts(text: str) -> Iterable[str]:
 
 
 def _wildcard(values: list[str]) -> Callable[[str], bool]:
-    regex = wildcard_regex(values[0])
-    return lambda text: regex.fullmatch(text) is not None
+    return wildcard(values[0])
 
 
 def _range(values: list[str]) -> Callable[[str], bool]:

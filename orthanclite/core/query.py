@@ -2,10 +2,14 @@
 
 An adapter turns its own notation into a :class:`FindRequest` with :func:`constraint`; ``services.find``
 runs it; ``core.matching`` says what each constraint means for one value.
+
+The work of a search grows with what it asks for, and strangers write it: the ``MAXIMUM_`` numbers bound it
+in every notation (SECURITY.md lists them).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 
@@ -54,6 +58,19 @@ COUNTED_LEVELS: dict[int, Level] = {
 ONLINE = "ONLINE"
 """The one InstanceAvailability of a server without near-line storage."""
 
+MAXIMUM_CONDITIONS = 200
+"""Attributes and metadata that a search constrains together."""
+MAXIMUM_PATTERN = 1024
+"""Characters of a value with wildcards: as many as the longest Short Text has (PS3.5 section 6.2, ST)."""
+MAXIMUM_ALTERNATIVES = 10_000
+"""Values of a list."""
+MAXIMUM_SET_ALTERNATIVES = 200
+"""Values of a list that is compared with a list: ModalitiesInStudy, SOPClassesInStudy."""
+MAXIMUM_LABELS = 100
+MAXIMUM_ORDER = 20
+"""Criteria of an order."""
+MAXIMUM_REQUESTED_TAGS = 1000
+
 WILDCARD_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
 RANGE_VRS = frozenset({"DA", "DT", "TM"})
 
@@ -87,6 +104,7 @@ def constraint(
     attribute to be returned. The alternatives of a list are plain values: wildcards in them are literal.
 
     :raises ParameterOutOfRange: for a wildcard in a representation that has none (PS3.4 C.2.2.2.4).
+    :raises BadRequest: for a value that is too long.
     """
     value = value.strip(" \0")
     if not value:
@@ -103,9 +121,27 @@ def constraint(
 
 def _split(tag: int, value: str) -> tuple[Match, tuple[str, ...]]:
     has_wildcard = "*" in value or "?" in value
-    if "\\" in value or (tag in (MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY) and not has_wildcard):
-        return Match.LIST, tuple(part.strip() for part in value.split("\\"))
-    return (Match.WILDCARD if has_wildcard else Match.EQUAL), (value,)
+    is_set = tag in (MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY)
+    if "\\" in value or (is_set and not has_wildcard):
+        values = _alternatives(value, MAXIMUM_SET_ALTERNATIVES if is_set else MAXIMUM_ALTERNATIVES)
+        return Match.LIST, tuple(part.strip() for part in values)
+    return _single(value)
+
+
+def _single(value: str) -> tuple[Match, tuple[str, ...]]:
+    """A pattern, or one plain value."""
+    if "*" not in value and "?" not in value:
+        return Match.EQUAL, (value,)
+    if len(value) > MAXIMUM_PATTERN:
+        raise BadRequest(f"A value with wildcards has at most {MAXIMUM_PATTERN} characters")
+    return Match.WILDCARD, (value,)
+
+
+def _alternatives(value: str, most: int) -> list[str]:
+    values = value.split("\\")
+    if len(values) > most:
+        raise BadRequest(f"At most {most} values may be listed here, not {len(values)}")
+    return values
 
 
 _OFFSET_LENGTH = 5
@@ -153,11 +189,30 @@ class MetadataConstraint:
 
 
 def metadata_constraint(type: int, value: str, case_sensitive: bool = False) -> MetadataConstraint:
-    """The constraint that ``value`` expresses: a list, a pattern or one value."""
+    """The constraint that ``value`` expresses: a list, a pattern or one value.
+
+    :raises BadRequest: for a value that is too long.
+    """
     if "\\" in value:
-        return MetadataConstraint(type, Match.LIST, tuple(value.split("\\")), case_sensitive)
-    match = Match.WILDCARD if "*" in value or "?" in value else Match.EQUAL
-    return MetadataConstraint(type, match, (value,), case_sensitive)
+        values = tuple(_alternatives(value, MAXIMUM_ALTERNATIVES))
+        return MetadataConstraint(type, Match.LIST, values, case_sensitive)
+    match, values = _single(value)
+    return MetadataConstraint(type, match, values, case_sensitive)
+
+
+def requested_tags(tags: Iterable[int]) -> tuple[int, ...]:
+    """The attributes that a client wants to see, each once.
+
+    :raises BadRequest: for too many of them.
+    """
+    wanted = tuple(dict.fromkeys(tags))
+    _check_count(len(wanted), MAXIMUM_REQUESTED_TAGS, "attributes may be asked for")
+    return wanted
+
+
+def _check_count(count: int, most: int, what: str) -> None:
+    if count > most:
+        raise BadRequest(f"At most {most} {what}, not {count}")
 
 
 class OrderType(StrEnum):
@@ -197,7 +252,10 @@ class OrderBy:
 
 @dataclass(frozen=True, slots=True)
 class FindRequest:
-    """A search among the resources of one level; all its conditions hold together."""
+    """A search among the resources of one level; all its conditions hold together.
+
+    :raises BadRequest: where it asks for too much.
+    """
 
     level: Level
     constraints: tuple[Constraint, ...] = ()
@@ -209,3 +267,10 @@ class FindRequest:
     since: int = 0  # matches to skip
     limit: int = 0  # matches to return at most; 0 is no limit
     after: str = ""  # only matches whose Orthanc ID follows this one: to go on in the default order
+
+    def __post_init__(self) -> None:
+        _check_count(
+            len(self.constraints) + len(self.metadata), MAXIMUM_CONDITIONS, "values may be constrained"
+        )
+        _check_count(len(self.labels), MAXIMUM_LABELS, "labels may be searched")
+        _check_count(len(self.order_by), MAXIMUM_ORDER, "criteria may order a search")

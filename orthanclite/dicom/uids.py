@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 
 from pydicom._uid_dict import UID_dictionary
+
+from orthanclite.core.matching import wildcard
 
 _PREFIX = "1.2.840.10008.1.2"
 
@@ -52,8 +53,5 @@ def select_uids(known: Iterable[str], patterns: Iterable[str]) -> tuple[str, ...
     >>> select_uids(["1.2.3", "1.2.4", "1.3"], ["1.2.*"])
     ('1.2.3', '1.2.4')
     """
-    alternatives = [
-        re.escape(pattern.strip()).replace(r"\*", ".*").replace(r"\?", ".") for pattern in patterns
-    ]
-    matcher = re.compile("|".join(alternatives)) if alternatives else None
-    return tuple(uid for uid in known if matcher and matcher.fullmatch(uid))
+    tests = [wildcard(pattern.strip()) for pattern in patterns]
+    return tuple(uid for uid in known if any(test(uid) for test in tests))

@@ -20,7 +20,7 @@ from orthanclite.index.schema import TABLES
 Expression = ColumnElement[Any]
 
 _INTEGER = r"^\s*([+-]?\d{1,18})"
-_NUMBER = r"^\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,2})?)"
+_NUMBER = r"^\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,2})?)"
 
 _WALKED = {("study_date", Level.STUDY), ("last_update", Level.STUDY)}
 """Columns whose index, together with the Orthanc ID, yields rows in order."""

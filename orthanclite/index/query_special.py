@@ -12,6 +12,7 @@ from orthanclite.core.constants import USER_RANGE, Metadata
 from orthanclite.core.levels import Level
 from orthanclite.core.matching import predicate
 from orthanclite.core.normalize import normalize
+from orthanclite.core.numbers import natural
 from orthanclite.core.query import (
     COMPUTED_TAGS,
     COUNTED_LEVELS,
@@ -29,6 +30,11 @@ from orthanclite.index.schema import TABLES, labels, series, signatures, user_me
 
 Expression = ColumnElement[Any]
 Test = ColumnElement[bool]
+
+_NO_COUNT = 2**31
+"""More than any resource has below it, and than the integers of PostgreSQL hold."""
+_PLANNED_LABELS = 8
+"""Labels each of which is a way to find resources; planners take seconds to weigh a hundred ways."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,8 @@ class SpecialConditions:
         return self._of_set(constraint)
 
     def _of_count(self, constraint: Constraint, owner: Level) -> Condition:
-        numbers = [int(value) for value in constraint.values if value.isascii() and value.isdigit()]
+        read = map(natural, constraint.values)
+        numbers = [number for number in read if number is not None and number < _NO_COUNT]
 
         def test(row: FromClause) -> Test:
             return count_below(row, owner, COUNTED_LEVELS[constraint.tag]).in_(numbers)
@@ -111,7 +118,11 @@ class SpecialConditions:
             return []
         if request.labels_constraint is LabelsConstraint.ANY:
             return [self._label(wanted)]
-        return [self._label([name]) for name in wanted]
+        conditions = [self._label([name]) for name in wanted[:_PLANNED_LABELS]]
+        others = wanted[_PLANNED_LABELS:]
+        if others:
+            conditions.append(Condition(lambda source: self._has_all(source, others)))
+        return conditions
 
     def _label(self, names: list[str]) -> Condition:
         owners = select(labels.c.resource).where(labels.c.level == int(self.level), labels.c.label.in_(names))
@@ -119,6 +130,11 @@ class SpecialConditions:
             lambda source: self._labelled(source, names),
             Driver(lambda source: source.c.id.in_(owners)),
         )
+
+    def _has_all(self, source: FromClause, names: list[str]) -> Test:
+        own = and_(labels.c.level == int(self.level), labels.c.resource == source.c.id)
+        among = self.dialect.blunt(labels.c.label).in_(names)
+        return select(func.count()).where(own, among).scalar_subquery() == len(names)
 
     def _labelled(self, source: FromClause, names: list[str]) -> Test:
         """Whether the resource has one of ``names``, or any label where there are none."""

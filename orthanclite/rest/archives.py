@@ -13,6 +13,7 @@ from typing import Any
 from orthanclite.core.errors import BadFileFormat, BadRequest, NotImplementedInServer
 from orthanclite.core.levels import Level
 from orthanclite.core.principal import Access
+from orthanclite.rest.views import check_identifiers
 from orthanclite.services.archive.plan import Layout
 from orthanclite.services.archive.service import ArchiveRequest, ArchiveService, Spool
 from orthanclite.web.answers.ranges import parse_range
@@ -143,6 +144,7 @@ class _Handlers:
             raise BadFileFormat(expected)
         if not isinstance(ids, list) or not all(isinstance(id, str) for id in ids):
             raise BadFileFormat("Expected a list of strings (Orthanc identifiers)")
+        check_identifiers(ids)
         request = _body_request(fields, ids, None, kind)
         return self._answer(call, request, string_field(fields, "Filename", "Archive.zip"))
 

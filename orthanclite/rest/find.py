@@ -10,7 +10,7 @@ from orthanclite.core.errors import BadFileFormat
 from orthanclite.core.levels import Level
 from orthanclite.core.principal import Access
 from orthanclite.rest.find_body import FindBody, flag_field, json_body, style_field
-from orthanclite.rest.views import IN_MEMORY, array_response
+from orthanclite.rest.views import IN_MEMORY, array_response, check_identifiers
 from orthanclite.services.resources.bulk import BulkContent
 from orthanclite.services.resources.names import NameRegistry
 from orthanclite.services.resources.rendering import View
@@ -144,4 +144,5 @@ def _identifiers(body: dict[str, Any]) -> list[str]:
     ids = body.get("Resources")
     if not isinstance(ids, list) or not all(isinstance(id, str) for id in ids):
         raise BadFileFormat("List of strings expected in field: Resources")
+    check_identifiers(ids)
     return ids

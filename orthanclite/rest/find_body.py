@@ -16,6 +16,7 @@ from orthanclite.core.query import (
     OrderBy,
     OrderType,
     metadata_constraint,
+    requested_tags,
 )
 from orthanclite.dicom.renderings.tags_json import Style
 from orthanclite.services.resources.names import NameRegistry
@@ -77,7 +78,7 @@ class FindBody:
     def request(self) -> FindRequest:
         """The search that the body describes.
 
-        :raises BadRequest: for a field of the wrong type, or one that is missing.
+        :raises BadRequest: for a wrong type, a missing field, and a search that is too large.
         :raises ParameterOutOfRange: for an unknown level, a negative number, or a wildcard where none may be.
         :raises UnknownDicomTag: for a name that is no tag.
         :raises InexistentItem: for a name that is no metadata.
@@ -114,8 +115,10 @@ class FindBody:
         return View(style) if expand else None
 
     def requested_tags(self) -> tuple[int, ...]:
-        """:raises UnknownDicomTag: for a name that is no tag."""
-        return tuple(dict.fromkeys(map(self._find.parse_tag, self._strings("RequestedTags"))))
+        """:raises UnknownDicomTag: for a name that is no tag.
+        :raises BadRequest: for too many of them.
+        """
+        return requested_tags(map(self._find.parse_tag, self._strings("RequestedTags")))
 
     def check_since(self, request: FindRequest) -> None:
         """:raises BadRequest: as the reference, for ``Since`` where more than the index must be looked at."""

@@ -45,7 +45,8 @@ _BOOLEANS = {"0": False, "false": False, "1": True, "true": True}
 _FORMATS = [format.value for format in ImageFormat]
 _16_BITS = [format.value for format in ImageFormat if format is not ImageFormat.JPEG]
 _WHOLE = re.compile(r"([+-]?)([0-9]{1,10})", re.ASCII)
-_REAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
+_REAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
+_REAL_LENGTH = 100  # characters
 _WORD = 1 << 32  # numbers of frames and sizes are unsigned words in the reference
 
 _ACCEPT = [Arg("Accept", "image/png (the default), image/jpeg or image/x-portable-arbitrarymap")]
@@ -182,7 +183,7 @@ def _real(call: Call, name: str) -> float | None:
     if not call.has(name):
         return None
     text = call.argument(name)
-    value = float(text) if _REAL.fullmatch(text) and len(text) < 100 else math.inf
+    value = float(text) if len(text) < _REAL_LENGTH and _REAL.fullmatch(text) else math.inf
     if not math.isfinite(value):
         raise ParameterOutOfRange(f"Bad value for argument: {name}")
     return value

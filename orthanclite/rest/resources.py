@@ -14,6 +14,7 @@ from orthanclite.rest.views import (
     FORMAT_ARGUMENTS,
     PAGE_ARGUMENTS,
     array_response,
+    check_identifiers,
     page_of,
     requested_tags_of,
     view_of,
@@ -251,6 +252,7 @@ def _resources_field(call: Call) -> list[Any]:
     items = body.get("Resources")
     if not isinstance(items, list):
         raise BadFileFormat("List of strings expected in field: Resources")
+    check_identifiers(items)
     return items
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from orthanclite.core.errors import BadRequest, UnknownDicomTag
 from orthanclite.core.levels import Level
+from orthanclite.core.query import requested_tags
 from orthanclite.core.styled_json import dumps
 from orthanclite.dicom.renderings.tags_json import Style
 from orthanclite.services.resources.rendering import Content, View
@@ -16,6 +17,8 @@ from orthanclite.web.routing import Arg
 
 IN_MEMORY = 1000
 """Resources up to which a list is answered as one piece."""
+
+_MAXIMUM_IDENTIFIERS = 100_000
 
 FORMAT_ARGUMENTS = (
     Arg("short", "If present, tags are shown by their number", "boolean"),
@@ -56,13 +59,13 @@ def view_of(call: Call) -> View:
 def requested_tags_of(call: Call, parse: Callable[[str], int]) -> tuple[int, ...]:
     """The argument ``requested-tags`` (or, older, ``requestedTags``); ``parse`` knows the names of tags.
 
-    :raises BadRequest: for an unknown name.
+    :raises BadRequest: for an unknown name, and for too many.
     """
     text = call.argument("requested-tags") or call.argument("requestedTags")
     if not text:
         return ()
     try:
-        return tuple(dict.fromkeys(map(parse, _items(text))))
+        return requested_tags(map(parse, _items(text)))
     except UnknownDicomTag as exc:
         raise BadRequest(f"Unknown DICOM tag in requested-tags: {exc.details}") from exc
 
@@ -80,6 +83,12 @@ def page_of(call: Call, level: Level) -> tuple[int, int | None]:
             raise BadRequest(f'Missing "{name}" argument for GET request against: /{level.plural}/')
     since, limit = call.unsigned("since", 0), call.unsigned("limit", 0)
     return since or 0, limit or 0
+
+
+def check_identifiers(ids: Sequence[object]) -> None:
+    """:raises BadRequest: where a body lists more resources than one request may work on."""
+    if len(ids) > _MAXIMUM_IDENTIFIERS:
+        raise BadRequest(f"At most {_MAXIMUM_IDENTIFIERS} resources may be listed, not {len(ids)}")
 
 
 def array_response(batches: Iterable[list[Any]], count: int) -> Response:

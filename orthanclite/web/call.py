@@ -9,11 +9,21 @@ from urllib.parse import unquote_plus
 import orjson
 
 from orthanclite.core.buffers import Buffer
-from orthanclite.core.errors import BadFileFormat, BadParameterType, OrthancError, ParameterOutOfRange
+from orthanclite.core.errors import (
+    BadFileFormat,
+    BadParameterType,
+    BodyTooLarge,
+    OrthancError,
+    ParameterOutOfRange,
+)
 from orthanclite.core.numbers import natural
 from orthanclite.core.principal import Principal
 
 T = TypeVar("T")
+
+_JSON_MARKS = (b",", b"[", b"{")
+_MAXIMUM_JSON_VALUES = 1_000_000
+"""Commas and opening brackets, within texts or not; values are at most twice as many."""
 
 _BOOLEANS = {"0": False, "false": False, "1": True, "true": True}
 
@@ -147,7 +157,12 @@ class Call:
         return value
 
     def json(self, error: type[OrthancError] = BadFileFormat) -> Any:
-        """The body parsed as JSON; raises ``error`` where it is none."""
+        """The body parsed as JSON; raises ``error`` where it is none.
+
+        :raises BodyTooLarge: for more values than are parsed at once: each takes many times its text.
+        """
+        if sum(map(self.body.count, _JSON_MARKS)) > _MAXIMUM_JSON_VALUES:
+            raise BodyTooLarge("The JSON of the body has too many values")
         try:
             return orjson.loads(self.body)
         except orjson.JSONDecodeError as exc:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orthanclite.core.matching import exact, matches, predicate, wildcard_regex
+from orthanclite.core.matching import exact, matches, predicate, wildcard
 from orthanclite.core.normalize import normalize
 from orthanclite.core.query import Constraint, Match, MetadataConstraint
 
@@ -29,7 +30,7 @@ def slow_match(pattern: str, text: str) -> bool:
 
 @given(patterns, st.text(alphabet="ab.[^\n", max_size=8))
 def test_wildcards(pattern: str, text: str) -> None:
-    assert (wildcard_regex(pattern).fullmatch(text) is not None) is slow_match(pattern, text)
+    assert wildcard(pattern)(text) is slow_match(pattern, text)
 
 
 @pytest.mark.parametrize("length", [10, 100, 1000])
@@ -39,6 +40,32 @@ def test_no_pattern_takes_long(length: int) -> None:
     for pattern in ("*a" * length + "b", "*" * length + "b", "?*" * length + "b", "*a?" * length + "b"):
         assert not matches(Constraint(TAG, Match.WILDCARD, (pattern,)), "a" * length)
     assert time.process_time() - started < 2
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "*" * 65 + "b",
+        "*a" * 511 + "b",
+        "?" * 1023 + "b",
+        "*" + "?" * 1000 + "b*",
+        "*" + "a?" * 500 + "b*",
+        "a*" * 511 + "*b",
+        "*?" * 511 + "b",
+    ],
+)
+def test_no_pattern_takes_long_in_a_long_text(pattern: str) -> None:
+    started = time.process_time()
+    assert not wildcard(pattern)("a" * 64_000)
+    assert time.process_time() - started < 2
+
+
+@given(st.integers(4080, 4110), st.sampled_from(["*?b*", "*a?b", "*??????b*c", "a*?b?*"]))
+def test_a_part_is_found_wherever_it_stands(distance: int, pattern: str) -> None:
+    """Places are tried in portions, the borders between which must not show."""
+    text = "a" * distance + "bc" + "a" * 20
+    expression = pattern.replace("*", ".*").replace("?", ".")
+    assert wildcard(pattern)(text) is (re.fullmatch(expression, text) is not None)
 
 
 @given(texts, st.booleans())

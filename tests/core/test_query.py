@@ -12,17 +12,29 @@ from orthanclite.core.matching import matches
 from orthanclite.core.query import (
     COMPUTED_TAGS,
     COUNTED_LEVELS,
+    MAXIMUM_ALTERNATIVES,
+    MAXIMUM_CONDITIONS,
+    MAXIMUM_LABELS,
+    MAXIMUM_ORDER,
+    MAXIMUM_PATTERN,
+    MAXIMUM_REQUESTED_TAGS,
+    MAXIMUM_SET_ALTERNATIVES,
     MODALITIES_IN_STUDY,
     RANGE_VRS,
     SOP_CLASSES_IN_STUDY,
     WILDCARD_VRS,
+    Constraint,
+    FindRequest,
     Match,
+    MetadataConstraint,
+    OrderBy,
     OrderType,
     constraint,
     metadata_constraint,
+    requested_tags,
 )
 
-NAME, DATE = 0x00100010, 0x00080020
+NAME, DATE, STUDY_UID = 0x00100010, 0x00080020, 0x0020000D
 
 
 @pytest.mark.parametrize(
@@ -129,3 +141,41 @@ def test_types_of_order() -> None:
 def test_what_is_counted_is_below_what_it_describes() -> None:
     for tag, counted in COUNTED_LEVELS.items():
         assert Level(COMPUTED_TAGS[tag]) < counted
+
+
+def test_a_value_that_asks_for_too_much_is_refused() -> None:
+    assert constraint(NAME, "PN", "*" + "a" * (MAXIMUM_PATTERN - 1)) is not None
+    assert constraint(NAME, "PN", "a" * 1_000_000) is not None
+    assert constraint(STUDY_UID, "UI", "\\".join(["1"] * MAXIMUM_ALTERNATIVES)) is not None
+    for tag, vr, value in (
+        (NAME, "PN", "*" + "a" * MAXIMUM_PATTERN),
+        (STUDY_UID, "UI", "\\".join(["1"] * (MAXIMUM_ALTERNATIVES + 1))),
+        (MODALITIES_IN_STUDY, "CS", "\\".join(["CT"] * (MAXIMUM_SET_ALTERNATIVES + 1))),
+    ):
+        with pytest.raises(BadRequest, match=r"[Aa]t most"):
+            constraint(tag, vr, value)
+    for value in ("?" * (MAXIMUM_PATTERN + 1), "\\" * MAXIMUM_ALTERNATIVES):
+        with pytest.raises(BadRequest, match=r"[Aa]t most"):
+            metadata_constraint(1024, value)
+
+
+def test_a_search_that_asks_for_too_much_is_refused() -> None:
+    one, other = Constraint(STUDY_UID, Match.EQUAL, ("1",)), MetadataConstraint(1024, Match.EQUAL, ("1",))
+    order = OrderBy(OrderType.TAG, STUDY_UID)
+    FindRequest(
+        Level.STUDY,
+        (one,) * (MAXIMUM_CONDITIONS - 1),
+        ("label",) * MAXIMUM_LABELS,
+        metadata=(other,),
+        order_by=(order,) * MAXIMUM_ORDER,
+    )
+    for fields in (
+        {"constraints": (one,) * MAXIMUM_CONDITIONS, "metadata": (other,)},
+        {"labels": ("label",) * (MAXIMUM_LABELS + 1)},
+        {"order_by": (order,) * (MAXIMUM_ORDER + 1)},
+    ):
+        with pytest.raises(BadRequest, match="At most"):
+            FindRequest(Level.STUDY, **fields)  # type: ignore[arg-type]
+    assert requested_tags([1, 2, 1]) == (1, 2)
+    with pytest.raises(BadRequest, match="At most"):
+        requested_tags(range(MAXIMUM_REQUESTED_TAGS + 1))

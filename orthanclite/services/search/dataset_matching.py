@@ -19,6 +19,7 @@ from orthanclite.core.query import (
     SPECIFIC_CHARACTER_SET,
     TIMEZONE_OFFSET_FROM_UTC,
     constraint,
+    requested_tags,
 )
 from orthanclite.dicom.attributes import Attribute, Attributes
 from orthanclite.dicom.dictionary import is_private_creator
@@ -45,16 +46,16 @@ class IdentifierQuery:
     """An identifier, prepared for many data sets.
 
     :param case_sensitive_names: the option ``CaseSensitivePN``
-    :raises BadRequest: for a sequence of several items.
+    :raises BadRequest: for a sequence of several items, and for a query that is too large.
     :raises ParameterOutOfRange: for a wildcard where its value representation has none.
     """
 
     def __init__(self, identifier: Attributes, case_sensitive_names: bool = False) -> None:
-        self._keys: dict[int, _Key] = {}
-        for tag, attribute in identifier.items():
-            if tag == SPECIFIC_CHARACTER_SET or tag & 0xFFFF == 0:
-                continue
-            self._keys[tag] = _key(tag, attribute, case_sensitive_names)
+        self._keys: dict[int, _Key] = {
+            tag: _key(tag, identifier[tag], case_sensitive_names)
+            for tag in requested_tags(identifier)
+            if tag != SPECIFIC_CHARACTER_SET and tag & 0xFFFF
+        }
         self.is_universal = all(key.is_universal for key in self._keys.values())
         """Whether there is no constraint, at any depth."""
 

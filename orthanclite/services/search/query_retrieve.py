@@ -17,6 +17,7 @@ from orthanclite.core.query import (
     Constraint,
     FindRequest,
     constraint,
+    requested_tags,
 )
 from orthanclite.dicom.attributes import Attribute, Attributes, attributes_from_json
 from orthanclite.dicom.dictionary import TagDictionary, is_private_creator, is_private_element
@@ -67,7 +68,7 @@ class QueryService:
     def find(self, identifier: Attributes) -> Generator[Attributes, None, bool]:
         """The answers one by one, at most as many as the limit; finally, whether there are more.
 
-        :raises BadRequest: without a level.
+        :raises BadRequest: without a level, and for a query that is too large.
         :raises ParameterOutOfRange: for an unknown level, or a wildcard where none may be; both at once.
         """
         return self._answers(self._plan(identifier))
@@ -80,7 +81,7 @@ class QueryService:
         indexed: list[Constraint] = []
         from_files: list[Constraint] = []
         sequences: dict[int, IdentifierQuery] = {}
-        keys = tuple(
+        keys = requested_tags(
             tag
             for tag in identifier
             if tag not in _NOT_RETURNED and tag & 0xFFFF and tag >> 16 != _META_GROUP

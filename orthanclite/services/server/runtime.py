@@ -9,6 +9,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping
 
+from orthanclite.core.errors import ParameterOutOfRange
+from orthanclite.core.query import MAXIMUM_PATTERN
 from orthanclite.dicom.charsets import DefaultEncoding, parse_default_encoding
 from orthanclite.dicom.uids import (
     KNOWN_STORAGE_CLASSES,
@@ -16,6 +18,8 @@ from orthanclite.dicom.uids import (
     TRANSFER_SYNTAX_FAMILIES,
     select_uids,
 )
+
+_MAXIMUM_PATTERNS = 1000
 
 
 class RuntimeOptions:
@@ -58,7 +62,15 @@ class RuntimeOptions:
             return self._transfer_syntaxes
 
     def accept_transfer_syntaxes(self, patterns: Iterable[str]) -> tuple[str, ...]:
-        """Accept the known ones that ``patterns`` name, and only these; the result."""
+        """Accept the known ones that ``patterns`` name, and only these; the result.
+
+        :raises ParameterOutOfRange: for too many patterns, or too long ones.
+        """
+        patterns = list(patterns)
+        if len(patterns) > _MAXIMUM_PATTERNS or any(len(one) > MAXIMUM_PATTERN for one in patterns):
+            raise ParameterOutOfRange(
+                f"At most {_MAXIMUM_PATTERNS} transfer syntaxes of at most {MAXIMUM_PATTERN} characters"
+            )
         accepted = select_uids(KNOWN_TRANSFER_SYNTAXES, patterns)
         with self._lock:
             self._transfer_syntaxes = accepted
