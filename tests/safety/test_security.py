@@ -101,9 +101,9 @@ def test_requests_of_other_sites(open_server: Server, headers: dict[str, str], a
     assert (
         client.post("/tools/bulk-delete", content=b'{"Resources":[]}', headers=simple).status_code == expected
     )
-    # As an image of another site's page would do it.
-    assert client.get(f"{path}?_method=DELETE", headers=headers).status_code == expected
-    assert client.get(f"{path}?_method=PUT", headers=headers).status_code == expected
+    # As an image of another site's page would do it: without the option for it, that only reads.
+    assert client.get(f"/instances/{id}?_method=DELETE", headers=headers).status_code == 200
+    assert client.get(f"/instances/{id}", headers=headers).status_code == 200
     assert client.delete(f"/instances/{id}", headers=headers).status_code == expected
     assert ("access-control-allow-origin" in client.get("/patients", headers=headers).headers) is False
 
