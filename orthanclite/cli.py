@@ -16,7 +16,7 @@ from orthanclite.config.options import RunOptions
 from orthanclite.core.error_codes import ERROR_MESSAGES
 from orthanclite.core.errors import CannotWriteFile, OrthancError
 from orthanclite.core.log_levels import LogCategory, LogLevel
-from orthanclite.core.ports import BlobStore, Maintenance, Properties
+from orthanclite.core.ports import Blobs, Maintenance, Properties
 
 _log = logging.getLogger("orthanclite")
 
@@ -84,7 +84,7 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _open_stores(
     configurations: Sequence[Path],
-) -> AbstractContextManager[tuple[Maintenance, Properties, BlobStore]]:
+) -> AbstractContextManager[tuple[Maintenance, Properties, Blobs]]:
     """The index and the storage of the server of a configuration, opened without serving."""
     from orthanclite import app
 

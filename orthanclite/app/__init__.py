@@ -12,7 +12,7 @@ from typing import Any
 from orthanclite.config import Settings
 from orthanclite.config.options import RunOptions
 from orthanclite.core.errors import InexistentItem
-from orthanclite.core.ports import BlobStore, Maintenance, Properties
+from orthanclite.core.ports import Blobs, Maintenance, Properties
 
 __all__ = ["openapi", "run", "stores", "upgrade"]
 
@@ -50,18 +50,18 @@ def openapi(settings: Settings) -> dict[str, Any]:
 
 
 @contextmanager
-def stores(settings: Settings) -> Iterator[tuple[Maintenance, Properties, BlobStore]]:
+def stores(settings: Settings) -> Iterator[tuple[Maintenance, Properties, Blobs]]:
     """The index and the storage of a server, opened without serving.
 
     :raises InexistentItem: where there are none yet: none are made here
     """
     from orthanclite.app.database import open_index
-    from orthanclite.storage import FileStorage
+    from orthanclite.app.storage import open_blobs
 
     if not settings.storage.directory.is_dir():
         raise InexistentItem(f'There is no storage area at "{settings.storage.directory}"')
     index = open_index(settings)
     try:
-        yield index.maintenance, index.properties, FileStorage(settings.storage.directory)
+        yield index.maintenance, index.properties, open_blobs(settings)
     finally:
         index.close()

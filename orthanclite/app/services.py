@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 from orthanclite.app import options
 from orthanclite.app.database import open_index
+from orthanclite.app.storage import open_blobs, start_blob_process
 from orthanclite.app.worklists import housekeeper, worklist_service
 from orthanclite.config import Settings
+from orthanclite.core.events import Events
 from orthanclite.core.metrics import Metrics
 from orthanclite.index.statistics import INTERVAL as STATISTICS_INTERVAL
 from orthanclite.services.archive.service import ArchiveService
@@ -39,8 +41,6 @@ from orthanclite.services.upkeep.duties import Periodic, settle
 from orthanclite.services.upkeep.housekeeper import INTERVAL, Housekeeper
 from orthanclite.services.upkeep.reconstruct import FileOptions, ReconstructService
 from orthanclite.services.upkeep.sweep import OrphanSweep
-from orthanclite.storage import FileStorage
-from orthanclite.storage.blob_process import BlobProcess
 from orthanclite.storage.shared_memory import SharedMemory
 
 _SETTLE_INTERVAL = 0.5  # seconds between two looks for resources that have become stable
@@ -56,7 +56,8 @@ class Services:
         self.settings = settings
         storage = settings.storage
         self.metrics = Metrics(settings.http.metrics_enabled)
-        self.blobs = FileStorage(storage.directory, storage.sync)
+        self.blobs = open_blobs(settings)
+        self.events = Events()
         self.memory = SharedMemory()
         self.index = open_index(settings)
         self.journal = JournalKeeper(self.index.journal, self.blobs)
@@ -71,8 +72,7 @@ class Services:
         self.transcoding = TranscodingService(
             self.workers, self.index.resources, self.reader, options.transcoding_options(settings)
         )
-        helped = bool(self.memory.size) and _keeps_files(settings)
-        self.blob_process = BlobProcess(self.blobs, self.memory) if helped else None
+        self.blob_process = start_blob_process(settings, self.blobs, self.memory)
         self.ingest = IngestService(
             self.index.ingest,
             self.blobs,
@@ -83,6 +83,7 @@ class Services:
             self.journal,
             options.ingest_transcoding(settings, self.transcoding),
             self.blob_process,
+            events=self.events,
         )
         temporary = storage.temporary_directory
         self.uploads = UploadService(
@@ -136,7 +137,7 @@ class Services:
             options.find_options(settings),
         )
         self.resources = ResourceService(
-            index.resources, self.blobs, self.renderer, self.dictionary, self.requested_tags
+            index.resources, self.blobs, self.renderer, self.dictionary, self.requested_tags, self.events
         )
         self.bulk = BulkContent(index.resources, self.resources)
         self.attachments = AttachmentService(
@@ -186,8 +187,9 @@ class Services:
         maintenance = self.index.maintenance
         sweep = OrphanSweep(self.blobs, maintenance, self.index.properties)
         sweep.bind()
+        stable_age = self.settings.storage.stable_age
         duties = [
-            Periodic("settler", _SETTLE_INTERVAL, settle(maintenance, self.settings.storage.stable_age)),
+            Periodic("settler", _SETTLE_INTERVAL, settle(maintenance, stable_age, self.events)),
             Periodic("journal", _FLUSH_INTERVAL, self.journal.flush),
             Periodic("sweeper", _SWEEP_INTERVAL, sweep.run, _SWEEP_DELAY),
         ]
@@ -223,9 +225,3 @@ class Services:
         self.workers.close()
         self.journal.flush()
         self.index.close()
-
-
-def _keeps_files(settings: Settings) -> bool:
-    """Whether files are stored as they come."""
-    storage = settings.storage
-    return storage.store_dicom and not storage.compression and not storage.read_only

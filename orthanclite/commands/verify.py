@@ -18,7 +18,7 @@ from tqdm import tqdm
 from orthanclite.core.errors import CorruptedFile
 from orthanclite.core.levels import Level
 from orthanclite.core.model import Attachment
-from orthanclite.core.ports import BlobStore, Maintenance, Properties
+from orthanclite.core.ports import Blobs, Maintenance, Properties
 from orthanclite.services.upkeep.sweep import GRACE, OrphanSweep
 
 _PIECE = 1 << 20
@@ -44,7 +44,7 @@ class Finding:
     repaired: bool
 
 
-OpenStores = Callable[[Sequence[Path]], AbstractContextManager[tuple[Maintenance, Properties, BlobStore]]]
+OpenStores = Callable[[Sequence[Path]], AbstractContextManager[tuple[Maintenance, Properties, Blobs]]]
 """Opens the index and the storage of the server of a configuration, without serving."""
 
 
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str], open_stores: OpenStores) -> int:
 
 def check(
     index: Maintenance,
-    blobs: BlobStore,
+    blobs: Blobs,
     sweep: Callable[[], int] | None = None,
     advance: Callable[[int], object] = lambda files: None,
 ) -> Iterator[Finding]:
@@ -92,7 +92,7 @@ def check(
         yield Finding(Trouble.ORPHAN, uuid, "", sweep is not None and not _exists(uuid, blobs))
 
 
-def _trouble_of(attachment: Attachment, blobs: BlobStore) -> Trouble | None:
+def _trouble_of(attachment: Attachment, blobs: Blobs) -> Trouble | None:
     digest = hashlib.md5(usedforsecurity=False)
     size = 0
     try:
@@ -119,7 +119,7 @@ def _deal_with(
     return Finding(trouble, attachment.uuid, label, repaired)
 
 
-def _exists(uuid: str, blobs: BlobStore) -> bool:
+def _exists(uuid: str, blobs: Blobs) -> bool:
     try:
         blobs.open(uuid).close()
     except CorruptedFile:
@@ -127,7 +127,7 @@ def _exists(uuid: str, blobs: BlobStore) -> bool:
     return True
 
 
-def _orphans(index: Maintenance, blobs: BlobStore, advance: Callable[[int], object]) -> Iterator[str]:
+def _orphans(index: Maintenance, blobs: Blobs, advance: Callable[[int], object]) -> Iterator[str]:
     until = time.time() - GRACE
     stored = iter(blobs.scan())
     while batch := list(islice(stored, _BATCH)):

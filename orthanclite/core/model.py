@@ -94,16 +94,6 @@ class InstanceRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class StoreOutcome:
-    """What the index did with an :class:`InstanceRecord`."""
-
-    status: StoreStatus
-    ids: Hierarchy
-    created: tuple[Level, ...] = ()  # the levels whose resource is new
-    removed_blobs: tuple[str, ...] = ()  # to delete after the commit: replaced or recycled instances
-
-
-@dataclass(frozen=True, slots=True)
 class ResourceRef:
     """A resource, by level and Orthanc ID."""
 
@@ -113,6 +103,18 @@ class ResourceRef:
     @property
     def path(self) -> str:
         return f"/{self.level.plural}/{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreOutcome:
+    """What the index did with an :class:`InstanceRecord`."""
+
+    status: StoreStatus
+    ids: Hierarchy
+    created: tuple[Level, ...] = ()  # the levels whose resource is new
+    removed_blobs: tuple[str, ...] = ()  # to delete after the commit: replaced or recycled instances
+    overwritten: bool = False  # whether the instance was there before
+    recycled: tuple[ResourceRef, ...] = ()  # the patients that made room for it
 
 
 @dataclass(frozen=True, slots=True)

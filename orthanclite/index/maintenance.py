@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, func, select, update
 
 from orthanclite.core.constants import AttachmentType, ChangeType
 from orthanclite.core.levels import Level
-from orthanclite.core.model import Attachment
+from orthanclite.core.model import Attachment, ResourceRef
 from orthanclite.index.database import Database
 from orthanclite.index.remove import Limits, delete_resource, make_room
 from orthanclite.index.resources import read_attachments
@@ -80,29 +80,29 @@ class SqlMaintenance:
         self._writer = writer
         self._limits = limits
 
-    def mark_stable(self, older_than: float) -> int:
+    def mark_stable(self, older_than: float) -> tuple[ResourceRef, ...]:
         with self._database.reader() as session:
             waiting = any(session.all(statement, older_than=older_than) for statement in _UNSTABLE.values())
         if not waiting:
-            return 0
+            return ()
 
-        def operation(tx: Transaction) -> int:
-            count = 0
+        def operation(tx: Transaction) -> tuple[ResourceRef, ...]:
+            stable = []
             for level, statement in _UNSTABLE.items():
                 keys = Many(row[0] for row in tx.session.all(statement, older_than=older_than))
                 # Only what this update itself has changed is logged: another server may do the same.
                 rows = tx.session.all(_SETTLE[level], keys=keys, older_than=older_than)
                 for key, public_id in rows:
                     tx.log(_STABLE[level], level, key, public_id)
-                count += len(rows)
-            return count
+                    stable.append(ResourceRef(level, public_id))
+            return tuple(stable)
 
         return self._writer.run(operation)
 
     def recycle(self) -> tuple[str, ...]:
         if not self._limits.active or self._limits.reject:
             return ()
-        return tuple(self._writer.run(lambda tx: make_room(tx, self._limits, 0, "")))
+        return tuple(self._writer.run(lambda tx: make_room(tx, self._limits, 0, "")[1]))
 
     def attachment_catalog(self) -> Iterator[tuple[Level, str, Attachment]]:
         for level in Level:

@@ -168,13 +168,16 @@ def _refresh_ancestors(tx: Transaction, level: Level, key: int, sop_class: str |
         current = above
 
 
-def make_room(tx: Transaction, limits: Limits, size: int, patient: str) -> list[str]:
+def make_room(
+    tx: Transaction, limits: Limits, size: int, patient: str
+) -> tuple[list[ResourceRef], list[str]]:
     """Recycle the patients that received nothing for the longest time until ``size`` bytes fit.
 
     :param patient: Orthanc ID of the patient that is being added to: never recycled
-    :return: UUIDs of the blobs to delete after the commit
+    :return: the recycled patients, and the UUIDs of the blobs to delete after the commit
     :raises FullStorage: in mode Reject, or when nothing more may be recycled
     """
+    recycled: list[ResourceRef] = []
     blobs: list[str] = []
     is_new = not tx.session.value(_PATIENT_EXISTS, id=patient)
     while not _fits(tx, limits, size, is_new):
@@ -183,8 +186,9 @@ def make_room(tx: Transaction, limits: Limits, size: int, patient: str) -> list[
         oldest = tx.session.value(_OLDEST_PATIENT, spared=patient)
         if oldest is None:
             raise FullStorage("No unprotected patient is left to recycle")
+        recycled.append(ResourceRef(Level.PATIENT, tx.session.value(_PUBLIC_ID[Level.PATIENT], key=oldest)))
         blobs += _delete_tree(tx, Level.PATIENT, Many([oldest]))
-    return blobs
+    return recycled, blobs
 
 
 def _fits(tx: Transaction, limits: Limits, size: int, new_patient: bool) -> bool:

@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from orthanclite.core.constants import AttachmentType, ChangeType, Metadata, StoreStatus
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import DEFAULT_MAIN_TAGS, tag_key
-from orthanclite.core.model import InstanceRecord, OverwriteMode, StoreOutcome, TagValues
+from orthanclite.core.model import InstanceRecord, OverwriteMode, ResourceRef, StoreOutcome, TagValues
 from orthanclite.core.normalize import normalize
 from orthanclite.index.journal import add_to_journal
 from orthanclite.index.remove import Limits, delete_resource, make_room, packed, unpacked
@@ -139,6 +139,8 @@ class StoreOperation:
     def __call__(self, tx: Transaction) -> StoreOutcome:
         record, session = self.record, tx.session
         removed: list[str] = []
+        recycled: list[ResourceRef] = []
+        overwritten = False
         row = session.one(_FIND_SERIES, series=record.ids.series, instance=record.ids.instance)
         if row is not None and row[10] is not None:
             md5, uuid = session.one(_DICOM_FILE, resource=row[10]) or (None, None)
@@ -148,17 +150,24 @@ class StoreOperation:
             if self._keeps(md5):
                 return StoreOutcome(StoreStatus.ALREADY_STORED, record.ids)
             removed += delete_resource(tx, Level.INSTANCE, row[10]).removed_blobs
+            overwritten = True
             row = session.one(_FIND_SERIES, series=record.ids.series, instance=record.ids.instance)
         if self.limits.active:
             size = sum(attachment.stored_size for attachment in record.attachments)
-            removed += make_room(tx, self.limits, size, record.ids.patient)
+            recycled, blobs = make_room(tx, self.limits, size, record.ids.patient)
+            removed += blobs
             if row is None or removed:
                 row = session.one(_FIND_SERIES, series=record.ids.series, instance=record.ids.instance)
         moment = time.time()
         chain = self._create_ancestors(tx, moment) if row is None else self._touch_ancestors(tx, row, moment)
         key = self._insert(tx, Level.INSTANCE, chain.keys[Level.SERIES], moment)
         if key is None:  # another server was faster
-            return StoreOutcome(StoreStatus.ALREADY_STORED, record.ids, removed_blobs=tuple(removed))
+            return StoreOutcome(
+                StoreStatus.ALREADY_STORED,
+                record.ids,
+                removed_blobs=tuple(removed),
+                recycled=tuple(recycled),
+            )
         self._add_attachments(tx, key)
         if record.journal is not None:
             add_to_journal(session, *record.journal)
@@ -169,7 +178,9 @@ class StoreOperation:
             tx.count(level, 1)
             tx.log(_NEW[level], level, keys[level], record.ids.at(level))
         self._log_completion(tx, chain, row is not None)
-        return StoreOutcome(StoreStatus.SUCCESS, record.ids, tuple(created), tuple(removed))
+        return StoreOutcome(
+            StoreStatus.SUCCESS, record.ids, tuple(created), tuple(removed), overwritten, tuple(recycled)
+        )
 
     def _keeps(self, stored_md5: str | None) -> bool:
         """Whether the instance that is there already stays."""

@@ -16,7 +16,7 @@ from orthanclite.core.levels import Level
 from orthanclite.core.model import ResourceRef
 from orthanclite.dicom.writing.from_json import DataUri, parse_data_uri
 from orthanclite.services.edit.create import CreateService, CreationRequest, Slice
-from orthanclite.services.ingest.service import IngestOrigin
+from orthanclite.services.ingest.arrival import IngestOrigin
 from orthanclite.web.answers.responses import Response, json_response
 from orthanclite.web.call import Call
 from orthanclite.web.routing import Body, Router

@@ -7,12 +7,18 @@ from collections.abc import AsyncIterator
 from typing import IO
 
 from orthanclite.core.buffers import Buffer
-from orthanclite.services.ingest.service import IngestOrigin, Reception
-from orthanclite.services.ingest.storing import StoreResult
+from orthanclite.services.ingest.arrival import IngestOrigin, StoreResult
+from orthanclite.services.ingest.reception import Reception
+from orthanclite.services.ingest.service import Workload
 from orthanclite.services.ingest.upload import MEMORY_LIMIT, UploadService, is_zip
 from orthanclite.web.answers.responses import Response, json_response
 from orthanclite.web.call import Call
 from orthanclite.web.routing import Body, Router
+
+_QUICK_SIZE = 32 * 1024
+"""Bytes of a header, or of a whole file, that is parsed faster than another thread begins."""
+_PIXEL_DATA = b"\xe0\x7f\x10\x00"
+"""The tag in little endian, with which a header ends."""
 
 
 def upload_routes(uploads: UploadService) -> Router:
@@ -55,9 +61,18 @@ async def _store(
         with uploads.archive() as file:
             await call.run(file.write, body)
             return await call.run(_store_archive, uploads, file, origin)
-    if uploads.is_light(body):
+    if _is_quick(uploads.workload(body), body):
         return await wrap_future(uploads.begin(body, origin))
     return await wrap_future(await call.run(uploads.begin, body, origin))
+
+
+def _is_quick(work: Workload, body: Buffer) -> bool:
+    """Whether the event loop itself begins to store a file: it is done before another thread would begin."""
+    if work.works_on_content or work.asks_index or work.writes:
+        return False
+    if len(body) <= _QUICK_SIZE:
+        return True
+    return not work.reads and body.find(_PIXEL_DATA, 0, _QUICK_SIZE) >= 0
 
 
 async def _spool(

@@ -10,7 +10,6 @@ folders: creating a file below two fresh folders costs ten times one in a folder
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import mmap
 import os
@@ -24,9 +23,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from orthanclite.core.buffers import View
+from orthanclite.core.buffers import Buffer, View
 from orthanclite.core.digest import md5_of
-from orthanclite.core.errors import CannotWriteFile, CorruptedFile, FullStorage, OrthancError
+from orthanclite.core.disk import Writing
+from orthanclite.core.errors import CannotWriteFile, CorruptedFile, OrthancError
 from orthanclite.core.model import StoredBlob
 from orthanclite.storage.sync import sync_file_system
 
@@ -36,6 +36,7 @@ BLOBS_PER_FOLDER = 256
 
 _NO_WAIT: int = getattr(os, "RWF_NOWAIT", 0)  # Linux
 _hashing = ThreadPoolExecutor(2, "hashing")
+_WRITING = Writing("the storage area")
 
 _CAN_START_SYNC = sys.platform == "linux"  # whose advice DONTNEED begins to write, and returns
 
@@ -50,7 +51,7 @@ class FileBlobWriter:
 
     def write(self, data: View) -> None:
         view = memoryview(data)
-        with _translated():
+        with _WRITING:
             while view:
                 view = view[os.write(self._descriptor, view) :]
 
@@ -69,12 +70,12 @@ class FileBlobWriter:
     def start_sync(self) -> None:
         """Begin to write to the disk what ``commit`` will wait for."""
         if _CAN_START_SYNC:
-            with _translated():
+            with _WRITING:
                 os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def commit(self) -> None:
         try:
-            with _translated():
+            with _WRITING:
                 if self._storage.sync:
                     os.fsync(self._descriptor)
         finally:
@@ -92,7 +93,7 @@ class FileBlobWriter:
 
 
 class FileStorage:
-    """The port ``core.ports.BlobStore`` on a folder.
+    """The port ``core.ports.LocalBlobs`` on a folder.
 
     :param root: the storage folder (``StorageDirectory``); created when missing
     :param sync: whether a committed blob is synced to the disk (``SyncStorageArea``)
@@ -112,8 +113,12 @@ class FileStorage:
         except OSError as exc:
             raise CannotWriteFile(f'The folder "{root}" cannot be made: {exc.strerror}') from exc
 
+    @property
+    def local(self) -> FileStorage:
+        return self
+
     def create(self) -> FileBlobWriter:
-        with _translated():
+        with _WRITING:
             name, folder = self._new_name()
             path = folder / name
             try:
@@ -174,7 +179,7 @@ class FileStorage:
         if not self.sync:
             return
         folders = {self.path(uuid).parent for uuid in uuids}
-        with _translated():
+        with _WRITING:
             if sync_file_system is None:
                 for uuid in uuids:
                     _sync_file(self.path(uuid))
@@ -197,7 +202,7 @@ class FileStorage:
 
     def restore(self, uuid: str, data: bytes) -> None:
         path = self.path(uuid)
-        with _translated():
+        with _WRITING:
             try:
                 if path.read_bytes() == data:
                     return
@@ -244,6 +249,15 @@ class FileStorage:
             raise CorruptedFile(f"The stored file {uuid} is shorter than the index says")
         return data
 
+    @contextmanager
+    def map(self, uuid: str) -> Iterator[Buffer]:
+        with self.open(uuid) as file:
+            if os.fstat(file.fileno()).st_size == 0:
+                yield b""
+                return
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                yield data
+
     def read_cached(self, uuid: str, size: int) -> bytearray | None:
         if not _NO_WAIT:
             return None
@@ -272,7 +286,7 @@ class FileStorage:
             return None
 
     def set_mark(self, mark: str) -> None:
-        with _translated():
+        with _WRITING:
             (self.root / _MARK).write_text(mark + "\n", encoding="utf-8")
 
     def scan(self) -> Iterator[tuple[str, int, float]]:
@@ -316,13 +330,3 @@ def _subfolders(folder: Path) -> Iterator[Path]:
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if len(entry.name) == 2 and entry.is_dir(follow_symlinks=False):
             yield Path(entry.path)
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except OSError as exc:
-        if exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise FullStorage(f"No space is left in the storage area: {exc.strerror}") from exc
-        raise CannotWriteFile(f"Cannot write to the storage area: {exc.strerror}") from exc

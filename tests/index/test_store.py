@@ -176,9 +176,9 @@ def test_stable_events_come_once_and_survive_a_restart(database_url: str) -> Non
     index.close()
     index = SqlIndex(database_url)
     try:
-        assert index.maintenance.mark_stable(time.time() - 60) == 0
-        assert index.maintenance.mark_stable(time.time() + 1) == 3
-        assert index.maintenance.mark_stable(time.time() + 1) == 0
+        assert len(index.maintenance.mark_stable(time.time() - 60)) == 0
+        assert len(index.maintenance.mark_stable(time.time() + 1)) == 3
+        assert len(index.maintenance.mark_stable(time.time() + 1)) == 0
         assert logged(index)[4:] == [
             ChangeType.STABLE_SERIES,
             ChangeType.STABLE_STUDY,
@@ -188,6 +188,6 @@ def test_stable_events_come_once_and_survive_a_restart(database_url: str) -> Non
         assert patient is not None
         assert patient.is_stable
         index.ingest.store(record(instance="8"))
-        assert index.maintenance.mark_stable(time.time() + 1) == 3
+        assert len(index.maintenance.mark_stable(time.time() + 1)) == 3
     finally:
         index.close()

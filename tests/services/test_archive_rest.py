@@ -14,7 +14,7 @@ import pytest
 
 from orthanclite.rest.archives import archive_routes
 from orthanclite.services.archive.service import ArchiveService
-from orthanclite.services.ingest.storing import StoreResult
+from orthanclite.services.ingest.arrival import StoreResult
 from orthanclite.web.application import RestApplication
 from orthanclite.web.policy import HttpPolicy
 from tests.support.http import serving

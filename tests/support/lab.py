@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from orthanclite.core.constants import Origin
+from orthanclite.core.events import Events
 from orthanclite.core.main_tags import MainTags
-from orthanclite.core.ports import Resources
+from orthanclite.core.ports import Blobs, Resources
 from orthanclite.dicom.dictionary import TagDictionary
-from orthanclite.index import SqlIndex
+from orthanclite.index import Limits, SqlIndex
 from orthanclite.services.content.blobs import BlobReader
+from orthanclite.services.ingest.arrival import IngestOrigin, StoreResult
 from orthanclite.services.ingest.journal import JournalKeeper
-from orthanclite.services.ingest.service import IngestOptions, IngestOrigin, IngestService, IngestTranscoder
-from orthanclite.services.ingest.storing import StoreResult
+from orthanclite.services.ingest.prepare import IngestFilter, IngestTranscoder
+from orthanclite.services.ingest.service import IngestOptions, IngestService
 from orthanclite.services.server.runtime import RuntimeOptions
 from orthanclite.storage import FileStorage
 
@@ -27,10 +30,11 @@ class Lab:
     """What most services are built of."""
 
     index: SqlIndex
-    blobs: FileStorage
+    blobs: FileStorage  # or the double that a test has given
     ingest: IngestService
     dictionary: TagDictionary
     runtime: RuntimeOptions
+    events: Events
 
     @property
     def resources(self) -> Resources:
@@ -51,13 +55,18 @@ def lab(
     dictionary: Mapping[int, tuple[str, str, str]] | None = None,
     database: str | None = None,
     transcoder: IngestTranscoder | None = None,
+    filters: Sequence[IngestFilter] = (),
+    limits: Limits | None = None,
+    blobs: Blobs | None = None,
 ) -> Iterator[Lab]:
     """A lab in ``folder``, without syncing to the disk; on SQLite unless a ``database`` is given."""
-    index = SqlIndex(database or f"sqlite:///{folder}/index.db")
-    blobs = FileStorage(folder / "blobs", sync=False)
+    folder.mkdir(exist_ok=True)
+    index = SqlIndex(database or f"sqlite:///{folder}/index.db", limits)
+    blobs = FileStorage(folder / "blobs", sync=False) if blobs is None else blobs
+    events = Events()
     tags = TagDictionary.build(dictionary)
     runtime = RuntimeOptions()
-    journal = JournalKeeper(index.journal, blobs)
+    journal = None if blobs.local is None else JournalKeeper(index.journal, blobs.local)
     ingest = IngestService(
         index.ingest,
         blobs,
@@ -67,9 +76,11 @@ def lab(
         options or IngestOptions(),
         journal,
         transcoder,
+        filters=filters,
+        events=events,
     )
     try:
-        yield Lab(index, blobs, ingest, tags, runtime)
+        yield Lab(index, cast(FileStorage, blobs), ingest, tags, runtime, events)
     finally:
         ingest.close()
         index.close()

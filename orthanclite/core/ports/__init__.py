@@ -8,7 +8,7 @@ A resource that does not exist raises :class:`~orthanclite.core.errors.UnknownRe
 from __future__ import annotations
 
 from orthanclite.core.ports.annotations import Annotations
-from orthanclite.core.ports.blobs import BlobHelper, BlobStore, BlobWriter
+from orthanclite.core.ports.blobs import BlobHelper, Blobs, BlobWriter, LocalBlobs
 from orthanclite.core.ports.ingest import BlobJournal, Ingest
 from orthanclite.core.ports.log import ChangeLog
 from orthanclite.core.ports.maintenance import Maintenance
@@ -19,10 +19,11 @@ __all__ = [
     "Annotations",
     "BlobHelper",
     "BlobJournal",
-    "BlobStore",
     "BlobWriter",
+    "Blobs",
     "ChangeLog",
     "Ingest",
+    "LocalBlobs",
     "Maintenance",
     "Properties",
     "Resources",

@@ -1,9 +1,10 @@
-"""The bytes of attachments."""
+"""The bytes of attachments: what any storage can do, and what a file system adds to it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -26,15 +27,18 @@ class BlobWriter(Protocol):
     def abort(self) -> None: ...
 
 
-class BlobStore(Protocol):
-    """The bytes of attachments, under UUID names.
+class Blobs(Protocol):
+    """The bytes of attachments, under UUID names. An object store can fulfil it.
 
     :raises CorruptedFile: where a blob is missing or shorter than asked for.
-    :raises FullStorage: on writing, where the disk is full.
+    :raises FullStorage: on writing, where no room is left.
+    :raises CannotWriteFile: on writing, where that fails otherwise.
     """
 
-    sync: bool
-    """Whether ``put`` and ``commit`` wait for the disk (``SyncStorageArea``)."""
+    @property
+    def local(self) -> LocalBlobs | None:
+        """The same blobs as files of this machine; None where they are elsewhere."""
+        ...
 
     def create(self) -> BlobWriter: ...
 
@@ -42,42 +46,20 @@ class BlobStore(Protocol):
         """Store ``data`` durably; the new UUID."""
         ...
 
-    def put_hashed(self, data: memoryview, hashed: bool) -> StoredBlob:
-        """Store ``data`` durably, and compute its MD5 meanwhile if ``hashed``."""
-        ...
-
-    def put_unsynced(self, data: bytes) -> str:
-        """Store ``data`` without waiting for the disk; the new UUID."""
-        ...
-
-    def put_many(self, contents: Sequence[bytes]) -> list[str | OrthancError]:
-        """Store several blobs durably, syncing them together; for each its UUID, or its error."""
-        ...
-
-    def make_durable(self, uuids: Sequence[str]) -> None:
-        """Make blobs durable that were stored without; unknown ones are passed over."""
-        ...
-
-    def restore(self, uuid: str, data: bytes) -> None:
-        """Store a blob under a UUID that it had before, unless it is there and the same; not durable."""
-        ...
-
-    def read(self, uuid: str, start: int = 0, length: int | None = None) -> bytes: ...
-
-    def read_cached(self, uuid: str, size: int) -> bytearray | None:
-        """The first ``size`` bytes of a blob; None where that would wait for the disk, or fail."""
+    def read(self, uuid: str, start: int = 0, length: int | None = None) -> bytes:
+        """``length`` bytes from ``start``, all that follow where it is None."""
         ...
 
     def open(self, uuid: str) -> BinaryIO:
         """A seekable reader; the caller closes it."""
         ...
 
-    def path(self, uuid: str) -> Path:
-        """The local file, for memory mapping and for worker processes."""
-        ...
-
     def delete(self, uuid: str) -> None:
         """Remove a blob; one that is gone already is not an error."""
+        ...
+
+    def scan(self) -> Iterator[tuple[str, int, float]]:
+        """All blobs: UUID, bytes, time of last modification in seconds since the epoch."""
         ...
 
     def get_mark(self) -> str | None:
@@ -86,8 +68,46 @@ class BlobStore(Protocol):
 
     def set_mark(self, mark: str) -> None: ...
 
-    def scan(self) -> Iterator[tuple[str, int, float]]:
-        """All blobs: UUID, bytes, time of last modification in seconds since the epoch."""
+
+class LocalBlobs(Blobs, Protocol):
+    """Blobs that are files: they have paths, can be mapped, and need not be synced at once.
+
+    Who asks for one says with it that it does not work, or not as well, where blobs are elsewhere.
+    """
+
+    sync: bool
+    """Whether ``put`` and ``commit`` wait for the disk (``SyncStorageArea``)."""
+
+    def path(self, uuid: str) -> Path:
+        """The file, for worker processes."""
+        ...
+
+    def map(self, uuid: str) -> AbstractContextManager[Buffer]:
+        """The whole blob as a buffer that is read where it is looked at."""
+        ...
+
+    def read_cached(self, uuid: str, size: int) -> bytearray | None:
+        """The first ``size`` bytes of a blob; None where that would wait for the disk, or fail."""
+        ...
+
+    def put_hashed(self, data: memoryview, hashed: bool) -> StoredBlob:
+        """Store ``data`` durably, and compute its MD5 meanwhile if ``hashed``."""
+        ...
+
+    def put_many(self, contents: Sequence[bytes]) -> list[str | OrthancError]:
+        """Store several blobs durably, syncing them together; for each its UUID, or its error."""
+        ...
+
+    def put_unsynced(self, data: bytes) -> str:
+        """Store ``data`` without waiting for the disk; the new UUID."""
+        ...
+
+    def make_durable(self, uuids: Sequence[str]) -> None:
+        """Make blobs durable that were stored without; unknown ones are passed over."""
+        ...
+
+    def restore(self, uuid: str, data: bytes) -> None:
+        """Store a blob under a UUID that it had before, unless it is there and the same; not durable."""
         ...
 
 
@@ -101,7 +121,7 @@ class BlobHelper(Protocol):
     def store(self, data: Buffer, hashed: bool) -> Future[StoredBlob]:
         """Begin to store what :meth:`takes` has said yes to; it must not change until the future is done.
 
-        The future fails with the errors of :class:`BlobStore`.
+        The future fails with the errors of :class:`Blobs`.
 
         :param hashed: whether to compute the MD5
         """

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from orthanclite.core.levels import Level
-from orthanclite.core.model import Attachment
+from orthanclite.core.model import Attachment, ResourceRef
 
 
 class Maintenance(Protocol):
     """Background duties."""
 
-    def mark_stable(self, older_than: float) -> int:
-        """Log the stable event of resources unchanged since ``older_than`` (epoch seconds); how many."""
+    def mark_stable(self, older_than: float) -> tuple[ResourceRef, ...]:
+        """Log the stable event of resources unchanged since ``older_than`` (epoch seconds)."""
         ...
 
     def recycle(self) -> tuple[str, ...]:

@@ -21,8 +21,7 @@ from orthanclite.dimse.status import (
     error_comment,
     store_status,
 )
-from orthanclite.services.ingest.service import IngestOrigin
-from orthanclite.services.ingest.storing import StoreResult
+from orthanclite.services.ingest.arrival import IngestOrigin, StoreResult
 
 LOGGER = logging.getLogger(__name__)
 
@@ -31,7 +30,7 @@ _HEAD_SIZE = 4096
 
 
 class IncomingFile(Protocol):
-    """A file that is stored while it arrives; see ``services.ingest.service.Reception``."""
+    """A file that is stored while it arrives; see ``services.ingest.reception.Reception``."""
 
     def write(self, data: View) -> None: ...
 

@@ -10,7 +10,7 @@ from orthanclite.core.constants import AttachmentType
 from orthanclite.core.errors import CorruptedFile, RevisionConflict, UnknownResource
 from orthanclite.core.levels import Level
 from orthanclite.core.model import Attachment
-from orthanclite.core.ports import Annotations, BlobStore
+from orthanclite.core.ports import Annotations, Blobs
 from orthanclite.services.content.blobs import (
     BlobReader,
     HashedWriter,
@@ -45,7 +45,7 @@ class AttachmentService:
     def __init__(
         self,
         annotations: Annotations,
-        blobs: BlobStore,
+        blobs: Blobs,
         names: NameRegistry,
         options: AttachmentOptions,
     ) -> None:
@@ -193,7 +193,7 @@ class AttachmentReception:
     def __init__(
         self,
         service: AttachmentService,
-        blobs: BlobStore,
+        blobs: Blobs,
         level: Level,
         id: str,
         type: int,

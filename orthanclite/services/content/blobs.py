@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import mmap
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from typing import Any, BinaryIO
 from orthanclite.core.buffers import SMALL_SIZE, Buffer, View
 from orthanclite.core.errors import CommitUncertain, CorruptedFile, OrthancError
 from orthanclite.core.model import Attachment
-from orthanclite.core.ports import BlobStore
+from orthanclite.core.ports import Blobs
 
 _LOG = logging.getLogger(__name__)
 
@@ -34,7 +33,7 @@ class BlobReader:
     All methods raise :class:`CorruptedFile` where a blob is missing, broken or shorter than the index says.
     """
 
-    def __init__(self, blobs: BlobStore) -> None:
+    def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
 
     def read(self, attachment: Attachment, start: int = 0, length: int | None = None) -> bytes:
@@ -49,7 +48,8 @@ class BlobReader:
         """The whole content where it is small, and in memory; else None."""
         if attachment.compressed or attachment.size > SMALL_SIZE:
             return None
-        return self._blobs.read_cached(attachment.uuid, attachment.size)
+        local = self._blobs.local
+        return None if local is None else local.read_cached(attachment.uuid, attachment.size)
 
     def reader(self, attachment: Attachment) -> Reader:
         """A function that reads pieces of the content; cheap where they follow each other.
@@ -80,9 +80,10 @@ class BlobReader:
 
     def local(self, attachment: Attachment) -> Path | bytes:
         """The content for another process: its file where it is stored as it is, else the bytes."""
-        if attachment.compressed:
+        local = self._blobs.local
+        if attachment.compressed or local is None:
             return self.read(attachment)
-        path = self._blobs.path(attachment.uuid)
+        path = local.path(attachment.uuid)
         try:
             size = path.stat().st_size
         except OSError as exc:
@@ -94,13 +95,11 @@ class BlobReader:
     @contextmanager
     def whole(self, attachment: Attachment) -> Iterator[Buffer]:
         """The whole content as a buffer: mapped where it is large and stored as it is, else in memory."""
-        if attachment.compressed or attachment.size <= SMALL_SIZE:
+        local = self._blobs.local
+        if attachment.compressed or attachment.size <= SMALL_SIZE or local is None:
             yield self.read(attachment)
             return
-        with (
-            self._blobs.open(attachment.uuid) as file,
-            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
-        ):
+        with local.map(attachment.uuid) as data:
             if len(data) != attachment.size:
                 raise CorruptedFile(f"The stored file {attachment.uuid} is not as long as the index says")
             yield data
@@ -144,7 +143,7 @@ class _Inflater:
 class _InflatingReader:
     """Random access to a compressed blob that is fast for one who reads it in order."""
 
-    def __init__(self, blobs: BlobStore, uuid: str) -> None:
+    def __init__(self, blobs: Blobs, uuid: str) -> None:
         self._blobs = blobs
         self._uuid = uuid
         self._file: BinaryIO | None = None
@@ -169,7 +168,7 @@ class _InflatingReader:
 class HashedWriter:
     """Writes a blob piece by piece and computes its MD5 on the way. End with ``commit`` or ``abort``."""
 
-    def __init__(self, blobs: BlobStore, md5: bool) -> None:
+    def __init__(self, blobs: Blobs, md5: bool) -> None:
         self._writer = blobs.create()
         self._digest: Any = hashlib.md5(usedforsecurity=False) if md5 else None
         self.uuid = self._writer.uuid
@@ -195,7 +194,7 @@ class HashedWriter:
         self._writer.abort()
 
 
-def compress(blobs: BlobStore, content: Iterable[View], size: int, md5: bool) -> tuple[str, int, str]:
+def compress(blobs: Blobs, content: Iterable[View], size: int, md5: bool) -> tuple[str, int, str]:
     """Write ``content`` of ``size`` bytes as a compressed blob.
 
     :return: its UUID, its size and its MD5 (empty unless ``md5``)
@@ -211,7 +210,7 @@ def compress(blobs: BlobStore, content: Iterable[View], size: int, md5: bool) ->
     return write(blobs, pieces(), md5)
 
 
-def write(blobs: BlobStore, content: Iterable[bytes], md5: bool) -> tuple[str, int, str]:
+def write(blobs: Blobs, content: Iterable[bytes], md5: bool) -> tuple[str, int, str]:
     """Write ``content`` as a blob: its UUID, its size and its MD5 (empty unless ``md5``)."""
     writer = HashedWriter(blobs, md5)
     try:
@@ -224,7 +223,7 @@ def write(blobs: BlobStore, content: Iterable[bytes], md5: bool) -> tuple[str, i
     return writer.uuid, writer.size, digest
 
 
-def remove_blobs(blobs: BlobStore, uuids: Iterable[str]) -> None:
+def remove_blobs(blobs: Blobs, uuids: Iterable[str]) -> None:
     """Remove blobs that nothing refers to any more.
 
     Call it after the commit: a blob without a row is swept later, a row without its blob is data lost. For
@@ -237,7 +236,7 @@ def remove_blobs(blobs: BlobStore, uuids: Iterable[str]) -> None:
             _LOG.warning("Cannot remove the file %s: %s", uuid, exc)
 
 
-def discard_blobs(blobs: BlobStore, uuids: Iterable[str], error: BaseException) -> None:
+def discard_blobs(blobs: Blobs, uuids: Iterable[str], error: BaseException) -> None:
     """Remove the blobs that a transaction would have referred to, had it not failed with ``error``."""
     if not isinstance(error, CommitUncertain):
         remove_blobs(blobs, uuids)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import errno
 import mmap
 import os
 import tempfile
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from orthanclite.core.buffers import Buffer, View
-from orthanclite.core.errors import CannotWriteFile, FullStorage
+from orthanclite.core.disk import Writing
 
 _SMALL = 1 << 24  # bytes of a file that is rather read than mapped
 _PIECE = 1 << 20  # bytes that are read at a time
+_WRITING = Writing("a temporary file")
 
 
 class ScratchFile:
@@ -30,7 +30,7 @@ class ScratchFile:
 
         :raises CannotWriteFile: where no file can be made there.
         """
-        with _translated():
+        with _WRITING:
             self._descriptor, path = tempfile.mkstemp(prefix=f"{prefix}-", dir=folder)
         self.path = Path(path)
         self._end = weakref.finalize(self, _remove, self._descriptor, str(path))
@@ -57,7 +57,7 @@ class ScratchFile:
         :raises CannotWriteFile: where it cannot be written.
         """
         view = memoryview(data)
-        with _translated():
+        with _WRITING:
             while view:
                 view = view[os.write(self._descriptor, view) :]
 
@@ -77,16 +77,6 @@ class ScratchFile:
         while start < end and (piece := self.read(start, min(_PIECE, end - start))):
             yield piece
             start += len(piece)
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except OSError as exc:
-        if exc.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise FullStorage(f"No room for a temporary file: {exc.strerror}") from exc
-        raise CannotWriteFile(f"A temporary file cannot be written: {exc.strerror}") from exc
 
 
 def _remove(descriptor: int, path: str | None) -> None:

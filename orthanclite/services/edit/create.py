@@ -44,8 +44,8 @@ from orthanclite.dicom.writing.elements import element, encapsulated, file_head
 from orthanclite.dicom.writing.from_json import DataUri, JsonEncoder, join
 from orthanclite.services.content.files import InstanceFiles
 from orthanclite.services.imaging.workers import WorkerPool
-from orthanclite.services.ingest.service import IngestOrigin, IngestService
-from orthanclite.services.ingest.storing import StoreResult
+from orthanclite.services.ingest.arrival import IngestOrigin, StoreResult
+from orthanclite.services.ingest.service import IngestService
 from orthanclite.services.server.runtime import RuntimeOptions
 
 _DECODE = "orthanclite.dicom.pixels.pictures:decode_picture"

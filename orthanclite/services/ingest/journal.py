@@ -13,7 +13,7 @@ import logging
 import threading
 from collections.abc import Iterable
 
-from orthanclite.core.ports import BlobJournal, BlobStore
+from orthanclite.core.ports import BlobJournal, LocalBlobs
 
 LIMIT = 32 * 1024
 """Bytes of a blob above which its file is synced at once: to write it twice would cost more."""
@@ -24,7 +24,7 @@ log = logging.getLogger("orthanclite.generic")
 class JournalKeeper:
     """Moves what this server has put into the journal to the disk. Thread-safe."""
 
-    def __init__(self, journal: BlobJournal, blobs: BlobStore) -> None:
+    def __init__(self, journal: BlobJournal, blobs: LocalBlobs) -> None:
         self._journal = journal
         self._blobs = blobs
         self._lock = threading.Lock()

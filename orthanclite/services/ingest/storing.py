@@ -1,200 +1,260 @@
-"""The last steps of every ingest, taken together for all instances that arrive at the same time.
+"""How the file of an instance becomes durable: five strategies of one interface.
 
-One thread writes the blobs of a batch, syncs them, has the index commit their records, and only then tells
-the callers. A batch is whatever arrived while the one before was being synced, so that a lone instance waits
-for nobody, and many share the costs of the disk and of the database. It is one thread because between two
-system calls each needs the interpreter for a few microseconds, and waiting for it costs more than the steps
-themselves. Large blobs are written by the threads that bring them.
+Each file goes through the first strategy that takes it, in two steps: ``begin`` is called by the thread that
+brings the file, ``finish`` by the one that commits, for all files of a batch together and right before their
+records are committed. A strategy does its work in one of the two.
 """
 
 from __future__ import annotations
 
-import logging
-import threading
-from collections.abc import Sequence
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
-from queue import Empty, SimpleQueue
+from dataclasses import dataclass
+from typing import ClassVar
 
-from orthanclite.core.constants import StoreStatus
-from orthanclite.core.errors import DatabaseUnavailable, OrthancError
-from orthanclite.core.identifiers import Hierarchy
-from orthanclite.core.model import Attachment, InstanceRecord, StoreOutcome
-from orthanclite.core.ports import BlobStore, Ingest
-from orthanclite.services.content.blobs import discard_blobs, remove_blobs
+from orthanclite.core.buffers import Buffer, View
+from orthanclite.core.constants import AttachmentType
+from orthanclite.core.digest import md5_of
+from orthanclite.core.errors import OrthancError
+from orthanclite.core.model import Attachment, StoredBlob
+from orthanclite.core.ports import BlobHelper, Blobs, LocalBlobs
+from orthanclite.services.content.blobs import CHUNK, SIZE_HEAD, compress
+from orthanclite.services.ingest.arrival import WrittenBlob
 from orthanclite.services.ingest.journal import JournalKeeper
 
-_BATCH = 64
-_BATCH_BYTES = 32 << 20
-_WAITING_BYTES = 512 << 20
-"""Bytes of instances that may wait in memory; beyond, callers are refused."""
-
-log = logging.getLogger("orthanclite.generic")
+LARGE = 128 * 1024
+"""Bytes from which on a file is written and synced apart from all others, while its MD5 is computed."""
 
 
 @dataclass(frozen=True, slots=True)
-class StoreResult:
-    """What became of an instance."""
+class FileOptions:
+    """The settings that rule how files are kept."""
 
-    status: StoreStatus
-    ids: Hierarchy
-
-    def to_json(self) -> dict[str, str]:
-        """The answer to an upload."""
-        return {
-            "ID": self.ids.instance,
-            "ParentPatient": self.ids.patient,
-            "ParentStudy": self.ids.study,
-            "ParentSeries": self.ids.series,
-            "Path": f"/instances/{self.ids.instance}",
-            "Status": self.status.value,
-        }
-
-
-def _running() -> Future[StoreResult]:
-    future: Future[StoreResult] = Future()
-    future.set_running_or_notify_cancel()  # nobody can take it back
-    return future
+    compress: bool = False  # StorageCompression
+    store_md5: bool = True  # StoreMD5ForAttachments
 
 
 @dataclass(slots=True)
-class Pending:
-    """An instance that is ready to be stored.
+class File:
+    """The file of an instance on its way to the storage area."""
 
-    :param record: without its attachment
-    :param attachment: its file; without UUID where ``content`` is to be written
-    :param content: what is to be written; None where nothing is, or is durable already
+    source: Buffer | WrittenBlob
+    content: bytes | None = None
+    """What the batch is to write."""
+    attachment: Attachment | None = None
+    """What the index is told; its ``uuid`` is empty until a blob is written."""
+    journal: tuple[str, bytes] | None = None
+    """UUID and content of a blob that is not synced: kept in the index until it is."""
+    error: OrthancError | None = None
+    """Why the file could not be stored."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file as it came."""
+        return self.source.size if isinstance(self.source, WrittenBlob) else len(self.source)
+
+    @property
+    def waiting_size(self) -> int:
+        """Bytes that are held in memory until the batch is written."""
+        return 0 if self.content is None else len(self.content)
+
+    def written(self, uuid: str) -> None:
+        """Note the blob that was written."""
+        old = self.attachment
+        assert old is not None
+        self.attachment = Attachment(
+            old.type, uuid, old.size, old.md5, old.stored_size, old.stored_md5, old.compressed
+        )
+
+    def stored_plain(self, blob: StoredBlob) -> None:
+        """Note the blob that holds the file as it came."""
+        self.attachment = _plain(self.size, *blob)
+
+
+class Strategy(ABC):
+    """One way to make files durable."""
+
+    reads: ClassVar[bool] = True
+    """Whether :meth:`begin` reads all bytes of the file."""
+    writes: ClassVar[bool] = False
+    """Whether :meth:`begin` waits for the disk."""
+
+    @abstractmethod
+    def takes(self, source: Buffer | WrittenBlob) -> bool:
+        """Whether the strategy is one for such a file."""
+
+    @abstractmethod
+    def begin(self, file: File) -> Future[StoredBlob] | None:
+        """Do what is done by the thread that brings the file.
+
+        :return: the blob to wait for, where it is written elsewhere
+        :raises OrthancError: where the file cannot be stored
+        """
+
+    def finish(self, files: Sequence[File]) -> None:  # noqa: B027 - most have nothing left to do
+        """Do what is done for a batch, before its commit. What fails is noted in the file."""
+
+    def committed(self, file: File) -> None:  # noqa: B027 - most have nothing left to do
+        """Learn that the record of a file is committed."""
+
+
+class InPlace(Strategy):
+    """What was written while it arrived stays where it is."""
+
+    reads = False
+
+    def takes(self, source: Buffer | WrittenBlob) -> bool:
+        return isinstance(source, WrittenBlob)
+
+    def begin(self, file: File) -> None:
+        assert isinstance(file.source, WrittenBlob)
+        file.stored_plain(StoredBlob(file.source.uuid, file.source.md5))
+
+
+class BySecondProcess(Strategy):
+    """A helper hashes and writes large files that lie in its memory."""
+
+    reads = False
+
+    def __init__(self, helper: BlobHelper, options: FileOptions) -> None:
+        self._helper = helper
+        self._md5 = options.store_md5
+
+    def takes(self, source: Buffer | WrittenBlob) -> bool:
+        return not isinstance(source, WrittenBlob) and len(source) >= LARGE and self._helper.takes(source)
+
+    def begin(self, file: File) -> Future[StoredBlob]:
+        assert not isinstance(file.source, WrittenBlob)
+        return self._helper.store(file.source, self._md5)
+
+
+class ByBringer(Strategy):
+    """The thread that brings a file writes it. Takes whatever comes.
+
+    :param smallest: bytes below which another strategy is the better one
     """
 
-    record: InstanceRecord
-    attachment: Attachment | None = None
-    content: bytes | None = None
-    stored: Future[StoreResult] = field(default_factory=_running)
+    writes = True
 
-    def complete(self, uuid: str | None, in_journal: bool) -> None:
-        """Put the attachment into the record, with the UUID of the blob that was written."""
-        if self.attachment is None:
-            return
-        journal = None
-        if uuid is not None:
-            self.attachment = replace(self.attachment, uuid=uuid)
-            if in_journal and self.content is not None:
-                journal = (uuid, self.content)
-        self.record = replace(self.record, attachments=(self.attachment,), journal=journal)
-
-
-class Intake:
-    """Stores pending instances. Thread-safe; to be closed."""
-
-    def __init__(self, index: Ingest, blobs: BlobStore, journal: JournalKeeper) -> None:
-        self._index = index
+    def __init__(self, blobs: Blobs, options: FileOptions, smallest: int = 0) -> None:
         self._blobs = blobs
-        self._journal = journal
-        self._queue: SimpleQueue[Pending | None] = SimpleQueue()
-        self._lock = threading.Lock()
-        self._waiting_bytes = 0
-        self._closed = False
-        self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
-        self._thread.start()
+        self._options = options
+        self._smallest = smallest
 
-    def submit(self, pending: Pending) -> Future[StoreResult]:
-        """Queue an instance; its future is done once the instance is durable, or refused.
+    def takes(self, source: Buffer | WrittenBlob) -> bool:
+        return isinstance(source, WrittenBlob) or len(source) >= self._smallest
 
-        :raises DatabaseUnavailable: when too much waits already, or the server is shutting down
-        """
-        size = len(pending.content or b"")
-        with self._lock:
-            if self._closed:
-                raise DatabaseUnavailable("The server is shutting down")
-            if self._waiting_bytes and self._waiting_bytes + size > _WAITING_BYTES:
-                raise DatabaseUnavailable("Too many instances are waiting to be stored")
-            self._waiting_bytes += size
-            self._queue.put(pending)
-        return pending.stored
+    def begin(self, file: File) -> None:
+        source, options = file.source, self._options
+        if options.compress:
+            file.attachment = self._compress(source)
+        elif not isinstance(source, WrittenBlob):
+            file.stored_plain(self._put(source))
 
-    def close(self) -> None:
-        """Store what is queued, refuse what comes later."""
-        with self._lock:
-            self._closed = True
-        self._queue.put(None)
-        self._thread.join()
+    def _put(self, data: Buffer) -> StoredBlob:
+        local = self._blobs.local
+        if local is not None:
+            return local.put_hashed(memoryview(data), self._options.store_md5)
+        return StoredBlob(self._blobs.put(data), md5_of(data) if self._options.store_md5 else "")
 
-    def _run(self) -> None:
-        batch: list[Pending] | None = None
-        while batch is None or batch:
-            batch = self._next_batch()
-            try:
-                self._store(batch)
-            except Exception as exc:
-                log.exception("Instances could not be stored")
-                for pending in batch:
-                    if not pending.stored.done():
-                        pending.stored.set_exception(exc)
-
-    def _next_batch(self) -> list[Pending]:
-        """What waits, within limits; empty when the server is shutting down."""
-        batch: list[Pending] = []
-        size = 0
-        pending = self._queue.get()
-        while pending is not None:
-            batch.append(pending)
-            size += len(pending.content or b"")
-            if len(batch) >= _BATCH or size >= _BATCH_BYTES:
-                break
-            try:
-                pending = self._queue.get_nowait()
-            except Empty:
-                break
+    def _compress(self, source: Buffer | WrittenBlob) -> Attachment:
+        if isinstance(source, WrittenBlob):
+            size, md5 = source.size, source.md5
         else:
-            if batch:
-                self._queue.put(None)  # for the next call
-        with self._lock:
-            self._waiting_bytes -= size
-        return batch
+            size, md5 = len(source), md5_of(source) if self._options.store_md5 else ""
+        uuid, stored, digest = compress(self._blobs, self._pieces(source), size, self._options.store_md5)
+        return Attachment(AttachmentType.DICOM, uuid, size, md5, stored, digest, compressed=True)
 
-    def _store(self, batch: list[Pending]) -> None:
-        durable = self._write(batch)
-        outcomes = self._index_all(durable)
-        for pending, outcome in zip(durable, outcomes, strict=True):
-            written = [file.uuid for file in pending.record.attachments]
-            if isinstance(outcome, Exception):
-                discard_blobs(self._blobs, written, outcome)
-                pending.stored.set_exception(outcome)
-                continue
-            if outcome.status is not StoreStatus.SUCCESS:
-                remove_blobs(self._blobs, written)
-            remove_blobs(self._blobs, outcome.removed_blobs)
-            if pending.record.journal is not None:
-                self._journal.note([pending.record.journal[0]])
-            pending.stored.set_result(StoreResult(outcome.status, outcome.ids))
-
-    def _write(self, batch: list[Pending]) -> list[Pending]:
-        """Write the blobs; those whose blob is durable, or will be by the journal."""
-        limit = self._journal.limit
-        larger = [one.content for one in batch if one.content is not None and len(one.content) > limit]
-        synced = iter(self._blobs.put_many(larger) if larger else ())
-        durable = []
-        for pending in batch:
-            result: str | OrthancError | None = None
-            in_journal = False
-            if pending.content is not None:
-                in_journal = len(pending.content) <= limit
-                result = self._put_small(pending.content) if in_journal else next(synced)
-            if isinstance(result, OrthancError):
-                pending.stored.set_exception(result)
+    def _pieces(self, source: Buffer | WrittenBlob) -> Iterator[View]:
+        # A blob is read, not mapped: all of a mapped one would stay in memory.
+        size = source.size if isinstance(source, WrittenBlob) else len(source)
+        for start in range(0, size, CHUNK):
+            length = min(CHUNK, size - start)
+            if isinstance(source, WrittenBlob):
+                yield self._blobs.read(source.uuid, start, length)
             else:
-                pending.complete(result, in_journal)
-                durable.append(pending)
-        return durable
+                yield memoryview(source)[start : start + length]
 
-    def _put_small(self, content: bytes) -> str | OrthancError:
-        try:
-            return self._blobs.put_unsynced(content)
-        except OrthancError as exc:
-            return exc
 
-    def _index_all(self, batch: list[Pending]) -> Sequence[StoreOutcome | Exception]:
-        try:
-            return self._index.store_many([pending.record for pending in batch]) if batch else ()
-        except OrthancError as exc:
-            return [exc] * len(batch)
+class Together(Strategy):
+    """Files that come at the same time are written and synced together by the thread that commits."""
+
+    def __init__(self, blobs: LocalBlobs, options: FileOptions) -> None:
+        self._blobs = blobs
+        self._options = options
+
+    def takes(self, source: Buffer | WrittenBlob) -> bool:
+        return not isinstance(source, WrittenBlob) and len(source) < LARGE
+
+    def begin(self, file: File) -> None:
+        assert not isinstance(file.source, WrittenBlob)
+        file.attachment, file.content = _packed(file.source, self._options)
+
+    def finish(self, files: Sequence[File]) -> None:
+        contents = [file.content for file in files if file.content is not None]
+        for file, result in zip(files, self._blobs.put_many(contents), strict=True):
+            if isinstance(result, OrthancError):
+                file.error = result
+            else:
+                file.written(result)
+
+
+class ThroughJournal(Together):
+    """Small files are committed to the journal of the index, and synced later: see :mod:`.journal`."""
+
+    def __init__(self, blobs: LocalBlobs, options: FileOptions, keeper: JournalKeeper) -> None:
+        super().__init__(blobs, options)
+        self._keeper = keeper
+
+    def takes(self, source: Buffer | WrittenBlob) -> bool:
+        return not isinstance(source, WrittenBlob) and len(source) <= self._keeper.limit
+
+    def finish(self, files: Sequence[File]) -> None:
+        for file in files:
+            assert file.content is not None
+            try:
+                uuid = self._blobs.put_unsynced(file.content)
+            except OrthancError as exc:
+                file.error = exc
+                continue
+            file.written(uuid)
+            file.journal = (uuid, file.content)
+
+    def committed(self, file: File) -> None:
+        if file.journal is not None:
+            self._keeper.note([file.journal[0]])
+
+
+def strategies(
+    blobs: Blobs, keeper: JournalKeeper | None, options: FileOptions, helper: BlobHelper | None = None
+) -> tuple[Strategy, ...]:
+    """What there is for these blobs and options, the best first; one of them takes it, whatever comes."""
+    found: list[Strategy] = []
+    if not options.compress:
+        found.append(InPlace())
+        if helper is not None:
+            found.append(BySecondProcess(helper, options))
+    if blobs.local is None:
+        return (*found, ByBringer(blobs, options))
+    found.append(ByBringer(blobs, options, smallest=LARGE))
+    if keeper is not None:
+        found.append(ThroughJournal(blobs.local, options, keeper))
+    return (*found, Together(blobs.local, options))
+
+
+def _plain(size: int, uuid: str, md5: str) -> Attachment:
+    return Attachment(AttachmentType.DICOM, uuid, size, md5, size, md5)
+
+
+def _packed(data: Buffer, options: FileOptions) -> tuple[Attachment, bytes]:
+    """A small file as it is stored, and the attachment that describes it but for its blob."""
+    md5: Callable[[Buffer], str] = md5_of if options.store_md5 else lambda _: ""
+    if not options.compress:
+        return _plain(len(data), "", md5(data)), bytes(data)
+    content = len(data).to_bytes(SIZE_HEAD, "little") + zlib.compress(data)
+    attachment = Attachment(
+        AttachmentType.DICOM, "", len(data), md5(data), len(content), md5(content), compressed=True
+    )
+    return attachment, content

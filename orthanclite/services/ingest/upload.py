@@ -12,8 +12,9 @@ from typing import IO
 
 from orthanclite.core.buffers import Buffer
 from orthanclite.core.errors import BadFileFormat, BadRequest, InexistentTag
-from orthanclite.services.ingest.service import IngestOrigin, IngestService, Reception
-from orthanclite.services.ingest.storing import StoreResult
+from orthanclite.services.ingest.arrival import IngestOrigin, StoreResult
+from orthanclite.services.ingest.reception import Reception
+from orthanclite.services.ingest.service import IngestService, Workload
 
 MEMORY_LIMIT = 4 << 20
 """Bytes of a file that are kept in memory; a larger one goes to the disk as it arrives."""
@@ -45,9 +46,9 @@ class UploadService:
         self._member_limit = member_limit
         self._temporary_folder = temporary_folder
 
-    def is_light(self, body: Buffer) -> bool:
-        """Whether :meth:`begin` may run on the event loop."""
-        return self._ingest.is_light(body)
+    def workload(self, body: Buffer) -> Workload:
+        """What :meth:`begin` does with a file."""
+        return self._ingest.workload(body)
 
     def begin(self, body: Buffer, origin: IngestOrigin) -> Future[StoreResult]:
         """Begin to store a DICOM file that is in memory."""

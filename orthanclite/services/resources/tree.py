@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from orthanclite.core.errors import ParameterOutOfRange, UnknownResource
+from orthanclite.core.events import Event, EventKind, Events
 from orthanclite.core.levels import Level
-from orthanclite.core.model import Counts, Parts, Resource, ResourceRef
-from orthanclite.core.ports import BlobStore, Resources
+from orthanclite.core.model import Counts, DeleteOutcome, Parts, Resource, ResourceRef
+from orthanclite.core.ports import Blobs, Resources
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.services.content.blobs import remove_blobs
 from orthanclite.services.resources.rendering import ResourceRenderer, View
@@ -31,16 +32,18 @@ class ResourceService:
     def __init__(
         self,
         resources: Resources,
-        blobs: BlobStore,
+        blobs: Blobs,
         renderer: ResourceRenderer,
         dictionary: TagDictionary,
         requested_tags: RequestedTagsResolver,
+        events: Events,
     ) -> None:
         self._resources = resources
         self._blobs = blobs
         self._renderer = renderer
         self._dictionary = dictionary
         self._requested_tags = requested_tags
+        self._events = events
 
     def parse_tag(self, text: str) -> int:
         """The tag that ``text`` names.
@@ -104,14 +107,18 @@ class ResourceService:
 
         :raises UnknownResource: for an unknown resource.
         """
-        outcome = self._resources.delete(level, id)
-        remove_blobs(self._blobs, outcome.removed_blobs)
-        return outcome.remaining_ancestor
+        return self._finish(self._resources.delete(level, id)).remaining_ancestor
 
     def delete_many(self, wanted: Iterable[str | ResourceRef]) -> None:
         """Delete resources, given by reference or by the ID alone; unknown ones are skipped."""
         refs = [ref for item in wanted if (ref := self._reference(item)) is not None]
-        remove_blobs(self._blobs, self._resources.delete_many(refs).removed_blobs)
+        self._finish(self._resources.delete_many(refs))
+
+    def _finish(self, outcome: DeleteOutcome) -> DeleteOutcome:
+        """Do what follows the commit of a deletion."""
+        remove_blobs(self._blobs, outcome.removed_blobs)
+        self._events.publish([Event(EventKind.DELETED, deleted) for deleted in outcome.deleted])
+        return outcome
 
     def is_protected(self, patient_id: str) -> bool:
         """Whether a patient is kept from recycling.

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 from orthanclite.core.errors import OrthancError
+from orthanclite.core.events import Event, EventKind, Events
 from orthanclite.core.ports import Maintenance
 
 log = logging.getLogger("orthanclite.generic")
@@ -51,9 +52,15 @@ class Periodic:
             wait = self._interval
 
 
-def settle(maintenance: Maintenance, stable_age: float) -> Callable[[], int]:
+def settle(maintenance: Maintenance, stable_age: float, events: Events) -> Callable[[], None]:
     """A function that logs the stable events that are due, for :class:`Periodic`.
 
     :param stable_age: seconds without a new instance (``StableAge``)
+    :param events: told of them, too
     """
-    return lambda: maintenance.mark_stable(time.time() - stable_age)
+
+    def run() -> None:
+        stable = maintenance.mark_stable(time.time() - stable_age)
+        events.publish([Event(EventKind.STABLE, resource) for resource in stable])
+
+    return run

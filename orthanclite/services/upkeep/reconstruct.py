@@ -11,12 +11,12 @@ from orthanclite.core.errors import UnknownResource
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import MainTags
 from orthanclite.core.model import Attachment, DicomSummary, Parts
-from orthanclite.core.ports import Annotations, BlobStore, Resources
+from orthanclite.core.ports import Annotations, Blobs, Resources
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.reading.summary import Summarizer
 from orthanclite.services.content.blobs import compress, discard_blobs, remove_blobs, write
 from orthanclite.services.content.files import InstanceFiles, StoredFile
-from orthanclite.services.ingest.service import IngestTranscoder, main_sequences
+from orthanclite.services.ingest.prepare import IngestTranscoder, main_sequences
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class ReconstructService:
         self,
         resources: Resources,
         annotations: Annotations,
-        blobs: BlobStore,
+        blobs: Blobs,
         files: InstanceFiles,
         main_tags: MainTags,
         dictionary: TagDictionary,

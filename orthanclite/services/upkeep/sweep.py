@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from orthanclite.core.ports import BlobStore, Maintenance, Properties
+from orthanclite.core.ports import Blobs, Maintenance, Properties
 
 GRACE = 3600.0
 """Seconds since the last write to a blob before it may be an orphan."""
@@ -32,7 +32,7 @@ class OrphanSweep:
 
     def __init__(
         self,
-        blobs: BlobStore,
+        blobs: Blobs,
         maintenance: Maintenance,
         properties: Properties,
         grace: float = GRACE,

@@ -27,8 +27,7 @@ from orthanclite.dimse.scp.part10 import file_head
 from orthanclite.dimse.scp.store import IncomingFile, StoreScp
 from orthanclite.dimse.upper.assembly import MessageAssembly, WholeDataSet
 from orthanclite.dimse.upper.exchange import Exchange
-from orthanclite.services.ingest.service import IngestOrigin
-from orthanclite.services.ingest.storing import StoreResult
+from orthanclite.services.ingest.arrival import IngestOrigin, StoreResult
 from tests.dimse.support import CT, store_request
 
 IMPLICIT = "1.2.840.10008.1.2"

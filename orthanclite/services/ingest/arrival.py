@@ -1,0 +1,70 @@
+"""What comes in, and what its sender is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from orthanclite.core.buffers import Buffer
+from orthanclite.core.constants import Origin, StoreStatus
+from orthanclite.core.identifiers import Hierarchy
+from orthanclite.core.levels import Level
+from orthanclite.core.model import OverwriteMode
+
+
+@dataclass(frozen=True, slots=True)
+class IngestOrigin:
+    """Where an instance comes from; kept as its metadata."""
+
+    kind: Origin
+    remote_ip: str = ""
+    remote_aet: str = ""
+    called_aet: str = ""  # DICOM only
+    username: str = ""  # HTTP only
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenBlob:
+    """A file that is in the storage area already, durable, while nothing refers to it."""
+
+    uuid: str
+    size: int  # bytes
+    md5: str  # hex; empty where it is not wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A DICOM file that has come in, whatever the way."""
+
+    content: Buffer | WrittenBlob
+    origin: IngestOrigin
+    metadata: Mapping[Level, Mapping[int, str]] = field(default_factory=dict)
+    """Further system metadata for the resources that are new (ModifiedFrom...)."""
+    overwrite: OverwriteMode | None = None
+    """Instead of the option ``OverwriteInstances``."""
+    sent_size: int | None = None
+    """Bytes that were sent for it, where it was compressed on its way; None where it came as it is."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return self.content.size if isinstance(self.content, WrittenBlob) else len(self.content)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreResult:
+    """What became of an instance."""
+
+    status: StoreStatus
+    ids: Hierarchy
+
+    def to_json(self) -> dict[str, str]:
+        """The answer to an upload."""
+        return {
+            "ID": self.ids.instance,
+            "ParentPatient": self.ids.patient,
+            "ParentStudy": self.ids.study,
+            "ParentSeries": self.ids.series,
+            "Path": f"/instances/{self.ids.instance}",
+            "Status": self.status.value,
+        }
