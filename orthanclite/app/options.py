@@ -9,8 +9,7 @@ from orthanclite.config.storage import MaximumStorageMode, PostgreSQLSettings
 from orthanclite.core.errors import IncompatibleConfigurations
 from orthanclite.core.main_tags import MainTags
 from orthanclite.dicom.dictionary import TagDictionary
-from orthanclite.dicom.encoding import UNCOMPRESSED_SYNTAXES
-from orthanclite.dicom.pixels.syntaxes import ENCODABLE
+from orthanclite.dicom.pixels.syntaxes import WRITABLE
 from orthanclite.dimse.options import DicomServerOptions, TlsOptions
 from orthanclite.dimse.service import Service
 from orthanclite.index import Limits
@@ -101,7 +100,7 @@ def ingest_transcoding(settings: Settings, service: TranscodingService) -> Inges
     transcoding = settings.transcoding
     if not transcoding.ingest:
         return None
-    if transcoding.ingest not in UNCOMPRESSED_SYNTAXES | ENCODABLE:
+    if transcoding.ingest not in WRITABLE:
         raise IncompatibleConfigurations(f"Cannot transcode to IngestTranscoding: {transcoding.ingest}")
     return IngestTranscoding(
         service, transcoding.ingest, transcoding.ingest_uncompressed, transcoding.ingest_compressed

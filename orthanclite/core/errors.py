@@ -35,6 +35,7 @@
     ├── CreateDicom*                400 (2019..2025)
     ├── CannotExecuteLua            500 (2031)
     └── UnsupportedMediaType        415 (3000)
+        └── NoPixelData             415 (3000)
 
 ``web/errors.py`` turns them into the HTTP answer, ``dimse/status.py`` into a DIMSE status.
 """
@@ -223,6 +224,10 @@ class CannotOrderSlices(OrthancError):
 
 class UnsupportedMediaType(OrthancError):
     code, status, message = 3000, 415, "Unsupported media type"
+
+
+class NoPixelData(UnsupportedMediaType):
+    """The instance is no image."""
 
 
 def error_named(name: str) -> type[OrthancError]:

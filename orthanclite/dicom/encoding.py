@@ -9,9 +9,17 @@ IMPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 DEFLATED_LITTLE_ENDIAN = "1.2.840.10008.1.2.1.99"
 EXPLICIT_BIG_ENDIAN = "1.2.840.10008.1.2.2"
+GE_BIG_ENDIAN_PIXELS = "1.2.840.113619.5.2"
+"""Private, of GE: implicit little endian, but for the words of the pixel data."""
 
 UNCOMPRESSED_SYNTAXES = frozenset(
-    {IMPLICIT_LITTLE_ENDIAN, EXPLICIT_LITTLE_ENDIAN, DEFLATED_LITTLE_ENDIAN, EXPLICIT_BIG_ENDIAN}
+    {
+        IMPLICIT_LITTLE_ENDIAN,
+        EXPLICIT_LITTLE_ENDIAN,
+        DEFLATED_LITTLE_ENDIAN,
+        EXPLICIT_BIG_ENDIAN,
+        GE_BIG_ENDIAN_PIXELS,
+    }
 )
 
 UNDEFINED_LENGTH = 0xFFFFFFFF
@@ -54,9 +62,16 @@ EXPLICIT_BE = Encoding.make(explicit=True, big_endian=True)
 
 def encoding_of(transfer_syntax: str) -> Encoding:
     """The layout under a transfer syntax; encapsulated and unknown ones are explicit little endian."""
-    if transfer_syntax == IMPLICIT_LITTLE_ENDIAN:
+    if transfer_syntax in (IMPLICIT_LITTLE_ENDIAN, GE_BIG_ENDIAN_PIXELS):
         return IMPLICIT_LE
     return EXPLICIT_BE if transfer_syntax == EXPLICIT_BIG_ENDIAN else EXPLICIT_LE
+
+
+def has_big_endian_pixels(transfer_syntax: str, bits_allocated: int) -> bool:
+    """Whether the words of native pixel data (VR OW) are in big endian; GE writes single bytes in order."""
+    if transfer_syntax == GE_BIG_ENDIAN_PIXELS:
+        return bits_allocated > 8
+    return transfer_syntax == EXPLICIT_BIG_ENDIAN
 
 
 def has_long_length(vr: bytes) -> bool:

@@ -11,14 +11,15 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pydicom.data
 from pydicom.dataset import Dataset
-from pydicom.encaps import encapsulate
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.sequence import Sequence
-from pydicom.uid import UID
+from pydicom.uid import UID, ExplicitVRLittleEndian, JPEGLosslessSV1
 
 from tests.parity.made import blank, file_of
 
@@ -262,6 +263,19 @@ ENCODED: dict[str, tuple[list[str], tuple[str, ...]]] = {
 HTJ2K = {"grey16": "201", "signed16": "201", "rgb8": "202", "frames16": "202", "grey8": "203"}
 """Images as High-Throughput JPEG 2000, and the end of their transfer syntax; see htj2k/README.md."""
 
+OFFSET_TABLES: dict[str, Callable[[list[int]], list[int]]] = {
+    "empty": lambda offsets: [],
+    "zeros": lambda offsets: [0 for _ in offsets],
+    "one-entry": lambda offsets: offsets[:1],
+    "descending": lambda offsets: offsets[::-1],
+    "beyond-the-end": lambda offsets: [0, *(offset + 10_000_000 for offset in offsets[1:])],
+    "from-elsewhere": lambda offsets: [offset + 1000 for offset in offsets],
+    "without-item-heads": lambda offsets: [offset - 8 * index for index, offset in enumerate(offsets)],
+    "shifted": lambda offsets: [*offsets[1:], offsets[-1] + 8],
+    "too-many": lambda offsets: [*offsets, offsets[-1] + 8, 0],
+}
+"""What writers have made of the offset table of three frames in three fragments."""
+
 DCMTK = shutil.which("dcmcjpls") is not None
 
 
@@ -279,6 +293,7 @@ def names() -> list[str]:
     found += [f"htj2k:{name}" for name in HTJ2K]
     if DCMTK:
         found += [f"{encoding}:{name}" for encoding, (_, wanted) in ENCODED.items() for name in wanted]
+        found += [f"offset-table:{name}" for name in OFFSET_TABLES] + ["native-label:frames16"]
     return found
 
 
@@ -290,6 +305,10 @@ def content(name: str) -> bytes:
         return (Path(pydicom.data.__file__).parent / "test_files" / rest).read_bytes()
     if kind == "htj2k":
         return _htj2k(rest)
+    if kind == "offset-table":
+        return _with_offsets(OFFSET_TABLES[rest])
+    if kind == "native-label":
+        return _with_offsets(OFFSET_TABLES["empty"], ExplicitVRLittleEndian)
     plain = file_of(MADE[rest]())
     return plain if kind == "made" else _converted(plain, ENCODED[kind][0])
 
@@ -303,6 +322,18 @@ def _htj2k(name: str) -> bytes:
     if dataset.SamplesPerPixel == 3:
         dataset.PhotometricInterpretation = "YBR_RCT"
     return file_of(dataset, UID(f"1.2.840.10008.1.2.4.{HTJ2K[name]}"))
+
+
+def _with_offsets(wrong: Callable[[list[int]], list[int]], label: UID = JPEGLosslessSV1) -> bytes:
+    """Three frames in three fragments, with an offset table that is not theirs."""
+    dataset = pydicom.dcmread(BytesIO(content("jpeg-sv1:frames16")))
+    frames = [frame + b"\0" * (len(frame) % 2) for frame in generate_frames(dataset.PixelData)]
+    sizes = [8 + len(frame) for frame in frames]
+    table = b"".join(offset.to_bytes(4, "little") for offset in wrong([0, *itertools.accumulate(sizes[:-1])]))
+    items = (b"\xfe\xff\x00\xe0" + len(one).to_bytes(4, "little") + one for one in (table, *frames))
+    del dataset.PixelData
+    head = b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff"
+    return file_of(dataset, label) + head + b"".join(items) + b"\xfe\xff\xdd\xe0\0\0\0\0"
 
 
 def _converted(data: bytes, command: list[str]) -> bytes:

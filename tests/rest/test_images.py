@@ -11,6 +11,7 @@ import pydicom
 import pytest
 from PIL import Image
 from pydicom.encaps import get_frame
+from pydicom.uid import ImplicitVRLittleEndian
 from pynetdicom import AE
 
 from tests.parity import image_files
@@ -145,6 +146,61 @@ def test_frames(server: Server) -> None:
     whole = np.load(io.BytesIO(server.client.get(f"/instances/{instance}/numpy").content))
     assert whole.shape == (3, image_files.ROWS, image_files.COLUMNS, 1)
     assert whole.dtype == np.float32
+
+
+@pytest.mark.skipif(not image_files.DCMTK, reason="DCMTK is not installed")
+@pytest.mark.parametrize("table", image_files.OFFSET_TABLES)
+def test_a_wrong_offset_table_does_not_swap_frames(server: Server, table: str) -> None:
+    instance = store(server, f"offset-table:{table}")
+    values = image_files.ramp()
+    for number, expected in enumerate((values, values[::-1], values // 2)):
+        answer = server.client.get(f"/instances/{instance}/frames/{number}/image-uint16")
+        assert np.array_equal(picture(answer.content), expected)
+    array = np.load(io.BytesIO(server.client.get(f"/instances/{instance}/numpy?rescale=0").content))
+    assert np.array_equal(array[2, :, :, 0], values // 2)
+
+
+@pytest.mark.skipif(not image_files.DCMTK, reason="DCMTK is not installed")
+def test_fragments_under_the_label_of_native_pixels_are_not_shown_as_such(server: Server) -> None:
+    instance = store(server, "native-label:frames16")
+    for route in ("preview", "rendered", "image-uint8", "frames/2/preview", "frames/2/image-int16"):
+        assert server.client.get(f"/instances/{instance}/{route}").status_code == 415
+    for route in ("numpy", "matlab"):
+        answer = server.client.get(f"/instances/{instance}/{route}")
+        assert (answer.status_code, answer.json()["OrthancStatus"]) == (400, 15)
+    raw = server.client.get(f"/instances/{instance}/frames/2/raw").content
+    assert raw.startswith(b"\xff\xd8\xff")
+    answer = server.client.get(f"/instances/{instance}/file?transcode=1.2.840.10008.1.2")
+    assert answer.status_code != 200
+
+
+@pytest.mark.parametrize("name", ["bundled:test-SR.dcm", "bundled:rtstruct.dcm"])
+def test_raw_frames_of_what_is_no_image(server: Server, name: str) -> None:
+    instance = store(server, name)
+    for route in ("raw", "raw.gz"):
+        answer = server.client.get(f"/instances/{instance}/frames/0/{route}")
+        assert (answer.status_code, answer.json()["OrthancStatus"]) == (400, 8)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2", "i2", "u4"])
+def test_big_endian_pixels_of_ge(server: Server, dtype: str) -> None:
+    """Transfer syntax 1.2.840.113619.5.2: implicit little endian, but for the words of the pixel data."""
+    values = (image_files.ramp() // 16 if dtype == "u1" else image_files.ramp() * 9).astype(dtype)
+    dataset = image_files.image(f"ge-{dtype}", values)
+    dataset.PixelData = values.astype(f">{dtype}").tobytes() + b"\0" * (values.nbytes % 2)
+    data = file_of(dataset, ImplicitVRLittleEndian)
+    # The element of the transfer syntax, and the group length that counts it.
+    label, own = b"\x12\0" + b"1.2.840.10008.1.2\0", b"\x12\x00" + b"1.2.840.113619.5.2"
+    assert data.count(label) == 1
+    instance = server.upload(data.replace(label, own))["ID"]
+    array = np.load(io.BytesIO(server.client.get(f"/instances/{instance}/numpy?rescale=0").content))
+    assert np.array_equal(array[0, :, :, 0], values)
+    metadata = server.client.get(f"/instances/{instance}/metadata/TransferSyntax").text
+    assert metadata == "1.2.840.113619.5.2"
+    assert server.get(f"/instances/{instance}/simplified-tags")["Rows"] == str(image_files.ROWS)
+    for target in ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.2"):
+        moved = server.client.get(f"/instances/{instance}/file?transcode={target}").content
+        assert np.array_equal(pydicom.dcmread(io.BytesIO(moved)).pixel_array, values)
 
 
 def test_video_is_given_as_its_stream(server: Server) -> None:

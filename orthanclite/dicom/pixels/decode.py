@@ -68,6 +68,8 @@ def decode_samples(
             raise
         raise BadFileFormat(exc.details) from exc  # the error of the reference's decoders
     if source.transfer_syntax in UNCOMPRESSED_SYNTAXES:
+        if source.encapsulated:  # by which codec, nothing tells
+            raise BadFileFormat("The pixel data is encapsulated, against its transfer syntax")
         native = decode_native(description, data, source.big_endian, source.bit_offset(index))
         return native, description.photometric
     if not source.encapsulated:

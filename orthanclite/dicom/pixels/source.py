@@ -6,7 +6,6 @@ The file is memory-mapped, so that one frame of a large image costs the pages of
 from __future__ import annotations
 
 import mmap
-import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -16,30 +15,26 @@ from struct import unpack_from
 from typing import Any
 
 from pydicom.dataset import Dataset
-from pydicom.encaps import generate_fragments, get_frame
 from pydicom.filereader import read_dataset
 
-from orthanclite.core.errors import BadFileFormat, ParameterOutOfRange, UnsupportedMediaType
+from orthanclite.core.errors import BadFileFormat, NoPixelData, ParameterOutOfRange, UnsupportedMediaType
 from orthanclite.dicom.encoding import (
     DEFLATED_LITTLE_ENDIAN,
-    EXPLICIT_BIG_ENDIAN,
     EXPLICIT_LITTLE_ENDIAN,
-    IMPLICIT_LITTLE_ENDIAN,
     UNCOMPRESSED_SYNTAXES,
     UNDEFINED_LENGTH,
     Encoding,
     encoding_of,
+    has_big_endian_pixels,
     has_long_length,
 )
 from orthanclite.dicom.pixels.description import PixelDescription, describe
 from orthanclite.dicom.pixels.elscint import elscint_pixels
+from orthanclite.dicom.pixels.fragments import Fragments
 from orthanclite.dicom.pixels.native import swap_words
 from orthanclite.dicom.pixels.syntaxes import VIDEO
+from orthanclite.dicom.reading.header import inflate, read_header
 
-MAX_INFLATED = 1 << 28
-"""Bytes that a deflated data set may grow to: a hostile one could fill the memory."""
-
-_PREAMBLE = 132
 _HEAD = 8192  # bytes within which the meta information ends in any reasonable file
 _PIXEL_DATA = 0x7FE00010
 _PIXEL_TAGS = (0x7FE00008, 0x7FE00009, _PIXEL_DATA)  # float, double float and integer pixels
@@ -59,14 +54,6 @@ READ_ERRORS: tuple[type[Exception], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """How a file is encoded and where its data set begins."""
-
-    transfer_syntax: str
-    data_set: int  # offset in bytes
-
-
-@dataclass(frozen=True, slots=True)
 class PixelSource:
     """An opened image. ``buffer`` is only valid within :func:`open_source`."""
 
@@ -76,12 +63,17 @@ class PixelSource:
     value_start: int  # offset of the pixel value
     value_length: int  # bytes there are, whatever the length field says
     vr: str
-    encapsulated: bool
+    fragments: Fragments | None  # of encapsulated pixel data
     description: PixelDescription
 
     @property
+    def encapsulated(self) -> bool:
+        return self.fragments is not None
+
+    @property
     def big_endian(self) -> bool:
-        return self.transfer_syntax == EXPLICIT_BIG_ENDIAN
+        """Whether the pixels are in big endian words."""
+        return has_big_endian_pixels(self.transfer_syntax, self.description.bits_allocated)
 
     def frame_count(self) -> int:
         """The number of frames declared, no more than the bytes can hold."""
@@ -101,8 +93,8 @@ class PixelSource:
         description = self.description
         if not 0 <= index < description.frames:
             raise ParameterOutOfRange(f"Frame {index} does not exist")
-        if self.encapsulated:
-            return self._encapsulated_frame(index, description.frames)
+        if self.fragments is not None:
+            return self._encapsulated_frame(self.fragments, index)
         first_bit = index * description.frame_bits
         start, end = first_bit // 8, (first_bit + description.frame_bits + 7) // 8
         if end > self.value_length:
@@ -117,54 +109,13 @@ class PixelSource:
         """The first bit, within its first byte, of a native frame of one bit per pixel (PS3.5 8.1.1)."""
         return index * self.description.frame_bits % 8
 
-    def _encapsulated_frame(self, index: int, frames: int) -> bytes:
-        if self.transfer_syntax.startswith(VIDEO):
-            return self._video(index)
-        offsets = self.header.get("ExtendedOffsetTable")
-        lengths = self.header.get("ExtendedOffsetTableLengths")
-        extended = (offsets, lengths) if offsets and lengths else None
-        value = memoryview(self.buffer)[self.value_start : self.value_start + self.value_length]
-        try:
-            return get_frame(_ViewReader(value), index, extended_offsets=extended, number_of_frames=frames)
-        except READ_ERRORS as exc:
-            raise BadFileFormat(f"Damaged encapsulated pixel data: {exc}") from exc
-        finally:
-            value.release()
-
-    def _video(self, index: int) -> bytes:
-        """A video is one bit stream, whatever its number of frames: it is returned as frame 0."""
+    def _encapsulated_frame(self, fragments: Fragments, index: int) -> bytes:
+        if not self.transfer_syntax.startswith(VIDEO):
+            return fragments.frame(index)
+        # A video is one bit stream, whatever its number of frames: it is returned as frame 0.
         if index > 0:
             raise ParameterOutOfRange("The frames of a video cannot be separated")
-        value = memoryview(self.buffer)[self.value_start : self.value_start + self.value_length]
-        try:
-            _, *fragments = generate_fragments(_ViewReader(value))
-        except READ_ERRORS as exc:
-            raise BadFileFormat(f"Damaged encapsulated pixel data: {exc}") from exc
-        finally:
-            value.release()
-        return b"".join(fragments)
-
-
-class _ViewReader:
-    """A reader over a view, for pydicom: ``BytesIO`` would copy the whole file."""
-
-    def __init__(self, view: memoryview) -> None:
-        self._view = view
-        self._position = 0
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        end = len(self._view) if size is None or size < 0 else self._position + size
-        data = bytes(self._view[self._position : end])
-        self._position += len(data)
-        return data
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        base = (0, self._position, len(self._view))[whence]
-        self._position = max(0, base + offset)
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
+        return fragments.whole()
 
 
 @contextmanager
@@ -190,7 +141,8 @@ def open_source(data: Path | bytes, header_limit: int | None = None) -> Iterator
     """Open an image for the time of a ``with`` block.
 
     :param header_limit: bytes within which the header must end; bounds the work that a hostile header causes.
-    :raises UnsupportedMediaType: where there is no pixel data.
+    :raises NoPixelData: where there is none.
+    :raises UnsupportedMediaType: where it is of a kind that cannot be decoded.
     :raises BadFileFormat: where the header cannot be read.
     """
     with buffer_of(data) as buffer:
@@ -212,7 +164,8 @@ def open_native(data: Path | bytes, header_limit: int) -> Iterator[PixelSource |
         except (BadFileFormat, UnsupportedMediaType):
             yield None
             return
-        yield source if source.value_start else None  # 0: pixels that had to be unpacked
+        # What has no place of its own had to be unpacked; what is in fragments is not what its label says.
+        yield None if source.encapsulated or not source.value_start else source
 
 
 def transfer_syntax_of(data: Path | bytes) -> str:
@@ -223,7 +176,7 @@ def transfer_syntax_of(data: Path | bytes) -> str:
         with data.open("rb") as file:
             head = file.read(_HEAD)
     try:
-        return layout_of(head).transfer_syntax
+        return read_header(head).transfer_syntax
     except BadFileFormat:
         return ""
 
@@ -233,20 +186,20 @@ def locate(buffer: Any, header_limit: int | None = None) -> PixelSource:
 
     :raises UnsupportedMediaType: see :func:`open_source`.
     """
-    layout = layout_of(buffer)
-    start = layout.data_set
-    if layout.transfer_syntax == DEFLATED_LITTLE_ENDIAN:
+    preceding = read_header(buffer)
+    transfer_syntax, start = preceding.transfer_syntax, preceding.start
+    if transfer_syntax == DEFLATED_LITTLE_ENDIAN:
         if header_limit is not None:
             raise UnsupportedMediaType("A deflated data set has no bounded header")
-        buffer, start = inflate(buffer[start:]), 0
-    encoding = encoding_of(layout.transfer_syntax)
+        buffer, start = inflate(buffer, start), 0
+    encoding = encoding_of(transfer_syntax)
     end = len(buffer) if header_limit is None else min(len(buffer), start + header_limit)
     stream = BytesIO(memoryview(buffer)[start:end]) if header_limit is not None else _mapped(buffer, start)
     header = _read_header(stream, encoding)
     position = (
         stream.tell() if isinstance(buffer, mmap.mmap) and header_limit is None else start + stream.tell()
     )
-    return _with_pixels(buffer, position, header, layout.transfer_syntax, encoding)
+    return _with_pixels(buffer, position, header, transfer_syntax, encoding)
 
 
 def _mapped(buffer: Any, start: int) -> Any:
@@ -283,17 +236,14 @@ def _with_pixels(
             start, length = position + 12, unpack_from(order + "I", head, 8)[0]
         else:
             length = unpack_from(order + "H", head, 6)[0]
-    encapsulated = length == UNDEFINED_LENGTH and transfer_syntax not in UNCOMPRESSED_SYNTAXES
-    return PixelSource(
-        header,
-        transfer_syntax,
-        buffer,
-        start,
-        min(length, len(buffer) - start),
-        vr,
-        encapsulated,
-        describe(header),
-    )
+    description = describe(header)
+    fragments = None
+    if length == UNDEFINED_LENGTH:
+        table = header.get("ExtendedOffsetTable")
+        extended = table if isinstance(table, bytes) else b""
+        fragments = Fragments(buffer, start, len(buffer), description.frames, extended)
+    length = min(length, len(buffer) - start)
+    return PixelSource(header, transfer_syntax, buffer, start, length, vr, fragments, description)
 
 
 def _with_private_pixels(header: Dataset) -> PixelSource:
@@ -302,52 +252,5 @@ def _with_private_pixels(header: Dataset) -> PixelSource:
         pixels = elscint_pixels(header, description.pixels)
         if pixels is not None and (description.samples, description.bits_allocated) == (1, 16):
             length = len(pixels)
-            return PixelSource(header, EXPLICIT_LITTLE_ENDIAN, pixels, 0, length, "OW", False, description)
-    raise UnsupportedMediaType("The instance has no pixel data")
-
-
-def layout_of(buffer: Any) -> Layout:
-    """The transfer syntax of a file and where its data set begins (PS3.10 section 7.1).
-
-    Without file meta information the encoding is guessed from the first element.
-
-    :raises BadFileFormat: where nothing that could be DICOM is found.
-    """
-    position = _PREAMBLE if bytes(buffer[128:132]) == b"DICM" else 0
-    transfer_syntax = ""
-    while bytes(buffer[position : position + 2]) == b"\x02\x00":  # group 2 is always explicit little endian
-        head = bytes(buffer[position : position + 12])
-        if len(head) < 12:
-            break
-        if has_long_length(head[4:6]):
-            start, length = position + 12, unpack_from("<I", head, 8)[0]
-        else:
-            start, length = position + 8, unpack_from("<H", head, 6)[0]
-        if head[2:4] == b"\x10\x00":
-            transfer_syntax = bytes(buffer[start : start + length]).decode("latin-1").strip(" \0")
-        position = start + length
-    if position + 8 > len(buffer):
-        raise BadFileFormat("The file has no data set")
-    return Layout(transfer_syntax or _guess(bytes(buffer[position : position + 6])), position)
-
-
-def _guess(head: bytes) -> str:
-    if not head[4:6].isalpha() or not head[4:6].isupper():
-        return IMPLICIT_LITTLE_ENDIAN
-    # the first group is a low number: its zero byte tells the byte order
-    return EXPLICIT_BIG_ENDIAN if head[0] == 0 and head[1] != 0 else EXPLICIT_LITTLE_ENDIAN
-
-
-def inflate(data: Any) -> bytes:
-    """The data set of a deflated file (PS3.5 A.5), at most :data:`MAX_INFLATED` bytes.
-
-    :raises BadFileFormat: where it is damaged or larger.
-    """
-    inflater = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
-    try:
-        content = inflater.decompress(data, MAX_INFLATED)
-    except zlib.error as exc:
-        raise BadFileFormat(f"Damaged deflated data set: {exc}") from exc
-    if inflater.unconsumed_tail:
-        raise BadFileFormat("The deflated data set is too large")
-    return content
+            return PixelSource(header, EXPLICIT_LITTLE_ENDIAN, pixels, 0, length, "OW", None, description)
+    raise NoPixelData("The instance has no pixel data")

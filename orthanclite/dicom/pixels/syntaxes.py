@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydicom.uid import UID
 
+from orthanclite.dicom.encoding import GE_BIG_ENDIAN_PIXELS, UNCOMPRESSED_SYNTAXES
+
 RLE_LOSSLESS = "1.2.840.10008.1.2.5"
 JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
 JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
@@ -24,6 +26,9 @@ VIDEO = "1.2.840.10008.1.2.4.10"
 JPEG_LS = frozenset({JPEG_LS_LOSSLESS, JPEG_LS_NEAR_LOSSLESS})
 ENCODABLE = JPEG | JPEG_LS | {RLE_LOSSLESS, JPEG_2000_LOSSLESS, JPEG_2000_LOSSY}
 """The encapsulated transfer syntaxes that can be written."""
+
+WRITABLE = ENCODABLE | UNCOMPRESSED_SYNTAXES - {GE_BIG_ENDIAN_PIXELS}
+"""The transfer syntaxes that can be written."""
 
 
 _MPEG_2 = frozenset({"1.2.840.10008.1.2.4.100", "1.2.840.10008.1.2.4.101"})

@@ -17,7 +17,11 @@ from pathlib import Path
 import numpy as np
 
 from orthanclite.core.buffers import Buffer
-from orthanclite.core.errors import BadFileFormat, NotImplementedInServer, ParameterOutOfRange
+from orthanclite.core.errors import (
+    BadFileFormat,
+    NotImplementedInServer,
+    ParameterOutOfRange,
+)
 from orthanclite.core.identifiers import generate_uid
 from orthanclite.core.main_tags import PIXEL_DATA, SOP_CLASS_UID, SOP_INSTANCE_UID
 from orthanclite.dicom.dictionary import TagDictionary
@@ -27,8 +31,8 @@ from orthanclite.dicom.encoding import (
     IMPLICIT_LITTLE_ENDIAN,
     UNCOMPRESSED_SYNTAXES,
     UNDEFINED_LENGTH,
-    Encoding,
     encoding_of,
+    has_big_endian_pixels,
 )
 from orthanclite.dicom.pixels import syntaxes as ts
 from orthanclite.dicom.pixels.colour import apply_palette
@@ -111,10 +115,10 @@ def transcode_pieces(
             return
         if file.pixel_data is None:
             pixels = None
-            if target not in UNCOMPRESSED_SYNTAXES | ts.ENCODABLE:
+            if target not in ts.WRITABLE:
                 raise NotImplementedInServer(f"Cannot transcode to transfer syntax: {target}")
         elif file.transfer_syntax in UNCOMPRESSED_SYNTAXES and target in UNCOMPRESSED_SYNTAXES:
-            pixels = _rewritten(file, file.pixel_data, encoding_of(target))
+            pixels = _rewritten(file, file.pixel_data, target)
         else:
             pixels = _recoded(locate(buffer), file, target, options)
         yield from _assemble(file, target, pixels, dictionary)
@@ -151,15 +155,20 @@ def _parse(buffer: bytes | mmap.mmap, dictionary: TagDictionary) -> DicomFile:
         return parse(buffer, dictionary)  # garbage behind the pixel data
 
 
-def _rewritten(file: DicomFile, element: Element, target: Encoding) -> _Pixels:
-    """Native pixel data in another byte order; nothing is decoded."""
+def _rewritten(file: DicomFile, element: Element, target: str) -> _Pixels:
+    """Native pixel data in another byte order; nothing is decoded.
+
+    :raises BadFileFormat: where it is not native.
+    """
+    if element.fragments is not None:
+        raise BadFileFormat("The pixel data is encapsulated, against its transfer syntax")
     bits = int.from_bytes(
         file.dataset.raw(0x00280100) or b"\x10", "big" if file.encoding.big_endian else "little"
     )
-    vr = "OB" if bits <= 8 and element.vr == "OB" and target.explicit else "OW"
+    vr = "OB" if bits <= 8 and element.vr == "OB" and encoding_of(target).explicit else "OW"
     length = element.end - element.start
     pieces = _slices(file.dataset.data, element.start, element.end)
-    if file.encoding.big_endian != target.big_endian:
+    if has_big_endian_pixels(file.transfer_syntax, bits) != has_big_endian_pixels(target, bits):
         # cells of 32 bits are swapped whole, as pydicom reads them
         kind = "UL" if bits == 32 else element.vr
         pieces = (swap(piece, kind) for piece in pieces)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from orthanclite.core.buffers import Buffer
+from orthanclite.core.main_tags import PIXEL_DATA
 from orthanclite.dicom.charsets import Charset, charset_of
 from orthanclite.dicom.dictionary import is_private_element
 from orthanclite.dicom.encoding import Encoding
@@ -33,11 +34,15 @@ class DataSet:
     data: Buffer
     big_endian: bool
     elements: dict[int, Element] = field(default_factory=dict)
+    big_endian_pixels: bool = False  # where only the words of the pixel data are so
 
     def raw(self, tag: int) -> bytes | None:
         """The value as stored, padding included; None where ``tag`` is absent."""
         element = self.elements.get(tag)
         return None if element is None else self.data[element.start : element.end]
+
+    def is_big_endian(self, element: Element) -> bool:
+        return self.big_endian or (self.big_endian_pixels and element.tag == PIXEL_DATA)
 
     def value(self, element: Element) -> bytes:
         return self.data[element.start : element.end]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 from struct import error as StructError
+from typing import Literal
 
 from orthanclite.core.buffers import Buffer
 from orthanclite.core.errors import BadFileFormat
@@ -24,6 +25,7 @@ from orthanclite.dicom.reading.dataset import DataSet, Element
 MAX_INFLATED = 256 * 1024 * 1024
 """Bytes that a deflated data set may have once inflated: a bomb must not fill the memory."""
 
+_GROUP_LENGTH = 0x00020000
 _TRANSFER_SYNTAX_UID = 0x00020010
 _PREAMBLE = 128
 
@@ -75,20 +77,39 @@ def _read_header(data: Buffer, size: int) -> Header:
     start = _PREAMBLE + 4 if has_preamble else 0
     if not has_preamble and data[:2] not in (b"\2\0", b"\0\2"):
         return Header(meta, False, False, _guess_syntax(data, 0), 0)
-    pos = start
-    if pos == size:
+    if start == size:
         raise InvalidBytes  # a preamble, and nothing else
-    encoding = encoding_of(_guess_syntax(data, pos)) if size - pos >= 8 else EXPLICIT_LE
-    while pos < size and data[pos : pos + 2] == (b"\0\2" if encoding.big_endian else b"\2\0"):
-        tag, vr, length, value = read_head(data, pos, encoding)
-        if length == UNDEFINED_LENGTH or value + length > size:
-            raise InvalidBytes
-        meta.elements.setdefault(tag, Element(tag, KNOWN_VRS.get(vr, "UN"), pos, value, value + length))
-        pos = value + length
+    pos = _read_meta(meta, start)
     raw = meta.raw(_TRANSFER_SYNTAX_UID)
     syntax = raw.strip(b" \0").decode("latin_1") if raw else _guess_syntax(data, pos)
-    meta.big_endian = encoding.big_endian
     return Header(meta, bool(meta.elements), has_preamble, syntax, pos)
+
+
+def _read_meta(meta: DataSet, pos: int) -> int:
+    """Read the elements of group 2 from ``pos`` on; the position of the data set.
+
+    The data set may have elements of this group, too: it begins where their order does anew, or at the end
+    that the group length tells, which is often wrong and hence only believed behind the transfer syntax.
+    """
+    data, elements, size = meta.data, meta.elements, len(meta.data)
+    encoding = encoding_of(_guess_syntax(data, pos)) if size - pos >= 8 else EXPLICIT_LE
+    meta.big_endian = encoding.big_endian
+    group = b"\0\2" if encoding.big_endian else b"\2\0"
+    last, told_end = -1, -1
+    while pos < size and data[pos : pos + 2] == group:
+        if pos == told_end and _TRANSFER_SYNTAX_UID in elements:
+            break
+        tag, vr, length, value = read_head(data, pos, encoding)
+        if tag <= last:
+            break
+        if length == UNDEFINED_LENGTH or value + length > size:
+            raise InvalidBytes
+        elements[tag] = Element(tag, KNOWN_VRS.get(vr, "UN"), pos, value, value + length)
+        last, pos = tag, value + length
+        if tag == _GROUP_LENGTH and length == 4:
+            order: Literal["little", "big"] = "big" if encoding.big_endian else "little"
+            told_end = pos + int.from_bytes(data[value:pos], order)
+    return pos
 
 
 def _guess_syntax(data: Buffer, pos: int) -> str:

@@ -14,6 +14,7 @@ from orthanclite.core.main_tags import PIXEL_DATA
 from orthanclite.dicom.dictionary import SIGNED_LIKE_PIXELS, TagDictionary, is_private
 from orthanclite.dicom.encoding import (
     DEFLATED_LITTLE_ENDIAN,
+    GE_BIG_ENDIAN_PIXELS,
     IMPLICIT_LE,
     ITEM,
     ITEM_DELIMITER,
@@ -21,6 +22,7 @@ from orthanclite.dicom.encoding import (
     UNDEFINED_LENGTH,
     Encoding,
     encoding_of,
+    has_big_endian_pixels,
 )
 from orthanclite.dicom.reading.dataset import DataSet, DicomFile, Element
 from orthanclite.dicom.reading.header import (
@@ -35,6 +37,7 @@ from orthanclite.dicom.reading.header import (
 MAX_DEPTH = 64
 """Sequences inside sequences; real files have fewer than ten levels."""
 
+_BITS_ALLOCATED = 0x00280100
 _PIXEL_REPRESENTATION = 0x00280103
 
 
@@ -53,6 +56,9 @@ def parse(data: Buffer, dictionary: TagDictionary, *, whole: bool = False) -> Di
         parser.read(dataset, start, len(body), encoding, 0)
     except (InvalidBytes, StructError) as exc:
         raise invalid_file(len(data)) from exc
+    if header.transfer_syntax == GE_BIG_ENDIAN_PIXELS:
+        bits = int.from_bytes(dataset.raw(_BITS_ALLOCATED) or b"", "little")
+        dataset.big_endian_pixels = has_big_endian_pixels(header.transfer_syntax, bits)
     return DicomFile(
         header.meta,
         dataset,

@@ -76,7 +76,7 @@ class JsonModel:
         if element.start == element.end:
             return {"vr": vr}
         if is_binary(vr):
-            raw = little_endian(dataset.value(element), vr, dataset.big_endian)
+            raw = little_endian(dataset.value(element), vr, dataset.is_big_endian(element))
             return {"vr": vr, "InlineBinary": b64encode(raw).decode("ascii")}
         values = _values(dataset.value(element), vr, dataset.big_endian, charset)
         return {"vr": vr, "Value": values} if any(value is not None for value in values) else {"vr": vr}
@@ -170,4 +170,4 @@ def stream_base64(dataset: DataSet, element: Element, vr: str) -> Iterator[bytes
     """A binary value in base64, piece by piece."""
     for start in range(element.start, element.end, _CHUNK):
         chunk = dataset.data[start : min(start + _CHUNK, element.end)]
-        yield b64encode(little_endian(chunk, vr, dataset.big_endian))
+        yield b64encode(little_endian(chunk, vr, dataset.is_big_endian(element)))

@@ -13,7 +13,13 @@ from pathlib import Path
 
 from isal import igzip
 
-from orthanclite.core.errors import BadFileFormat, NotImplementedInServer, UnsupportedMediaType
+from orthanclite.core.errors import (
+    BadFileFormat,
+    BadRequest,
+    NoPixelData,
+    NotImplementedInServer,
+    UnsupportedMediaType,
+)
 from orthanclite.dicom.pixels.formats import DEFAULT_QUALITY, ImageFormat
 from orthanclite.dicom.pixels.operations import OPERATIONS
 from orthanclite.dicom.pixels.render import Mode, RenderOptions
@@ -87,10 +93,17 @@ class Images:
         """The stored bytes of a frame, encoded or not, and their media type.
 
         :raises ParameterOutOfRange: for a frame that does not exist.
-        :raises NotImplementedInServer: for an instance without pixel data.
+        :raises BadRequest: for an instance without pixel data.
+        :raises NotImplementedInServer: where it cannot be told what a frame is.
         :raises BadFileFormat: for damaged pixel data.
         """
-        return self._array("raw_frame", blob, frame), frame_media_type(transfer_syntax_of(blob))
+        with as_array(), self._failures_logged(blob):
+            try:
+                content = self._run("raw_frame", blob, frame)
+            except NoPixelData as exc:
+                details = "Cannot extract a frame from a DICOM file that does not have pixel data."
+                raise BadRequest(details) from exc
+        return content, frame_media_type(transfer_syntax_of(blob))
 
     def raw_frame_gzip(self, blob: InstanceFile, frame: int) -> bytes:
         """The same, compressed by gzip."""
