@@ -11,6 +11,7 @@ from orthanclite.app.worklists import housekeeper, worklist_service
 from orthanclite.config import Settings
 from orthanclite.core.events import Events
 from orthanclite.core.metrics import Metrics
+from orthanclite.core.names import NameRegistry
 from orthanclite.index.statistics import INTERVAL as STATISTICS_INTERVAL
 from orthanclite.services.archive.service import ArchiveService
 from orthanclite.services.content.attachments import AttachmentOptions, AttachmentService
@@ -31,7 +32,6 @@ from orthanclite.services.ingest.upload import UploadService
 from orthanclite.services.remotes import registries
 from orthanclite.services.resources.annotations import LabelService, MetadataService
 from orthanclite.services.resources.bulk import BulkContent
-from orthanclite.services.resources.names import NameRegistry
 from orthanclite.services.resources.rendering import ResourceRenderer
 from orthanclite.services.resources.tree import ResourceService
 from orthanclite.services.search.find import FindService

@@ -37,7 +37,7 @@
     └── UnsupportedMediaType        415 (3000)
         └── NoPixelData             415 (3000)
 
-``web/errors.py`` turns them into the HTTP answer, ``dimse/status.py`` into a DIMSE status.
+``web/answers/errors.py`` turns them into the HTTP answer, ``dimse/status.py`` into a DIMSE status.
 """
 
 from __future__ import annotations

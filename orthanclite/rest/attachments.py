@@ -7,10 +7,10 @@ from collections.abc import Callable
 from orthanclite.core.errors import UnknownResource
 from orthanclite.core.levels import Level
 from orthanclite.core.model import Attachment
+from orthanclite.core.names import is_user_number
 from orthanclite.core.principal import Access
 from orthanclite.rest.metadata import IF_MATCH, IF_NONE_MATCH
 from orthanclite.services.content.attachments import OCTET_STREAM, AttachmentReception, AttachmentService
-from orthanclite.services.resources.names import is_user_number
 from orthanclite.web.answers.conditional import expected_revision, not_modified, with_etag
 from orthanclite.web.answers.ranges import content_response
 from orthanclite.web.answers.responses import (

@@ -8,11 +8,11 @@ from typing import Any
 
 from orthanclite.core.errors import BadFileFormat
 from orthanclite.core.levels import Level
+from orthanclite.core.names import NameRegistry
 from orthanclite.core.principal import Access
 from orthanclite.rest.find_body import FindBody, flag_field, json_body, style_field
 from orthanclite.rest.views import IN_MEMORY, array_response, check_identifiers
 from orthanclite.services.resources.bulk import BulkContent
-from orthanclite.services.resources.names import NameRegistry
 from orthanclite.services.resources.rendering import View
 from orthanclite.services.resources.tree import ResourceService
 from orthanclite.services.search.find import FindService

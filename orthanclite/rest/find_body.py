@@ -8,6 +8,7 @@ from typing import Any
 from orthanclite.core.errors import BadFileFormat, BadRequest, ParameterOutOfRange
 from orthanclite.core.levels import Level
 from orthanclite.core.model import ResourceRef
+from orthanclite.core.names import NameRegistry
 from orthanclite.core.query import (
     Constraint,
     FindRequest,
@@ -19,7 +20,6 @@ from orthanclite.core.query import (
     requested_tags,
 )
 from orthanclite.dicom.renderings.tags_json import Style
-from orthanclite.services.resources.names import NameRegistry
 from orthanclite.services.resources.rendering import Content, View
 from orthanclite.services.search.find import FindService
 from orthanclite.web.call import Call

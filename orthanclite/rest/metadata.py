@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from orthanclite.core.digest import md5_of
 from orthanclite.core.levels import Level
+from orthanclite.core.names import is_user_number
 from orthanclite.services.resources.annotations import MetadataService
-from orthanclite.services.resources.names import is_user_number
 from orthanclite.web.answers.conditional import expected_revision, not_modified, with_etag
 from orthanclite.web.answers.responses import Response, empty, json_response, status_only, text_response
 from orthanclite.web.call import Call

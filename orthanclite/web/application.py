@@ -27,10 +27,10 @@ from orthanclite import __version__
 from orthanclite.core.errors import BodyTooLarge, OrthancError, UnknownResource
 from orthanclite.core.metrics import Metrics
 from orthanclite.core.principal import Access, Principal
+from orthanclite.web.answers.errors import error_response
 from orthanclite.web.bodies.reading import RequestTimeout, bounded_receive
 from orthanclite.web.dispatch import Dispatcher
 from orthanclite.web.documentation import documentation_routes
-from orthanclite.web.errors import error_response
 from orthanclite.web.openapi import describe, merge
 from orthanclite.web.policy import HttpPolicy
 from orthanclite.web.routing import Router, RouteTable, default_access

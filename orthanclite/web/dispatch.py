@@ -22,6 +22,7 @@ from orthanclite.core.errors import BodyTooLarge, NetworkProtocol, OrthancError,
 from orthanclite.core.metrics import Metrics
 from orthanclite.core.numbers import natural
 from orthanclite.web.answers.compression import compress
+from orthanclite.web.answers.errors import error_response, method_not_allowed, unanswered
 from orthanclite.web.answers.responses import Response, json_response
 from orthanclite.web.answers.sending import Sender
 from orthanclite.web.bodies.multipart import ChunkedUploads, FormParts, boundary_of
@@ -35,7 +36,6 @@ from orthanclite.web.bodies.reading import (
 )
 from orthanclite.web.call import Call
 from orthanclite.web.entrance import Entrance
-from orthanclite.web.errors import error_response, method_not_allowed, unanswered
 from orthanclite.web.policy import HttpPolicy
 from orthanclite.web.routing import AsyncHandler, Node, Operation, RouteTable, SyncHandler
 

@@ -33,10 +33,10 @@ from orthanclite.dicom.reading import parser as parser_module
 from orthanclite.dicom.reading.content import open_path
 from orthanclite.dicom.reading.dataset import DataSet, dataset_charset
 from orthanclite.dicom.reading.parser import parse, parse_dataset
-from orthanclite.dicom.reading.summary import Summarizer
 from orthanclite.dicom.renderings.dicomweb_json import stream_json
 from orthanclite.dicom.renderings.dicomweb_xml import stream_xml
 from orthanclite.dicom.renderings.tags_json import Renderer, Style
+from orthanclite.dicom.summary import Summarizer
 
 DICTIONARY = TagDictionary.build()
 SUMMARIZER = Summarizer(MainTags.build(), DICTIONARY)

@@ -28,10 +28,10 @@ from orthanclite.core.main_tags import MainTags, tag_key
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.reading.dataset import dataset_charset
 from orthanclite.dicom.reading.parser import parse
-from orthanclite.dicom.reading.summary import Summarizer
 from orthanclite.dicom.renderings.dicomweb_json import stream_json
 from orthanclite.dicom.renderings.dicomweb_xml import stream_xml
 from orthanclite.dicom.renderings.tags_json import Renderer, Style, format_tags, restyle, shared_tags
+from orthanclite.dicom.summary import Summarizer
 
 DICTIONARY = TagDictionary.build(
     {0x00091010: ("PN", "Test Private Name", "ACME"), 0x00091011: ("US", "Count", "ACME")}

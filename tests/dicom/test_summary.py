@@ -25,7 +25,7 @@ from orthanclite.core.errors import BadFileFormat, InexistentTag
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import MainTags
 from orthanclite.dicom.dictionary import TagDictionary
-from orthanclite.dicom.reading.summary import Summarizer
+from orthanclite.dicom.summary import Summarizer
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,10 @@ import pytest
 from orthanclite.core.constants import StoreStatus
 from orthanclite.core.errors import CommitUncertain
 from orthanclite.core.levels import Level
+from orthanclite.core.names import NameRegistry
 from orthanclite.index.session import Session
 from orthanclite.services.content.attachments import AttachmentOptions, AttachmentService
 from orthanclite.services.content.blobs import BlobReader
-from orthanclite.services.resources.names import NameRegistry
 from tests.support.lab import ORIGIN, Lab, lab
 from tests.support.postgres import Cluster
 from tests.support.records import dicom_file

@@ -10,6 +10,7 @@ from orthanclite.core.constants import AttachmentType
 from orthanclite.core.errors import CorruptedFile, RevisionConflict, UnknownResource
 from orthanclite.core.levels import Level
 from orthanclite.core.model import Attachment
+from orthanclite.core.names import NameRegistry
 from orthanclite.core.ports import Annotations, Blobs
 from orthanclite.services.content.blobs import (
     BlobReader,
@@ -20,7 +21,6 @@ from orthanclite.services.content.blobs import (
     remove_blobs,
     write,
 )
-from orthanclite.services.resources.names import NameRegistry
 
 OCTET_STREAM = "application/octet-stream"
 MISSING_IF_MATCH = 'HTTP header "If-Match" is missing, as "CheckRevisions" is "true"'

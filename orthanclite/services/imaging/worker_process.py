@@ -24,8 +24,9 @@ def main(descriptor: int, memory: int) -> None:
     # codecs written in C complain about damaged images on the standard error of the server
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     warnings.simplefilter("ignore")
-    importlib.import_module("orthanclite.dicom.pixels.codecs")
-    importlib.import_module("orthanclite.dicom.pixels.operations")
+    # Loaded here, so that the first image does not wait for them.
+    from orthanclite.dicom.pixels import codecs, operations  # noqa: F401
+
     with Connection(descriptor) as connection:
         connection.send_bytes(b"ready")
         while True:

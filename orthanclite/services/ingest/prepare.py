@@ -20,7 +20,7 @@ from orthanclite.core.main_tags import MainTags
 from orthanclite.core.model import DicomSummary, InstanceRecord, OverwriteMode, TagSequences
 from orthanclite.core.ports import Ingest
 from orthanclite.dicom.dictionary import TagDictionary
-from orthanclite.dicom.reading.summary import Summarizer
+from orthanclite.dicom.summary import Summarizer
 from orthanclite.services.ingest.arrival import Arrival, StoreResult
 from orthanclite.services.server.runtime import RuntimeOptions
 

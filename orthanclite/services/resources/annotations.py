@@ -8,9 +8,9 @@ from orthanclite.core.digest import md5_of
 from orthanclite.core.errors import ParameterOutOfRange, RevisionConflict
 from orthanclite.core.levels import Level
 from orthanclite.core.model import MetadataValue
+from orthanclite.core.names import NameRegistry
 from orthanclite.core.ports import Annotations
 from orthanclite.services.content.attachments import MISSING_IF_MATCH, Revision
-from orthanclite.services.resources.names import NameRegistry
 
 _LABEL = re.compile("[A-Za-z0-9_-]{1,64}")
 

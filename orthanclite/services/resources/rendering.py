@@ -13,9 +13,9 @@ from orthanclite.core.errors import ParameterOutOfRange
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import tag_key
 from orthanclite.core.model import Parts, Resource, TagSequences, TagValues
+from orthanclite.core.names import NameRegistry
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.renderings.tags_json import Style, format_tags
-from orthanclite.services.resources.names import NameRegistry
 
 _INTEGER = re.compile("[+-]?[0-9]{1,18}")
 

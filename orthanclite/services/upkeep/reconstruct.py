@@ -13,7 +13,7 @@ from orthanclite.core.main_tags import MainTags
 from orthanclite.core.model import Attachment, DicomSummary, Parts
 from orthanclite.core.ports import Annotations, Blobs, Resources
 from orthanclite.dicom.dictionary import TagDictionary
-from orthanclite.dicom.reading.summary import Summarizer
+from orthanclite.dicom.summary import Summarizer
 from orthanclite.services.content.blobs import compress, discard_blobs, remove_blobs, write
 from orthanclite.services.content.files import InstanceFiles, StoredFile
 from orthanclite.services.ingest.prepare import IngestTranscoder, main_sequences

@@ -11,9 +11,9 @@ from starlette.types import Receive, Scope, Send
 
 from orthanclite.core.buffers import View
 from orthanclite.core.errors import OrthancError
+from orthanclite.web.answers.errors import error_response
 from orthanclite.web.answers.responses import Header, Response, StreamResponse
 from orthanclite.web.call import Runner
-from orthanclite.web.errors import error_response
 from orthanclite.web.policy import HttpPolicy
 
 _logger = logging.getLogger("orthanclite.http")
