@@ -15,7 +15,6 @@ from contextlib import contextmanager
 import uvicorn
 
 from orthanclite.app.dicom import dicom_backends
-from orthanclite.app.http_protocol import bounded_protocol
 from orthanclite.app.options import dicom_options
 from orthanclite.app.routes import rest_application
 from orthanclite.app.services import Services
@@ -24,6 +23,8 @@ from orthanclite.config.options import RunOptions
 from orthanclite.core.errors import IncompatibleConfigurations, NetworkProtocol
 from orthanclite.dimse.scp.table import offers
 from orthanclite.dimse.upper.server import DicomServer
+from orthanclite.web.protocol.connection import http_protocol
+from orthanclite.web.protocol.patrol import Patrol
 
 _SHUTDOWN = 10  # seconds that requests and associations under way may take to finish
 
@@ -119,9 +120,10 @@ class ServerProcess:
 
     def _http_config(self) -> uvicorn.Config:
         http, access = self._settings.http, self._settings.access
+        patrol = Patrol(self._services.memory, self._rest.budget, float(http.request_timeout))
         config = uvicorn.Config(
             self._rest,
-            http=bounded_protocol(float(http.request_timeout), self._services.memory),
+            http=http_protocol(patrol),
             access_log=False,
             log_config=None,
             lifespan="off",

@@ -29,6 +29,7 @@ from orthanclite.core.metrics import Metrics
 from orthanclite.core.principal import Access, Principal
 from orthanclite.web.answers.errors import error_response
 from orthanclite.web.bodies.reading import RequestTimeout, bounded_receive
+from orthanclite.web.budget import MemoryBudget
 from orthanclite.web.dispatch import Dispatcher
 from orthanclite.web.documentation import documentation_routes
 from orthanclite.web.openapi import describe, merge
@@ -37,8 +38,6 @@ from orthanclite.web.routing import Router, RouteTable, default_access
 
 ACCESS = "x-access"
 """Under this name the ``openapi_extra`` of a FastAPI route says what it does (a value of :class:`Access`)."""
-
-_VERSIONS = frozenset({"1.1", "1.0"})
 
 
 class Application(FastAPI):
@@ -73,7 +72,11 @@ class Application(FastAPI):
                     self.table.add(operation)
         self.router.default = self._unknown
         self._pool: Executor = ThreadPoolExecutor(policy.threads, "http")
-        self._dispatcher = Dispatcher(self.table, policy, self._pool, metrics or Metrics(), self._further)
+        self.budget = MemoryBudget()
+        """Of all that clients make the server hold."""
+        self._dispatcher = Dispatcher(
+            self.table, policy, self._pool, metrics or Metrics(), self._further, self.budget
+        )
         self._document: dict[str, Any] | None = None
         self._document_lock = threading.Lock()
 
@@ -81,10 +84,8 @@ class Application(FastAPI):
         """Serve one connection's event (ASGI)."""
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
-        elif scope["http_version"] in _VERSIONS:
-            await self._dispatcher(scope, receive, send)
         else:
-            await _refuse_version(scope["http_version"], send)
+            await self._dispatcher(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document of all routes, made on first use."""
@@ -150,15 +151,3 @@ def _access_of(route: BaseRoute, method: str) -> Access:
     """What a route of FastAPI says it does, or is taken to do."""
     declared = (getattr(route, "openapi_extra", None) or {}).get(ACCESS)
     return default_access(method) if declared is None else Access(declared)
-
-
-async def _refuse_version(version: str, send: Send) -> None:
-    """What the reference answers; the connection is closed, as nobody knows how another version goes on."""
-    body = f"Error 505: HTTP Version not supported\nBad HTTP version: [{version}]".encode()
-    headers = [
-        (b"connection", b"close"),
-        (b"content-type", b"text/plain; charset=utf-8"),
-        (b"content-length", b"%d" % len(body)),
-    ]
-    await send({"type": "http.response.start", "status": 505, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

@@ -27,13 +27,13 @@ from orthanclite.web.answers.responses import Response, json_response
 from orthanclite.web.answers.sending import Sender
 from orthanclite.web.bodies.multipart import ChunkedUploads, FormParts, boundary_of
 from orthanclite.web.bodies.reading import (
-    ByteBudget,
     ClientDisconnected,
     RequestTimeout,
-    declared_length,
+    count,
     inflate,
     read_chunks,
 )
+from orthanclite.web.budget import MemoryBudget, Overloaded, Share
 from orthanclite.web.call import Call
 from orthanclite.web.entrance import Entrance
 from orthanclite.web.policy import HttpPolicy
@@ -43,10 +43,10 @@ T = TypeVar("T")
 
 _logger = logging.getLogger("orthanclite.http")
 
-_BODIES_IN_MEMORY = 512 * 1024 * 1024
-"""Bytes of request bodies that handlers other than streaming ones may have in memory together."""
-_SMALL_BODY = 1024 * 1024
-"""Bytes of a body that is not worth counting."""
+_WITHOUT_CONTENT = frozenset({"GET", "DELETE"})
+"""Methods whose handlers read no body. Some clients announce one and send none: nobody waits for it."""
+_STREAMED = 4 * 1024 * 1024
+"""Bytes of a body that a streaming handler keeps in memory; more goes to the disk."""
 
 _QUICK = 0.02
 """Seconds that an answer of the event loop may take..."""
@@ -67,15 +67,19 @@ class Dispatcher:
         pool: Executor,
         metrics: Metrics,
         further: Callable[[], ASGIApp | None] = lambda: None,
+        budget: MemoryBudget | None = None,
     ) -> None:
-        """:param further: gives what serves the paths that the table does not know, for who was let in"""
+        """
+        :param further: gives what serves the paths that the table does not know, for who was let in
+        :param budget: of the bodies; without it they have one of their own
+        """
         self._table = table
         self._policy = policy
         self._pool = pool
         self._metrics = metrics
         self._entrance = Entrance(policy, self._run)
         self._further = further
-        self._budget = ByteBudget(_BODIES_IN_MEMORY)
+        self._budget = budget or MemoryBudget()
         self._uploads = ChunkedUploads()
         self._active = 0
         self._quick_from = 0.0 if policy.quick and not policy.compression else math.inf
@@ -96,7 +100,7 @@ class Dispatcher:
             if not isinstance(response, Response):
                 await response(scope, receive, send)
                 return
-            if response.status in (408, 413):
+            if response.status in (408, 413, 503):
                 sender.close()  # the rest of the body is not read
             await sender.send(response)
         except ClientDisconnected:
@@ -149,17 +153,20 @@ class Dispatcher:
             return self._error(error, method, path)
         except RequestTimeout:
             return Response(408)
+        except Overloaded:
+            _logger.warning("%s %s: too many bodies at the same time", method, path)
+            return Response(503, b"", [(b"retry-after", b"1")])
 
     async def _execute(
         self, operation: Operation, call: Call, headers: dict[bytes, bytes], receive: Receive
     ) -> Response:
         """Read the body and run the handler."""
-        size = declared_length(headers.get(b"content-length"))
-        if not size and b"transfer-encoding" not in headers:
+        size = natural(headers.get(b"content-length", b"0").decode("latin-1")) or 0
+        if call.method in _WITHOUT_CONTENT or not (size or b"transfer-encoding" in headers):
             call.chunks = _nothing() if operation.streaming else None
             return await self._handle(operation, call)
         limit = self._policy.maximum_body
-        if limit and size and size > limit:
+        if limit and size > limit:
             raise BodyTooLarge("The body of the request is larger than MaximumRequestBodySizeMB")
         async with aclosing(read_chunks(receive, limit, self._policy.request_timeout)) as raw:
             gzipped = headers.get(b"content-encoding", b"").strip().lower() == b"gzip"
@@ -167,30 +174,15 @@ class Dispatcher:
             boundary = boundary_of(call.header("content-type")) if call.method == "POST" else None
             if boundary is not None:
                 return await self._handle_form(operation, call, chunks, boundary)
-            return await self._handle_body(operation, call, chunks, size or 0)
+            return await self._handle_body(operation, call, chunks)
 
-    async def _handle_body(
-        self, operation: Operation, call: Call, chunks: AsyncIterator[Buffer], size: int
-    ) -> Response:
-        if operation.streaming:
-            call.chunks = chunks
+    async def _handle_body(self, operation: Operation, call: Call, chunks: AsyncIterator[Buffer]) -> Response:
+        with Share(self._budget) as share:
+            if operation.streaming:
+                call.chunks = count(chunks, share, _STREAMED)
+            else:
+                call.body = b"".join([chunk async for chunk in count(chunks, share)])
             return await self._handle(operation, call)
-        reserved = size if size > _SMALL_BODY else 0  # small ones wait for nobody
-        if reserved:
-            await self._budget.acquire(reserved)
-        try:
-            parts: list[Buffer] = []
-            received = 0
-            async for chunk in chunks:
-                parts.append(chunk)
-                received += len(chunk)
-                if received > max(reserved, _SMALL_BODY):  # its length was not announced, or it is gzipped
-                    self._budget.extend(received - reserved)
-                    reserved = received
-            call.body = b"".join(parts)
-            return await self._handle(operation, call)
-        finally:
-            self._budget.release(reserved)
 
     async def _handle_form(
         self, operation: Operation, call: Call, chunks: AsyncIterator[Buffer], boundary: str
@@ -211,7 +203,7 @@ class Dispatcher:
                     if whole is None:
                         continue
                     part = _once(whole)
-                response = await self._handle_body(operation, call, part, 0)
+                response = await self._handle_body(operation, call, part)
                 if response.status >= 400:
                     return response
         return Response(200)
@@ -223,7 +215,7 @@ class Dispatcher:
                 response = await cast(AsyncHandler, operation.handler)(call)
             except OrthancError as error:
                 response = self._error(error, call.method, call.path)
-            except (ClientDisconnected, RequestTimeout):
+            except (ClientDisconnected, Overloaded, RequestTimeout):
                 raise
             except Exception:
                 _logger.exception("%s %s failed unexpectedly", call.method, call.path)

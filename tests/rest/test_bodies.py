@@ -17,8 +17,8 @@ import httpx
 import orjson
 import pytest
 
-from orthanclite.app.http_reader import SMALLEST
 from orthanclite.storage.shared_memory import LARGEST
+from orthanclite.web.protocol.direct import SMALLEST
 from tests.support.certificates import make_identity
 from tests.support.records import dicom_file
 from tests.support.server import Server, orthanclite, running

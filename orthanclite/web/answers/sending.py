@@ -15,15 +15,13 @@ from orthanclite.web.answers.errors import error_response
 from orthanclite.web.answers.responses import Header, Response, StreamResponse
 from orthanclite.web.call import Runner
 from orthanclite.web.policy import HttpPolicy
+from orthanclite.web.protocol.exchange import WHOLE_ANSWER
 
 _logger = logging.getLogger("orthanclite.http")
 
 _NOSNIFF: Header = (b"x-content-type-options", b"nosniff")
 _CLOSE: Header = (b"connection", b"close")
 
-WHOLE_ANSWER = "orthanclite.whole_answer"
-"""The ASGI extension of a server that sends an answer in one piece, head and body: a callable of the status,
-the headers and the body; False where it did not."""
 _ONE_PIECE = 256 * 1024
 """Bytes of a body up to which copying it behind the head costs less than a second system call."""
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import zlib
-from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
 from orthanclite.core.buffers import Buffer
-from orthanclite.core.errors import BadFileFormat, BadRequest, BodyTooLarge
-from orthanclite.core.numbers import natural
+from orthanclite.core.errors import BadFileFormat, BodyTooLarge
+from orthanclite.web.budget import Share
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
@@ -19,6 +19,8 @@ _INFLATED_RATIO = 200
 """A body may grow to 200 times its compressed size (or 64 MB): real DICOM files stay below, bombs do not."""
 
 _PIECE = 1024 * 1024
+_SMALL = 64 * 1024
+"""Bytes of a body that is not worth counting: small ones wait for nobody."""
 
 
 class ClientDisconnected(Exception):
@@ -103,60 +105,19 @@ async def inflate(chunks: AsyncIterator[Buffer], limit: int) -> AsyncGenerator[b
         raise BadFileFormat("The body is not in the gzip format that it announces")
 
 
-def declared_length(value: bytes | None) -> int | None:
-    """The value of ``Content-Length``.
+async def count(
+    chunks: AsyncIterator[Buffer], share: Share, most: float = math.inf
+) -> AsyncGenerator[Buffer]:
+    """The same chunks, each of which has its place in the budget before it is handed on.
 
-    :raises BadRequest: where it is no number.
+    :param most: bytes that the receiver keeps in memory; it puts away what is beyond
+    :raises Overloaded: where there is no room
     """
-    if value is None:
-        return None
-    length = natural(value.decode("latin-1"))
-    if length is None:
-        raise BadRequest("Bad Content-Length")
-    return length
-
-
-class ByteBudget:
-    """Bounds the bytes of bodies that are in memory at the same time. Used on one event loop."""
-
-    def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
-        self._used = 0
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
-
-    async def acquire(self, size: int) -> None:
-        """Wait until ``size`` bytes fit. One body larger than everything is let in alone."""
-        if not self._waiting and self._fits(size):
-            self._used += size
-            return
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        entry = (size, future)
-        self._waiting.append(entry)
-        try:
-            await future
-        except asyncio.CancelledError:
-            if future.done() and not future.cancelled():
-                self.release(size)
-            else:
-                self._waiting.remove(entry)
-            raise
-
-    def extend(self, size: int) -> None:
-        """Take ``size`` bytes more for a body that turns out to be larger than announced, without waiting.
-
-        :raises BodyTooLarge: where they do not fit: who holds some bytes must not wait for more.
-        """
-        if not self._fits(size):
-            raise BodyTooLarge("Too many bodies of unknown length arrive at the same time")
-        self._used += size
-
-    def release(self, size: int) -> None:
-        self._used -= size
-        while self._waiting and self._fits(self._waiting[0][0]):
-            waiting_size, future = self._waiting.popleft()
-            if not future.done():
-                self._used += waiting_size
-                future.set_result(None)
-
-    def _fits(self, size: int) -> bool:
-        return self._used == 0 or self._used + size <= self._capacity
+    received = 0
+    async for chunk in chunks:
+        received += len(chunk)
+        if received > _SMALL:
+            kept = min(received, most)
+            if kept > share.size:
+                await share.grow(int(kept) - share.size)
+        yield chunk
