@@ -28,7 +28,7 @@ _TEXT = bytes([0x09, *range(0x20, 0x7F), *range(0x80, 0x100)])
 """The bytes that a line of a head may have (RFC 9110, 5.5)."""
 _UPGRADE = re.compile(rb"\r\nupgrade:[^\r]*", re.IGNORECASE)
 _HOST = re.compile(
-    rb"(?:\[[0-9A-Fa-f:.]+(?:%[0-9A-Za-z._~%-]+)?\]|[0-9A-Za-z._~!$&'()*+,;=%-]*)(?::[0-9]{0,5})?"
+    rb"(?:\[[0-9A-Fa-f:.]+(?:%[0-9A-Za-z._~%-]+)?\])?[0-9A-Za-z._~!$&'()*+;=%-]*(?::[0-9]{0,5})?"
 )
 _VERSIONS = frozenset({b"1.0", b"1.1"})
 _OTHER_VERSIONS = frozenset({b"0.9", b"2.0", b"3.0"})
