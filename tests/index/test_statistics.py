@@ -48,7 +48,7 @@ def test_tables_are_analysed_when_they_have_doubled(index: SqlIndex) -> None:
 
 def test_one_server_does_the_work(index: SqlIndex) -> None:
     if index.database.is_sqlite:
-        return
+        pytest.skip("a SQLite index belongs to one server")
     store(index, 0, 12)
     other = SqlIndex(index.database.url)
     try:
