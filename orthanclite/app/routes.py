@@ -60,7 +60,7 @@ def rest_application(
 
 def routers(services: Services, stop: Callable[[], None], restart: Callable[[], None]) -> list[Router]:
     """The sections of the API but for scripts and pages."""
-    index, http = services.index, services.settings.http
+    index = services.index
     return [
         upload_routes(services.uploads),
         resource_routes(services.resources, services.slices, services.reconstruction),
@@ -70,7 +70,7 @@ def routers(services: Services, stop: Callable[[], None], restart: Callable[[], 
         metadata_routes(services.metadata),
         attachment_routes(services.attachments),
         label_routes(services.labels),
-        file_routes(services.files, services.tags, services.transcoding, http.write_to_file_system),
+        file_routes(services.files, services.tags, services.transcoding, services.exports),
         create_routes(services.creation),
         archive_routes(services.archives, services.settings.jobs.stream_zip),
         changes_routes(index.changes),

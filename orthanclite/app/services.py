@@ -17,6 +17,7 @@ from orthanclite.services.archive.service import ArchiveService
 from orthanclite.services.content.attachments import AttachmentOptions, AttachmentService
 from orthanclite.services.content.blobs import BlobReader
 from orthanclite.services.content.byte_cache import ByteCache
+from orthanclite.services.content.export import FileExport
 from orthanclite.services.content.file_tags import FileTags
 from orthanclite.services.content.files import InstanceFiles
 from orthanclite.services.content.tags import TagService
@@ -114,6 +115,8 @@ class Services:
         types = data.user_content_types
         attachment_names = NameRegistry.of_attachments({name: entry.number for name, entry in types.items()})
         self.files = InstanceFiles(index.resources, self.reader, self.dictionary, self.runtime, self.metrics)
+        own_folders = (storage.directory, storage.index_folder)
+        self.exports = FileExport(self.files, own_folders) if settings.http.write_to_file_system else None
         self.cache = ByteCache()
         self.tags = TagService(self.files, self.reader, self.dictionary, self.cache, self.metrics)
         self.renderer = ResourceRenderer(self.dictionary, metadata_names)

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from orthanclite.core.errors import ParameterOutOfRange
 from orthanclite.core.principal import Access
+from orthanclite.services.content.export import FileExport
 from orthanclite.services.content.files import InstanceFiles
 from orthanclite.services.content.scratch import ScratchFile
 from orthanclite.services.content.tags import TagService
@@ -39,11 +40,11 @@ class FileTranscoder(Protocol):
 
 
 def file_routes(
-    files: InstanceFiles, tags: TagService, transcoder: FileTranscoder, export_allowed: bool = False
+    files: InstanceFiles, tags: TagService, transcoder: FileTranscoder, exports: FileExport | None
 ) -> Router:
     """Routes that give the files of instances.
 
-    :param export_allowed: the option ``RestApiWriteToFileSystemEnabled``
+    :param exports: None unless the option ``RestApiWriteToFileSystemEnabled`` is set
     """
     router = Router("Instances")
 
@@ -84,15 +85,16 @@ def file_routes(
     @router.post(
         "/instances/{id}/export",
         "Write the DICOM file to the file system of the server",
-        description="Only with the option RestApiWriteToFileSystemEnabled.",
+        description="Only with the option RestApiWriteToFileSystemEnabled. An earlier DICOM file "
+        "is overwritten; any other file, and the folders of the server, are refused.",
         body=Body(("text/plain",), text="The path of the file"),
         answers="application/json",
         access=Access.SEND,
     )
     def export_file(call: Call) -> Response:
-        if not export_allowed:
+        if exports is None:
             return status_only(403)
-        files.export(call.params["id"], call.text)
+        exports.export(call.params["id"], call.text)
         return literal_object()
 
     return router

@@ -97,13 +97,24 @@ def test_errors_lists_the_codes(tmp_path: Path) -> None:
     assert "2031" in found
 
 
-def test_openapi_writes_the_document_and_nothing_else(tmp_path: Path, configuration: Path) -> None:
-    ended = command_line("--openapi=api.json", configuration, cwd=tmp_path)
-    assert ended.returncode == 0, ended.stderr
-    document = json.loads((tmp_path / "api.json").read_text())
-    assert document["openapi"].startswith("3.")
-    assert "post" in document["paths"]["/instances"]
-    assert not (tmp_path / "storage").exists()
+def test_openapi_writes_the_document_and_nothing_else(tmp_path: Path) -> None:
+    config = {
+        "StorageDirectory": "storage",
+        "IndexDirectory": "index",
+        "TemporaryDirectory": "temporary",
+        "Worklists": {"Enable": True, "Directory": "worklists"},
+    }
+    for content in ({}, config):
+        path = written(tmp_path, content)
+        folder = tmp_path / f"in{len(content)}"
+        folder.mkdir()
+        ended = command_line("--openapi=api.json", path, cwd=folder)
+        assert ended.returncode == 0, ended.stderr
+        document = json.loads((folder / "api.json").read_text())
+        assert document["openapi"].startswith("3.")
+        assert "post" in document["paths"]["/instances"]
+        assert [file.name for file in folder.iterdir()] == ["api.json"]
+    assert {file.name for file in tmp_path.iterdir()} == {"orthanc.json", "in0", "in4"}
 
 
 def test_openapi_is_what_the_server_serves(tmp_path: Path) -> None:

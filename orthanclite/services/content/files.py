@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orthanclite.core.constants import AttachmentType, Metadata
-from orthanclite.core.errors import CannotWriteFile, UnknownResource
+from orthanclite.core.errors import UnknownResource
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import PIXEL_DATA
 from orthanclite.core.metrics import Metrics
@@ -159,20 +159,6 @@ class InstanceFiles:
     def chunks(self, file: StoredFile) -> Iterator[bytes]:
         """The bytes of the file, piece by piece."""
         return self._reader.chunks(file.attachment)
-
-    def export(self, id: str, path: str) -> None:
-        """Write the file of an instance to a path of the server.
-
-        :raises UnknownResource: for an unknown instance.
-        :raises CannotWriteFile: where it cannot be written.
-        """
-        file = self.locate(id)
-        try:
-            with open(path, "wb") as target:
-                for chunk in self.chunks(file):
-                    target.write(chunk)
-        except (OSError, ValueError) as exc:  # ValueError: a path with a NUL
-            raise CannotWriteFile(f"Cannot write the file: {exc}") from exc
 
     def head(self, file: StoredFile) -> bytes:
         """The bytes of a file, those of its pixel data left out where their place is known."""
