@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from orthanclite.core.buffers import View
 from orthanclite.core.errors import OrthancError
+from orthanclite.web.answers.confinement import confined
 from orthanclite.web.answers.errors import error_response
 from orthanclite.web.answers.responses import Header, Response, StreamResponse
 from orthanclite.web.call import Runner
@@ -63,7 +64,8 @@ class Sender:
             await self._send_whole(response)
 
     async def _send_whole(self, response: Response) -> None:
-        headers = [*self._connection_headers(), *response.headers]
+        own = confined(response.headers) if response.body else response.headers
+        headers = [*self._connection_headers(), *own]
         if response.status != 304:
             headers.append((b"content-length", b"%d" % len(response.body)))
         if not self._wants_close and len(response.body) <= _ONE_PIECE:
@@ -115,9 +117,10 @@ class Sender:
         await self._send_whole(error_response(error, method, uri, self._policy.describe_errors))
 
     def _head(self, response: StreamResponse) -> list[Header]:
+        headers = confined(response.headers)
         if response.length is None:
-            return [_CLOSE, *response.headers]
-        return [*self._connection_headers(), *response.headers, (b"content-length", b"%d" % response.length)]
+            return [_CLOSE, _NOSNIFF, *headers]
+        return [*self._connection_headers(), *headers, (b"content-length", b"%d" % response.length)]
 
     async def _watch(self) -> None:
         """Return once the client has gone (or the answer is complete)."""
