@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -217,6 +219,20 @@ def test_errors_in_scripts(server: Server) -> None:
         assert answer.status_code == 500
         assert answer.json()["OrthancStatus"] == 2031
         assert words in answer.json()["Details"]
+    assert script(server, "print('still here')") == (200, "still here\n")
+
+
+def test_a_script_without_end_is_ended_and_nobody_waits(server: Server) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        endless = pool.submit(script, server, "while true do end")
+        while not endless.done():
+            started = time.monotonic()
+            server.get("/system")
+            assert time.monotonic() - started < 1
+            time.sleep(0.1)
+    status, text = endless.result()
+    assert (status, json.loads(text)["OrthancStatus"]) == (500, 2031)
+    assert "too many instructions" in json.loads(text)["Details"]
     assert script(server, "print('still here')") == (200, "still here\n")
 
 

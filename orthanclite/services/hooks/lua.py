@@ -3,6 +3,9 @@
 There is one Lua state: what a script defines is there for the next one. The standard libraries are
 available, as in the reference, so whoever may run scripts controls the server. Strings are bytes in Lua,
 and pass unchanged.
+
+As scripts wait for each other, none may go on for ever: its instructions, its memory and what it prints are
+bounded. What it waits for (other programs, this server's own API) is not.
 """
 
 from __future__ import annotations
@@ -26,8 +29,48 @@ RestClient = Callable[[str, str, bytes], bytes | None]
 _logger = logging.getLogger("orthanclite.lua")
 
 _PRELUDE = """
-local write, rest, parse, dump, log = ...
+local write, rest, parse, dump, log, step, limit = ...
 python = nil
+
+local sethook, create, resume = debug.sethook, coroutine.create, coroutine.resume
+local used = 0
+
+local function check()
+  used = used + step
+  if used > limit then
+    -- From now on at each instruction, so that no script gets away by catching the error.
+    sethook(check, '', 1)
+    error('The script executes too many instructions', 0)
+  end
+end
+
+local function begin()
+  used = 0
+  sethook(check, '', step)
+end
+
+debug.sethook = nil
+
+function coroutine.create(body)
+  local thread = create(body)
+  check()
+  sethook(thread, check, '', step)
+  return thread
+end
+
+local function results(ok, ...)
+  if not ok then
+    error((...), 2)
+  end
+  return ...
+end
+
+function coroutine.wrap(body)
+  local thread = coroutine.create(body)
+  return function(...)
+    return results(resume(thread, ...))
+  end
+end
 
 function print(...)
   local texts = {}
@@ -65,23 +108,42 @@ function PrintRecursive(value, left, place)
   end
   return left
 end
+
+return sethook, begin
 """
+
+INSTRUCTIONS = 500_000_000
+"""What one script may execute: a second to half a minute, for each makes more or less work."""
+MEMORY = 256 << 20
+"""Bytes of all that scripts keep."""
+PRINTED = 16 << 20
+"""Characters that one script may print."""
+_STEP = 10_000
+"""Instructions between two looks at their number; a coroutine counts as many from the start."""
 
 _PREFIX = re.compile(r"^error loading code: ")
 _MAXIMUM_DEPTH = 100
 
 
 class LuaScripts:
-    """The Lua state of the server. Scripts run one at a time."""
+    """The Lua state of the server. Scripts run one at a time.
 
-    def __init__(self, rest: RestClient) -> None:
+    :param instructions: see :data:`INSTRUCTIONS`
+    """
+
+    def __init__(self, rest: RestClient, instructions: int = INSTRUCTIONS) -> None:
         self._rest = rest
+        self._instructions = instructions
         # Reentrant: a script may post to /tools/execute-script.
         self._lock = threading.RLock()
         # A thread of its own: scripts that wait for each other hold no thread that requests need.
         self._thread = ThreadPoolExecutor(1, "lua", initializer=self._remember_thread)
         self._thread_id: int | None = None
         self._printed: list[list[str]] = []
+        self._printable = PRINTED
+        self._start_state()
+
+    def _start_state(self) -> None:
         # Latin-1 makes characters and bytes the same thing.
         self._lua = lua54.LuaRuntime(
             encoding="latin-1",
@@ -89,19 +151,32 @@ class LuaScripts:
             register_eval=False,
             register_builtins=False,
             attribute_filter=_refuse_attributes,
+            max_memory=MEMORY,
         )
         self._table_type = type(self._lua.table())
-        self._lua.execute(_PRELUDE, self._write, self._call_rest, self._parse, self._dump, _log_line)
+        functions = (self._write, self._call_rest, self._parse, self._dump, _log_line)
+        found = self._lua.execute(_PRELUDE, *functions, _STEP, self._instructions)
+        self._set_hook, self._begin = found
 
     def execute(self, script: bytes) -> bytes:
         """Run ``script``; what it prints.
 
-        :raises CannotExecuteLua: with Lua's message, for an error in the script.
+        :raises CannotExecuteLua: with Lua's message for an error in the script, and where it takes too much.
         """
         with self._lock:
+            is_outermost = not self._printed
             self._printed.append([])
             try:
+                if is_outermost:
+                    self._printable = PRINTED
+                    self._set_hook()  # none: the one of a script that took too much would end this one, too
+                    self._begin()
                 self._lua.execute(script.decode("latin-1"), name="line", mode="t")
+            except lua54.LuaMemoryError as exc:
+                if is_outermost:
+                    _logger.error("Scripts have used up their memory: what they have defined is dropped")
+                    self._start_state()
+                raise CannotExecuteLua("The scripts take too much memory") from exc
             except lua54.LuaError as exc:
                 raise CannotExecuteLua(_message(exc)) from exc
             finally:
@@ -123,6 +198,9 @@ class LuaScripts:
 
     def _write(self, text: str) -> None:
         if self._printed:
+            self._printable -= len(text)
+            if self._printable < 0:
+                raise CannotExecuteLua("The script prints too much")
             self._printed[-1].append(text)
         else:
             _logger.warning("%s", text.rstrip("\n"))
