@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -62,3 +65,24 @@ def test_libraries_whose_insides_are_known_have_an_upper_bound() -> None:
     bounded = {one.name for one in SERVER if any(spec.operator == "<" for spec in one.specifier)}
     assert bounded >= KNOWN_INSIDE
     assert all(any(spec.operator == ">=" for spec in one.specifier) for one in SERVER + TEST)
+
+
+def test_tests_and_benchmarks_import_only_what_is_declared() -> None:
+    """What the package itself imports is judged by deptry."""
+    modules = packages_distributions()
+    declared = {canonicalize_name(requirement.name) for requirement in SERVER + TEST}
+    for path in (*ROOT.glob("tests/**/*.py"), *ROOT.glob("benchmarks/**/*.py")):
+        for name in imported(path) - {"orthanclite", "tests", "benchmarks"} - sys.stdlib_module_names:
+            origins = {canonicalize_name(one) for one in modules.get(name, [name])}
+            assert origins & declared, f"{path.relative_to(ROOT)} imports {name}"
+
+
+def imported(path: Path) -> set[str]:
+    """The packages that a module imports."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add((node.module or "").partition(".")[0])
+    return found

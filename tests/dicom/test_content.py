@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from dicom_builder import deflate, element, file_of, item, minimal, undefined_fragments
 
 from orthanclite.core.errors import UnknownDicomTag
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.reading.content import RawValue, open_path
+from tests.dicom.dicom_builder import deflate, element, file_of, item, minimal, undefined_fragments
 
 DICTIONARY = TagDictionary.build()
 

@@ -7,18 +7,6 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from dicom_builder import (
-    EXPLICIT_BE,
-    EXPLICIT_LE,
-    IMPLICIT_LE,
-    deflate,
-    element,
-    file_of,
-    item,
-    minimal,
-    sequence_delimiter,
-    undefined_fragments,
-)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.data import get_testdata_file
@@ -37,6 +25,18 @@ from orthanclite.dicom.renderings.dicomweb_json import stream_json
 from orthanclite.dicom.renderings.dicomweb_xml import stream_xml
 from orthanclite.dicom.renderings.tags_json import Renderer, Style
 from orthanclite.dicom.summary import Summarizer
+from tests.dicom.dicom_builder import (
+    EXPLICIT_BE,
+    EXPLICIT_LE,
+    IMPLICIT_LE,
+    deflate,
+    element,
+    file_of,
+    item,
+    minimal,
+    sequence_delimiter,
+    undefined_fragments,
+)
 
 DICTIONARY = TagDictionary.build()
 SUMMARIZER = Summarizer(MainTags.build(), DICTIONARY)

@@ -11,16 +11,6 @@ from typing import Any
 
 import pydicom
 import pytest
-from dicom_builder import (
-    EXPLICIT_BE,
-    EXPLICIT_LE,
-    IMPLICIT_LE,
-    element,
-    file_of,
-    item,
-    minimal,
-    undefined_fragments,
-)
 from pydicom.data import get_testdata_file
 
 from orthanclite.core.levels import Level
@@ -32,6 +22,16 @@ from orthanclite.dicom.renderings.dicomweb_json import stream_json
 from orthanclite.dicom.renderings.dicomweb_xml import stream_xml
 from orthanclite.dicom.renderings.tags_json import Renderer, Style, format_tags, restyle, shared_tags
 from orthanclite.dicom.summary import Summarizer
+from tests.dicom.dicom_builder import (
+    EXPLICIT_BE,
+    EXPLICIT_LE,
+    IMPLICIT_LE,
+    element,
+    file_of,
+    item,
+    minimal,
+    undefined_fragments,
+)
 
 DICTIONARY = TagDictionary.build(
     {0x00091010: ("PN", "Test Private Name", "ACME"), 0x00091011: ("US", "Count", "ACME")}

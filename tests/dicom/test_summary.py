@@ -8,15 +8,6 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from dicom_builder import (
-    EXPLICIT_BE,
-    EXPLICIT_LE,
-    IMPLICIT_LE,
-    element,
-    file_of,
-    minimal,
-    undefined_fragments,
-)
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.data import get_testdata_file
@@ -26,6 +17,15 @@ from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import MainTags
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.summary import Summarizer
+from tests.dicom.dicom_builder import (
+    EXPLICIT_BE,
+    EXPLICIT_LE,
+    IMPLICIT_LE,
+    element,
+    file_of,
+    minimal,
+    undefined_fragments,
+)
 
 
 @pytest.fixture(scope="module")

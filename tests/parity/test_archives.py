@@ -1,8 +1,8 @@
 """Archives and media as the reference makes them of the same files.
 
 The installed reference forms the names of folders and numbers files otherwise than release 1.13, which is
-followed here (``tests/services/test_archive.py``): names are compared by their letters, members by their
-bytes.
+followed here (``tests/services/archive/test_service.py``): names are compared by their letters, members by
+their bytes.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import pytest
 from orthanclite.rest.archives import archive_routes
 from orthanclite.services.archive.service import ArchiveService
 from orthanclite.services.ingest.arrival import StoreResult
-from orthanclite.web.application import RestApplication
+from orthanclite.web.application import Application
 from orthanclite.web.policy import HttpPolicy
 from tests.support.http import serving
 from tests.support.lab import Lab, lab
@@ -55,7 +55,7 @@ def _client(bench: Lab, stream: bool) -> Iterator[httpx.Client]:
     archives = ArchiveService(
         bench.resources, bench.reader, Marker(), bench.dictionary, bench.runtime, threads=2
     )
-    application = RestApplication([archive_routes(archives, stream)], HttpPolicy())
+    application = Application([archive_routes(archives, stream)], HttpPolicy())
     with serving(application) as client:
         yield client
     application.close()
@@ -93,7 +93,7 @@ def test_archive_of_a_resource(client: httpx.Client, stored: list[StoreResult], 
     assert response.headers["content-disposition"] == f'filename="{id}.zip"'
     assert response.headers["connection"] == "close"
     assert "content-length" not in response.headers
-    assert "x-content-type-options" not in response.headers
+    assert response.headers["x-content-type-options"] == "nosniff"
     posted = list(members(client.post(uri, json={})))
     assert posted == ([name.split("/", 2)[2] for name in FULL] if level == "series" else FULL)
 
