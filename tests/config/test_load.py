@@ -230,3 +230,25 @@ def test_the_file_of_defaults_is_the_weakest(configure: Configure, tmp_path: Pat
         {"HttpPort": 3}, ORTHANCLITE_DEFAULTS=str(defaults), ORTHANC__DICOM_PORT="4"
     ).settings
     assert (settings.name, settings.http.port, settings.dicom.port) == ("default", 3, 4)
+
+
+DOCKER = Path(__file__).parents[2] / "docker" / "defaults.json"
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"ORTHANC__REGISTERED_USERS": '{"alice": "secret"}'},
+        {"ORTHANC__AUTHENTICATION_ENABLED": "false"},
+        {"ORTHANC__REMOTE_ACCESS_ALLOWED": "false"},
+    ],
+)
+def test_the_image_starts_with_users_or_where_it_is_told_to_need_none(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    load([tmp_path], {"ORTHANCLITE_DEFAULTS": str(DOCKER), **environment}, tmp_path / "secrets")
+
+
+def test_the_image_does_not_start_open(tmp_path: Path) -> None:
+    with pytest.raises(IncompatibleConfigurations, match="RegisteredUsers"):
+        load([tmp_path], {"ORTHANCLITE_DEFAULTS": str(DOCKER)}, tmp_path / "secrets")
