@@ -16,8 +16,9 @@
     │       └── CommitUncertain     503  (36)
     ├── CannotWriteFile             500  (14)
     ├── BadFileFormat               400  (15)
+    │   └── EmptyIdentifier         400  (15)
     ├── UnknownResource             404  (17)
-    ├── FullStorage                 500  (19)
+    ├── FullStorage                 507  (19)
     ├── CorruptedFile               500  (20)
     ├── InexistentTag               404  (21)
     ├── ReadOnly                    500  (22)
@@ -120,12 +121,16 @@ class BadFileFormat(OrthancError):
     code, status, message = 15, 400, "Bad file format"
 
 
+class EmptyIdentifier(BadFileFormat):
+    """A file whose Study, Series or SOP Instance UID is there, but empty."""
+
+
 class UnknownResource(OrthancError):
     code, status, message = 17, 404, "Unknown resource"
 
 
 class FullStorage(OrthancError):
-    code, status, message = 19, 500, "The file storage is full"
+    code, status, message = 19, 507, "The file storage is full"
 
 
 class CorruptedFile(OrthancError):

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orthanclite.core.buffers import Buffer
-from orthanclite.core.errors import InexistentTag
+from orthanclite.core.errors import EmptyIdentifier, InexistentTag, OrthancError
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import (
     IDENTIFIER_OF,
@@ -41,6 +41,7 @@ from orthanclite.dicom.values import SURELY_SHORT, decode_text, is_surely_too_lo
 _BITS_ALLOCATED = 0x00280100
 _PIXEL_REPRESENTATION = 0x00280103
 
+_UID_LEVELS = (Level.STUDY, Level.SERIES, Level.INSTANCE)
 _LEVELS = tuple(Level)  # iterating the enumeration itself is slow
 _TEXT_VRS = frozenset(vr.encode("ascii") for vr in TEXT_VRS)
 
@@ -89,6 +90,7 @@ class Summarizer:
 
         :raises BadFileFormat: if it is no DICOM file, or broken or cut off anywhere.
         :raises InexistentTag: if it lacks one of the Study, Series and SOP Instance UIDs.
+        :raises EmptyIdentifier: if one of them is empty.
         """
         header = read_header(data)
         syntax = header.transfer_syntax
@@ -101,12 +103,15 @@ class Summarizer:
             raise invalid_file(len(data)) from exc
         reader = _Reader(body, encoding, found, self._vrs, default_encoding)
         tags, sequences = self._main_tags(reader)
+        study_uid, series_uid, sop_uid = (_identifier(reader, tags, level) for level in _UID_LEVELS)
+        if not (study_uid and series_uid and sop_uid):
+            raise _unidentified(reader)
         located = found.pixel_data >= 0 and header.has_preamble and not deflated
         return DicomSummary(
             patient_id=_identifier(reader, tags, Level.PATIENT),
-            study_uid=_required(_identifier(reader, tags, Level.STUDY)),
-            series_uid=_required(_identifier(reader, tags, Level.SERIES)),
-            sop_uid=_required(_identifier(reader, tags, Level.INSTANCE)),
+            study_uid=study_uid,
+            series_uid=series_uid,
+            sop_uid=sop_uid,
             sop_class_uid=reader.text(SOP_CLASS_UID).strip(),
             transfer_syntax=syntax,
             tags=tags,
@@ -211,10 +216,11 @@ def _identifier(reader: _Reader, tags: Mapping[Level, TagValues], level: Level) 
     return (tags[level].get(_IDENTIFIER_KEYS[level]) or reader.text(IDENTIFIER_OF[level])).strip()
 
 
-def _required(uid: str) -> str:
-    if not uid:
-        raise InexistentTag
-    return uid
+def _unidentified(reader: _Reader) -> OrthancError:
+    """The error for a file that has no identifying UID, or an empty one: the reference tells them apart."""
+    if all(IDENTIFIER_OF[level] in reader.positions for level in _UID_LEVELS):
+        return EmptyIdentifier("The StudyInstanceUID, the SeriesInstanceUID or the SOPInstanceUID is empty")
+    return InexistentTag()
 
 
 def _index_in_series(reader: _Reader) -> str | None:

@@ -6,6 +6,7 @@ from orthanclite.core.errors import (
     BadFileFormat,
     BadRequest,
     DatabaseUnavailable,
+    EmptyIdentifier,
     FullStorage,
     InexistentTag,
     OrthancError,
@@ -25,11 +26,12 @@ COMMENT_LENGTH = 64
 """Characters of an Error Comment (0000,0902), of VR LO."""
 
 _STORE_STATUSES: tuple[tuple[type[OrthancError], int], ...] = (
+    # The reference answers "out of resources" to a data set without its identifying UIDs.
+    (EmptyIdentifier, OUT_OF_RESOURCES),
+    (InexistentTag, OUT_OF_RESOURCES),
     (BadFileFormat, CANNOT_UNDERSTAND),
     (FullStorage, OUT_OF_RESOURCES),
     (DatabaseUnavailable, OUT_OF_RESOURCES),
-    # The reference answers "out of resources" to a data set without its identifying UIDs.
-    (InexistentTag, OUT_OF_RESOURCES),
 )
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.data import get_testdata_file
 
-from orthanclite.core.errors import BadFileFormat, InexistentTag
+from orthanclite.core.errors import BadFileFormat, EmptyIdentifier, InexistentTag
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import MainTags
 from orthanclite.dicom.dictionary import TagDictionary
@@ -79,6 +79,18 @@ def test_empty_file(summarizer: Summarizer) -> None:
 def test_missing_identifiers(summarizer: Summarizer) -> None:
     with pytest.raises(InexistentTag):
         summarizer.summarize(read("nested_priv_SQ.dcm"))
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT_LE, IMPLICIT_LE])
+@pytest.mark.parametrize("tag", [0x00080018, 0x0020000D, 0x0020000E])
+@pytest.mark.parametrize("value", [b"", b" ", b"  ", b"\0", b"\0\0", None])
+def test_empty_identifiers_are_not_missing_ones(
+    summarizer: Summarizer, syntax: str, tag: int, value: bytes | None
+) -> None:
+    """The reference answers 400 to the former, and 404 to the latter."""
+    replaced = b"" if value is None else element(tag, "UI", value, syntax)
+    with pytest.raises(InexistentTag if value is None else EmptyIdentifier):
+        summarizer.summarize(file_of(minimal(syntax, {tag: replaced}), syntax))
 
 
 def build(extra: dict[int, bytes], syntax: str = EXPLICIT_LE, tail: bytes = b"") -> bytes:

@@ -46,7 +46,7 @@ def test_nothing_is_stored_where_all_is_protected(tmp_path: Path) -> None:
         only = server.upload(file_of(1))["ParentPatient"]
         server.client.put(f"/patients/{only}/protected", content="1").raise_for_status()
         answer = server.client.post("/instances", content=file_of(2))
-        assert (answer.status_code, answer.json()["OrthancStatus"]) == (500, 19)
+        assert (answer.status_code, answer.json()["OrthancStatus"]) == (507, 19)
         assert patients(server) == {"p1"}
         assert files_below(tmp_path / "storage") == 1
         assert server.client.post("/instances", content=file_of(1, 2)).status_code == 200
@@ -57,8 +57,11 @@ def test_in_mode_reject_nothing_is_deleted(tmp_path: Path) -> None:
     with running(orthanclite(tmp_path, config)) as server:
         large = [file_of(number, side=512) for number in (1, 2, 3)]  # half a megabyte each
         assert server.client.post("/instances", content=large[0]).status_code == 200
-        refused = [server.client.post("/instances", content=one).status_code for one in large[1:]]
-        assert refused == [500, 500]
+        for one in large[1:]:
+            refused = server.client.post("/instances", content=one)
+            assert refused.status_code == 507
+            assert refused.json()["HttpError"] == "Insufficient Storage"
+            assert (refused.json()["HttpStatus"], refused.json()["OrthancStatus"]) == (507, 19)
         assert patients(server) == {"p1"}
         assert files_below(tmp_path / "storage") == 1
         assert server.client.post("/instances", content=file_of(4)).status_code == 200

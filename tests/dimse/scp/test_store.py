@@ -105,11 +105,12 @@ def test_large_instances_go_to_the_storage_while_they_arrive(
         (implicit(ct(SOPClassUID="1.2.840.10008.5.1.4.1.1.4")), 0xA900),
         (implicit(ct(SOPInstanceUID=None)), 0xC000),
         (implicit(ct(StudyInstanceUID=None)), 0xA700),
+        (implicit(ct(StudyInstanceUID="")), 0xA700),
         (implicit(ct())[:-1000], 0xC000),
         (b"garbage!" * 100, 0xC000),
         (b"\0\0", 0xC000),
     ],
-    ids=["good", "instance", "class", "no-uid", "no-study", "truncated", "garbage", "tiny"],
+    ids=["good", "instance", "class", "no-uid", "no-study", "empty-study", "truncated", "garbage", "tiny"],
 )
 def test_each_failure_has_its_status(start: StartServer, data: bytes, status: int) -> None:
     site = start()
