@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orthanclite.core.buffers import Buffer
-from orthanclite.core.errors import EmptyIdentifier, InexistentTag, OrthancError
+from orthanclite.core.errors import BadFileFormat, EmptyIdentifier, InexistentTag, OrthancError
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import (
     IDENTIFIER_OF,
@@ -32,14 +32,20 @@ from orthanclite.dicom.encoding import (
     encoding_of,
 )
 from orthanclite.dicom.reading.dataset import SPECIFIC_CHARACTER_SET, Element
-from orthanclite.dicom.reading.header import InvalidBytes, inflate, invalid_file, read_header
-from orthanclite.dicom.reading.parser import parse_items
-from orthanclite.dicom.reading.scanner import Found, scan
+from orthanclite.dicom.reading.header import InvalidBytes, invalid_file, read_header
+from orthanclite.dicom.reading.inflation import inflate
+from orthanclite.dicom.reading.parser import TooManyElements, parse_items
+from orthanclite.dicom.reading.scanner import MAX_ELEMENTS, Found, scan
 from orthanclite.dicom.renderings.tags_json import Renderer, Style
 from orthanclite.dicom.values import SURELY_SHORT, decode_text, is_surely_too_long, is_too_long, text_value
 
 _BITS_ALLOCATED = 0x00280100
 _PIXEL_REPRESENTATION = 0x00280103
+
+_FREE_ELEMENTS = 10_000
+_ELEMENTS_PER_BYTE = 4
+"""Elements for each byte of a compressed file. The functional groups of thousands of equal frames have fewer;
+zeros, which are sent for nothing, shall not be worked on for long."""
 
 _UID_LEVELS = (Level.STUDY, Level.SERIES, Level.INSTANCE)
 _LEVELS = tuple(Level)  # iterating the enumeration itself is slow
@@ -83,11 +89,13 @@ class Summarizer:
         self._wanted = _ALWAYS_WANTED.union(levels)
         self._vrs = {tag: dictionary.vr(tag, dictionary.creator_of(tag)) for tag in self._wanted}
 
-    def summarize(self, data: Buffer, default_encoding: str = "Latin1") -> DicomSummary:
+    def summarize(
+        self, data: Buffer, default_encoding: str = "Latin1", sent_size: int | None = None
+    ) -> DicomSummary:
         """The summary of a DICOM file, bytes or a memory map of it.
 
-        ``default_encoding`` is the option ``DefaultEncoding``.
-
+        :param default_encoding: the option ``DefaultEncoding``
+        :param sent_size: bytes that were sent for the file, where it was compressed on its way
         :raises BadFileFormat: if it is no DICOM file, or broken or cut off anywhere.
         :raises InexistentTag: if it lacks one of the Study, Series and SOP Instance UIDs.
         :raises EmptyIdentifier: if one of them is empty.
@@ -96,11 +104,16 @@ class Summarizer:
         syntax = header.transfer_syntax
         encoding = encoding_of(syntax)
         deflated = syntax == DEFLATED_LITTLE_ENDIAN
+        if deflated:
+            sent_size = len(data) if sent_size is None else min(len(data), sent_size)
+        limit = _element_limit(sent_size)
         body, start = (inflate(data, header.start), 0) if deflated else (data, header.start)
         try:
-            found = scan(body, start, encoding, self._wanted, self._dictionary.sequences)
+            found = scan(body, start, encoding, self._wanted, self._dictionary.sequences, limit)
         except InvalidBytes as exc:
             raise invalid_file(len(data)) from exc
+        except TooManyElements as exc:
+            raise BadFileFormat(f"The file has more than {limit} elements") from exc
         reader = _Reader(body, encoding, found, self._vrs, default_encoding)
         tags, sequences = self._main_tags(reader)
         study_uid, series_uid, sop_uid = (_identifier(reader, tags, level) for level in _UID_LEVELS)
@@ -122,6 +135,25 @@ class Summarizer:
             expected_instances=_expected_instances(reader),
             has_meta=header.has_meta,
         )
+
+    def refuse_endless(self, head: Buffer, sent_size: int) -> None:
+        """Look at the first bytes of a file that was compressed, before the rest of it is inflated.
+
+        :param sent_size: bytes that were sent for them
+        :raises BadFileFormat: if they are no DICOM, or have more elements than so few bytes may hold
+        """
+        header = read_header(head)
+        limit = _element_limit(sent_size)
+        if header.transfer_syntax == DEFLATED_LITTLE_ENDIAN:
+            return
+        try:
+            scan(
+                head, header.start, encoding_of(header.transfer_syntax), (), self._dictionary.sequences, limit
+            )
+        except InvalidBytes:
+            pass  # it is not all there
+        except TooManyElements as exc:
+            raise BadFileFormat(f"The file has more than {limit} elements") from exc
 
     def _main_tags(
         self, reader: _Reader
@@ -208,6 +240,16 @@ class _Reader:
             return int(self.text(tag))
         except ValueError:
             return None
+
+
+def _element_limit(sent_size: int | None) -> int:
+    """Elements that a file may have.
+
+    :param sent_size: bytes that were sent for it, where they were compressed; None where they were not
+    """
+    if sent_size is None:
+        return MAX_ELEMENTS
+    return min(MAX_ELEMENTS, _FREE_ELEMENTS + _ELEMENTS_PER_BYTE * sent_size)
 
 
 def _identifier(reader: _Reader, tags: Mapping[Level, TagValues], level: Level) -> str:

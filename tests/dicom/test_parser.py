@@ -16,7 +16,7 @@ from orthanclite.core.errors import BadFileFormat, InexistentTag, OrthancError
 from orthanclite.core.main_tags import MainTags
 from orthanclite.dicom.charsets import Charset
 from orthanclite.dicom.dictionary import TagDictionary
-from orthanclite.dicom.reading import header
+from orthanclite.dicom.reading import inflation
 from orthanclite.dicom.reading import parser as parser_module
 from orthanclite.dicom.reading.content import open_path
 from orthanclite.dicom.reading.dataset import DataSet, dataset_charset
@@ -163,7 +163,7 @@ def charset() -> Charset:
 def test_inflation_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     data = deflate(minimal() + element(0x7FE00010, "OW", bytes(1_000_000)))
     assert SUMMARIZER.summarize(data).pixel_data_offset is None
-    monkeypatch.setattr(header, "MAX_INFLATED", 500_000)
+    monkeypatch.setattr(inflation, "MAX_INFLATED", 500_000)
     with pytest.raises(BadFileFormat):
         SUMMARIZER.summarize(data)
 

@@ -33,7 +33,8 @@ from orthanclite.dicom.pixels.elscint import elscint_pixels
 from orthanclite.dicom.pixels.fragments import Fragments
 from orthanclite.dicom.pixels.native import swap_words
 from orthanclite.dicom.pixels.syntaxes import VIDEO
-from orthanclite.dicom.reading.header import inflate, read_header
+from orthanclite.dicom.reading.header import read_header
+from orthanclite.dicom.reading.inflation import inflate
 
 _HEAD = 8192  # bytes within which the meta information ends in any reasonable file
 _PIXEL_DATA = 0x7FE00010

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 from struct import error as StructError
 from typing import Literal
@@ -21,9 +20,6 @@ from orthanclite.dicom.encoding import (
     has_long_length,
 )
 from orthanclite.dicom.reading.dataset import DataSet, Element
-
-MAX_INFLATED = 256 * 1024 * 1024
-"""Bytes that a deflated data set may have once inflated: a bomb must not fill the memory."""
 
 _GROUP_LENGTH = 0x00020000
 _TRANSFER_SYNTAX_UID = 0x00020010
@@ -136,18 +132,3 @@ def read_head(data: Buffer, pos: int, encoding: Encoding) -> tuple[int, bytes, i
             return group << 16 | number, b"UN", length, pos + 8
     group, number, length = encoding.implicit_head.unpack_from(data, pos)
     return group << 16 | number, b"", length, pos + 8
-
-
-def inflate(data: Buffer, start: int) -> bytes:
-    """The data set of a file in deflated explicit little endian (PS3.5 annex A.5), inflated.
-
-    :raises BadFileFormat: if the stream is broken, cut off, or inflates to more than :data:`MAX_INFLATED`.
-    """
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    try:
-        result = inflater.decompress(data[start:], MAX_INFLATED)
-    except zlib.error as exc:
-        raise invalid_file(len(data)) from exc
-    if not inflater.eof:
-        raise invalid_file(len(data))
-    return result

@@ -28,11 +28,11 @@ from orthanclite.dicom.reading.dataset import DataSet, DicomFile, Element
 from orthanclite.dicom.reading.header import (
     KNOWN_VRS,
     InvalidBytes,
-    inflate,
     invalid_file,
     read_head,
     read_header,
 )
+from orthanclite.dicom.reading.inflation import inflate
 
 MAX_DEPTH = 64
 """Sequences inside sequences; real files have fewer than ten levels."""
@@ -210,8 +210,18 @@ class _Parser:
         return element.end
 
 
-def read_fragments(data: Buffer, pos: int, end: int, encoding: Encoding) -> tuple[list[tuple[int, int]], int]:
-    """The fragments of encapsulated pixel data (PS3.5 annex A.4) and the position behind the delimiter."""
+class TooManyElements(Exception):
+    """There are more elements than are walked over."""
+
+
+def read_fragments(
+    data: Buffer, pos: int, end: int, encoding: Encoding, limit: int | None = None
+) -> tuple[list[tuple[int, int]], int]:
+    """The fragments of encapsulated pixel data (PS3.5 annex A.4) and the position behind the delimiter.
+
+    :raises InvalidBytes: where they are broken
+    :raises TooManyElements: where there are more than ``limit``
+    """
     fragments: list[tuple[int, int]] = []
     unpack = encoding.implicit_head.unpack_from
     while pos < end:
@@ -222,5 +232,7 @@ def read_fragments(data: Buffer, pos: int, end: int, encoding: Encoding) -> tupl
         if tag != ITEM or pos + length > end:
             raise InvalidBytes
         fragments.append((pos, pos + length))
+        if len(fragments) == limit:
+            raise TooManyElements
         pos += length
     raise InvalidBytes

@@ -19,7 +19,7 @@ from orthanclite.dicom.encoding import (
     has_long_length,
 )
 from orthanclite.dicom.reading.header import InvalidBytes
-from orthanclite.dicom.reading.parser import MAX_DEPTH, read_fragments
+from orthanclite.dicom.reading.parser import MAX_DEPTH, TooManyElements, read_fragments
 
 _PIXEL_GROUP = 0x7FE0
 
@@ -35,16 +35,26 @@ class Found:
     encapsulated: bool = False
 
 
+MAX_ELEMENTS = 10_000_000
+"""Elements and items that are walked over in one file: seconds of work."""
+
+
 def scan(
-    data: Buffer, pos: int, encoding: Encoding, wanted: Container[int], sequences: Container[int]
+    data: Buffer,
+    pos: int,
+    encoding: Encoding,
+    wanted: Container[int],
+    sequences: Container[int],
+    limit: int = MAX_ELEMENTS,
 ) -> Found:
     """Walk over the data set that begins at ``pos`` and ends with ``data``.
 
-    ``sequences`` tells which tags are sequences in implicit VR.
-
-    :raises InvalidBytes: if the data set is broken or cut off anywhere.
+    :param sequences: tells which tags are sequences in implicit VR
+    :param limit: elements and items, at all levels together, that are walked over
+    :raises InvalidBytes: if the data set is broken or cut off anywhere
+    :raises TooManyElements: beyond the limit
     """
-    scanner = _Scanner(data, sequences)
+    scanner = _Scanner(data, sequences, limit)
     try:
         if encoding.explicit:
             scanner.top_explicit(pos, encoding, wanted)
@@ -56,17 +66,22 @@ def scan(
 
 
 class _Scanner:
-    __slots__ = ("data", "found", "sequences")
+    __slots__ = ("data", "found", "left", "sequences")
 
-    def __init__(self, data: Buffer, sequences: Container[int]) -> None:
+    def __init__(self, data: Buffer, sequences: Container[int], limit: int) -> None:
         self.data = data
+        self.left = limit  # elements and items that may still come; each loop counts in a variable of its own
         self.sequences = sequences
         self.found = Found()
 
     def top_explicit(self, pos: int, encoding: Encoding, wanted: Container[int]) -> None:
         data, end, positions = self.data, len(self.data), self.found.positions
         unpack, short = encoding.explicit_head.unpack_from, SHORT_VRS
+        left = self.left
         while pos < end:
+            if not left:
+                raise TooManyElements
+            left -= 1
             group, number, vr, length = unpack(data, pos)
             tag = group << 16 | number
             if vr in short:
@@ -75,10 +90,13 @@ class _Scanner:
             elif group == 0xFFFE:
                 _check_end(tag)
                 return
-            elif tag == PIXEL_DATA:
-                start, after = self._pixels(pos, vr, length, encoding)
             else:
-                start, after = self._other(pos, tag, vr, length, encoding)
+                self.left = left
+                if tag == PIXEL_DATA:
+                    start, after = self._pixels(pos, vr, length, encoding)
+                else:
+                    start, after = self._other(pos, tag, vr, length, encoding)
+                left = self.left
             if tag in wanted and tag not in positions:
                 positions[tag] = (vr, start, after)
             pos = after
@@ -103,23 +121,35 @@ class _Scanner:
         if found.pixel_data < 0:
             found.pixel_data, found.pixel_vr, found.encapsulated = pos, vr, encapsulated
         if encapsulated:
-            return start, read_fragments(self.data, start, len(self.data), encoding)[1]
+            return start, self._fragments(start, len(self.data), encoding)
         return start, start + length
+
+    def _fragments(self, start: int, end: int, encoding: Encoding) -> int:
+        """The position behind encapsulated pixel data."""
+        fragments, after = read_fragments(self.data, start, end, encoding, self.left)
+        self.left -= len(fragments)
+        return after
 
     def top_implicit(self, pos: int, encoding: Encoding, wanted: Container[int]) -> None:
         data, end, positions = self.data, len(self.data), self.found.positions
         unpack, sequences = encoding.implicit_head.unpack_from, self.sequences
+        left = self.left
         while pos < end:
+            if not left:
+                raise TooManyElements
+            left -= 1
             group, number, length = unpack(data, pos)
             tag = group << 16 | number
             start = pos + 8
             if tag in sequences or length == UNDEFINED_LENGTH or tag == PIXEL_DATA:
                 if group == 0xFFFE:
                     raise InvalidBytes
+                self.left = left
                 if tag == PIXEL_DATA:
                     start, after = self._pixels(pos, b"", length, encoding)
                 else:
                     after = self._skip(start, True, False, length, end, encoding, 0)
+                left = self.left
             elif group == 0xFFFE:
                 _check_end(tag)
                 return
@@ -163,6 +193,9 @@ class _Scanner:
                 return pos
             if tag != ITEM:
                 raise InvalidBytes
+            if not self.left:
+                raise TooManyElements
+            self.left -= 1
             if length == UNDEFINED_LENGTH:
                 pos = self._elements(pos, end, encoding, depth)
             else:
@@ -179,7 +212,11 @@ class _Scanner:
         data, sequences, short = self.data, self.sequences, SHORT_VRS
         explicit, unpack = encoding.explicit, encoding.explicit_head.unpack_from
         unpack_implicit, unpack_length = encoding.implicit_head.unpack_from, encoding.long_length.unpack_from
+        left = self.left
         while pos < end:
+            if not left:
+                raise TooManyElements
+            left -= 1
             is_unknown = False
             if explicit:
                 group, number, vr, length = unpack(data, pos)
@@ -193,19 +230,25 @@ class _Scanner:
                     if has_long_length(vr):
                         length = unpack_length(data, start)[0]
                         start += 4
+                    self.left = left
                     if group == _PIXEL_GROUP and length == UNDEFINED_LENGTH:
-                        pos = read_fragments(data, start, end, encoding)[1]
-                        continue
-                    pos = self._skip(start, is_sequence, is_unknown, length, end, encoding, depth)
+                        pos = self._fragments(start, end, encoding)
+                    else:
+                        pos = self._skip(start, is_sequence, is_unknown, length, end, encoding, depth)
+                    left = self.left
                     continue
             group, number, length = unpack_implicit(data, pos)
             tag, start = group << 16 | number, pos + 8
             if group == 0xFFFE:
                 _check_end(tag)
+                self.left = left
                 return start
+            self.left = left
             pos = self._skip(start, tag in sequences, False, length, end, encoding, depth)
+            left = self.left
         if pos != end:
             raise InvalidBytes
+        self.left = left
         return pos
 
 

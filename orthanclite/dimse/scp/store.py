@@ -6,10 +6,10 @@ import logging
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from orthanclite.core.budget import MemoryBudget
 from orthanclite.core.buffers import View
 from orthanclite.core.constants import Origin, StoreStatus
 from orthanclite.core.errors import NetworkProtocol, OrthancError
-from orthanclite.dimse.budget import MemoryBudget
 from orthanclite.dimse.conversation import Conversation, Message
 from orthanclite.dimse.scp.part10 import file_head, sop_identity
 from orthanclite.dimse.status import (

@@ -19,9 +19,9 @@ from typing import Any
 from pynetdicom import evt
 from pynetdicom.association import Association
 
+from orthanclite.core.budget import MemoryBudget
 from orthanclite.core.buffers import View
 from orthanclite.core.errors import NetworkProtocol
-from orthanclite.dimse.budget import MemoryBudget
 from orthanclite.dimse.command import C_CANCEL_RQ, Command, Value, command_pdu, data_pdus, request_of
 from orthanclite.dimse.conversation import Context, Incoming, Message, Offers, Provider, Receiver
 from orthanclite.dimse.peer import Peer, plain_ip

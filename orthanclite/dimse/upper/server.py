@@ -14,9 +14,9 @@ from pynetdicom import evt
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.transport import RequestHandler
 
+from orthanclite.core.budget import MemoryBudget
 from orthanclite.core.errors import NetworkProtocol
 from orthanclite.dicom.writing.elements import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
-from orthanclite.dimse.budget import MemoryBudget
 from orthanclite.dimse.conversation import Offer, Offers
 from orthanclite.dimse.options import DicomServerOptions, ModalitiesLookup
 from orthanclite.dimse.permissions import Permissions

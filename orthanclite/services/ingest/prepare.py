@@ -97,6 +97,10 @@ class Preparation:
         """Whether more is done with a file than to read its header."""
         return self._transcoder is not None or bool(self._filters)
 
+    def refuse_endless(self, head: bytes, sent_size: int) -> None:
+        """See :meth:`.IngestService.refuse_endless`."""
+        self._summarizer.refuse_endless(head, sent_size)
+
     def prepare(self, arrival: Arrival, data: Buffer) -> Prepared | StoreResult:
         """The record of an arrival; the answer where it is not to be stored.
 
@@ -106,7 +110,7 @@ class Preparation:
         """
         if not len(data):
             raise BadFileFormat("Received an empty DICOM file")
-        summary = self._summarize(data)
+        summary = self._summarize(data, arrival.sent_size)
         for accept in self._filters:
             if (refusal := accept(arrival, data, summary)) is not None:
                 ids = _hierarchy(summary)
@@ -121,8 +125,8 @@ class Preparation:
             return StoreResult(StoreStatus.ALREADY_STORED, ids)
         return Prepared(self._record(ids, summary, arrival, overwrite), transcoded)
 
-    def _summarize(self, data: Buffer) -> DicomSummary:
-        return self._summarizer.summarize(data, self._runtime.default_encoding.name)
+    def _summarize(self, data: Buffer, sent_size: int | None = None) -> DicomSummary:
+        return self._summarizer.summarize(data, self._runtime.default_encoding.name, sent_size)
 
     def _stays(self, ids: Hierarchy, overwrite: OverwriteMode, data: Buffer) -> bool:
         """Whether an instance is stored, and stays as it is."""

@@ -124,6 +124,14 @@ class IngestService:
         """
         return self.take(Arrival(data, origin))
 
+    def refuse_endless(self, head: bytes, sent_size: int) -> None:
+        """Look at the first bytes of a file that was compressed, before the rest is inflated.
+
+        :param sent_size: bytes that were sent for them
+        :raises BadFileFormat: if they have more elements than a file may have that was sent in so few bytes
+        """
+        self._preparation.refuse_endless(head, sent_size)
+
     def receive(self) -> Reception:
         """Begin to store a file that arrives in pieces and need not fit in memory.
 

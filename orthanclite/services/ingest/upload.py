@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
+from os import SEEK_END
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
 from orthanclite.core.buffers import Buffer
 from orthanclite.core.errors import BadFileFormat, BadRequest, InexistentTag
-from orthanclite.services.ingest.arrival import IngestOrigin, StoreResult
+from orthanclite.services.ingest.arrival import Arrival, IngestOrigin, StoreResult
+from orthanclite.services.ingest.members import DamagedArchive, Member, Reader, members
 from orthanclite.services.ingest.reception import Reception
 from orthanclite.services.ingest.service import IngestService, Workload
 
 MEMORY_LIMIT = 4 << 20
 """Bytes of a file that are kept in memory; a larger one goes to the disk as it arrives."""
-_CHUNK = 1 << 20
 _UNDER_WAY = 64
 _UNDER_WAY_BYTES = 32 << 20
 """Members of one archive, and their bytes, that wait to be durable while the next ones are read."""
-_DAMAGED = (
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    NotImplementedError,  # a feature that zipfile does not know
-    RuntimeError,  # an encrypted member
-    UnicodeDecodeError,  # a name that is not in the encoding that it is marked with
-)
+_FREE_WASTE = 64 << 20
+_WASTE_RATIO = 10
+"""Bytes that an archive may inflate to without them being DICOM files: at least, and for each of its own."""
 _ZIP_SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")
 _FIRST_GROUPS = (b"\x02\x00", b"\x08\x00", b"\x00\x02", b"\x00\x08")
 
@@ -65,82 +59,99 @@ class UploadService:
     def store_archive(self, file: IO[bytes], origin: IngestOrigin) -> Iterator[StoreResult]:
         """Store the DICOM files of a ZIP archive, in its order; all else in it is skipped.
 
-        :raises BadFileFormat: if the archive is damaged
+        :raises BadFileFormat: if the archive is damaged, or inflates to much that is no DICOM file
         :raises BadRequest: for a member beyond the limit
         """
+        under_way: deque[tuple[int, Future[StoreResult]]] = deque()
+        waiting = 0
+        allowed = max(_FREE_WASTE, _WASTE_RATIO * file.seek(0, SEEK_END))
         try:
-            file.seek(0)
-            with zipfile.ZipFile(file) as archive:
-                under_way: deque[tuple[int, Future[StoreResult]]] = deque()
-                waiting = 0
-                for member in _members(archive):
-                    begun = self._begin_member(archive, member, origin)
-                    if begun is not None:
-                        under_way.append((member.file_size, begun))
-                        waiting += member.file_size
-                    while len(under_way) > _UNDER_WAY or waiting > _UNDER_WAY_BYTES:
-                        size, future = under_way.popleft()
-                        waiting -= size
-                        yield future.result()
-                yield from (future.result() for _, future in under_way)
-        except _DAMAGED as exc:
+            for member in members(file):
+                reading = _Reading(Reader(file, member), self._member_limit)
+                begun = self._begin_member(member, reading, origin)
+                if begun is None:
+                    allowed -= reading.size
+                    if allowed < 0:
+                        raise DamagedArchive("most of what it inflates to is no DICOM file")
+                else:
+                    under_way.append((reading.size, begun))
+                    waiting += reading.size
+                while len(under_way) > _UNDER_WAY or waiting > _UNDER_WAY_BYTES:
+                    size, future = under_way.popleft()
+                    waiting -= size
+                    yield future.result()
+            yield from (future.result() for _, future in under_way)
+        except DamagedArchive as exc:
             raise BadFileFormat(f"Cannot open ZIP archive: {exc}") from exc
 
     def _begin_member(
-        self, archive: zipfile.ZipFile, member: zipfile.ZipInfo, origin: IngestOrigin
+        self, member: Member, reading: _Reading, origin: IngestOrigin
     ) -> Future[StoreResult] | None:
-        """Begin to store a member; None for one that is no DICOM instance.
-
-        The declared size is not believed: reading stops at the limit.
-        """
-        limit = self._member_limit
-        if limit and member.file_size > limit:
-            raise BadRequest(f"A file of the archive is larger than {limit} bytes")
-        with archive.open(member) as stream:
-            head = stream.read(MEMORY_LIMIT)
-            if not may_be_dicom(head):
-                return None
-            try:
-                if len(head) < MEMORY_LIMIT:
-                    return self._ingest.begin(head, origin) if head else None
-                return self._store_large(head, stream, limit, origin)
-            except (BadFileFormat, InexistentTag):
-                return None
+        """Begin to store a member; None for one that is no DICOM instance."""
+        reading.refuse_if_large(member.size)
+        head, is_whole = reading.head()
+        if not may_be_dicom(head):
+            return None
+        try:
+            if is_whole:
+                return self._ingest.take(Arrival(head, origin, sent_size=member.sent_size))
+            self._ingest.refuse_endless(head, reading.taken_size)
+            return self._store_large(head, member, reading, origin)
+        except (BadFileFormat, InexistentTag):
+            return None
 
     def _store_large(
-        self, head: bytes, stream: IO[bytes], limit: int, origin: IngestOrigin
+        self, head: bytes, member: Member, reading: _Reading, origin: IngestOrigin
     ) -> Future[StoreResult]:
         reception = self._ingest.receive()
         try:
-            chunk = head
-            while chunk:
-                if limit and reception.size + len(chunk) > limit:
-                    raise BadRequest(f"A file of the archive is larger than {limit} bytes")
-                reception.write(chunk)
-                chunk = stream.read(_CHUNK)
+            reception.write(head)
+            for piece in reading.rest():
+                reception.write(piece)
         except BaseException:
             reception.abort()
             raise
-        return reception.begin_finish(origin)
+        return reception.begin_finish(origin, member.sent_size)
 
 
-def _members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
-    """The files of an archive.
+class _Reading:
+    """A member as it is read: its head, and then the rest. What it says of its size is not believed.
 
-    :raises BadZipFile: for an empty archive, as the reference; for one that is made to explode: members that
-        share their bytes, or are compressed by a method that shrinks zeros ten thousand times
+    :param limit: bytes that it may have; 0 for no limit
     """
-    members = archive.infolist()
-    if not members:
-        raise zipfile.BadZipFile("the archive is empty")
-    end = 0
-    for member in sorted(members, key=lambda one: one.header_offset):
-        if member.header_offset < end:
-            raise zipfile.BadZipFile("the members of the archive overlap")
-        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise zipfile.BadZipFile("the archive has a member of an unsupported compression")
-        end = member.header_offset + member.compress_size
-    return [member for member in members if not member.is_dir() and member.file_size]
+
+    def __init__(self, reader: Reader, limit: int) -> None:
+        self._reader = reader
+        self._pieces = reader.pieces()
+        self._limit = limit
+        self.size = 0
+        """Bytes that were read so far."""
+
+    @property
+    def taken_size(self) -> int:
+        """Bytes of the archive that were read so far."""
+        return self._reader.taken_size
+
+    def refuse_if_large(self, size: int) -> None:
+        """:raises BadRequest: for a size beyond the limit"""
+        if self._limit and size > self._limit:
+            raise BadRequest(f"A file of the archive is larger than {self._limit} bytes")
+
+    def head(self) -> tuple[bytes, bool]:
+        """The first bytes, and whether they are all of them."""
+        pieces = []
+        for piece in self.rest():
+            pieces.append(piece)
+            if self.size >= MEMORY_LIMIT:
+                return b"".join(pieces), False
+        return b"".join(pieces), True
+
+    def rest(self) -> Iterator[bytes]:
+        """What was not read yet."""
+        for piece in self._pieces:
+            self.size += len(piece)
+            self.refuse_if_large(self.size)
+            yield piece
 
 
 def is_zip(head: Buffer) -> bool:
