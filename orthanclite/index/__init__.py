@@ -23,9 +23,11 @@ from orthanclite.index.maintenance import SqlMaintenance
 from orthanclite.index.migrations import prepare
 from orthanclite.index.pages import IdPages
 from orthanclite.index.query import SqlSearch
+from orthanclite.index.registries import SqlRegistryRows, SqlRuntimeSettings
 from orthanclite.index.remove import Limits
 from orthanclite.index.resources import SqlResources
 from orthanclite.index.schema import attachments, instances
+from orthanclite.index.servers import SqlLeases, SqlServers
 from orthanclite.index.statistics import PlannerStatistics
 from orthanclite.index.store import StoreOperation, signature_ids
 from orthanclite.index.writer import Work, Writer
@@ -46,10 +48,11 @@ _STORED_MD5 = (
 class SqlIngest:
     """The port ``core.ports.Ingest``."""
 
-    def __init__(self, database: Database, writer: Writer, limits: Limits) -> None:
+    def __init__(self, database: Database, writer: Writer, limits: Limits, servers: SqlServers) -> None:
         self._database = database
         self._writer = writer
         self._limits = limits
+        self._servers = servers
         self._signatures: dict[str, int] = {}
 
     def store(self, record: InstanceRecord) -> StoreOutcome:
@@ -69,7 +72,8 @@ class SqlIngest:
 
     def _work(self, record: InstanceRecord) -> Work[StoreOutcome]:
         ids = record.ids
-        operation = StoreOperation(record, self._limits, self._signature_ids(record.signatures))
+        signatures = self._signature_ids(record.signatures)
+        operation = StoreOperation(record, self._limits, signatures, self._servers.id)
         return Work(operation, f"{ids.patient}{ids.study}{ids.series}{ids.instance}")
 
     def _signature_ids(self, signatures: Mapping[Level, str]) -> dict[str, int]:
@@ -103,13 +107,17 @@ class SqlIndex:
             self.database.close()
             raise
         writer = self._writer = Writer(self.database)
-        self.ingest = SqlIngest(self.database, writer, limits)
+        self.servers = SqlServers(self.database, writer)
+        self.leases = SqlLeases(writer)
+        self.ingest = SqlIngest(self.database, writer, limits, self.servers)
         self._pages = IdPages()
         self.resources = SqlResources(self.database, writer, self._pages)
         self.annotations = SqlAnnotations(self.database, writer)
         self.changes = SqlChangeLog(self.database, writer)
         self.properties = SqlProperties(self.database, writer)
-        self.journal = SqlBlobJournal(self.database, writer)
+        self.registries = SqlRegistryRows(self.database, writer)
+        self.runtime_settings = SqlRuntimeSettings(self.database, writer)
+        self.journal = SqlBlobJournal(self.database, writer, self.servers)
         self.maintenance = SqlMaintenance(self.database, writer, limits)
         self.statistics = PlannerStatistics(self.database)
 

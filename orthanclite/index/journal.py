@@ -8,6 +8,7 @@ from sqlalchemy import bindparam, delete, insert, select
 
 from orthanclite.index.database import Database
 from orthanclite.index.schema import blob_journal
+from orthanclite.index.servers import SqlServers
 from orthanclite.index.session import Session, any_of, chunks
 from orthanclite.index.transaction import Transaction
 from orthanclite.index.writer import Writer
@@ -16,30 +17,34 @@ _PAGE = 200
 _ADD = insert(blob_journal).values({c.name: bindparam(c.name) for c in blob_journal.c})
 _PAGE_AFTER = (
     select(blob_journal.c.uuid, blob_journal.c.content)
-    .where(blob_journal.c.uuid > bindparam("after"))
+    .where(blob_journal.c.uuid > bindparam("after"), blob_journal.c.owner == bindparam("owner"))
     .order_by(blob_journal.c.uuid)
     .limit(_PAGE)
 )
 _FORGET = delete(blob_journal).where(any_of(blob_journal.c.uuid, "uuids"))
 
 
-def add_to_journal(session: Session, uuid: str, content: bytes) -> None:
-    """Keep the content of a blob, in the transaction that refers to it."""
-    session.run(_ADD, uuid=uuid, content=content)
+def add_to_journal(session: Session, uuid: str, content: bytes, owner: int) -> None:
+    """Keep the content of a blob, in the transaction that refers to it.
+
+    :param owner: the server that will sync its file
+    """
+    session.run(_ADD, uuid=uuid, content=content, owner=owner)
 
 
 class SqlBlobJournal:
     """The port ``core.ports.BlobJournal``."""
 
-    def __init__(self, database: Database, writer: Writer) -> None:
+    def __init__(self, database: Database, writer: Writer, servers: SqlServers) -> None:
         self._database = database
         self._writer = writer
+        self._servers = servers
 
     def entries(self) -> Iterator[tuple[str, bytes]]:
         after = ""
         while True:
             with self._database.reader() as session:
-                rows = session.all(_PAGE_AFTER, after=after)
+                rows = session.all(_PAGE_AFTER, after=after, owner=self._servers.id)
             for uuid, content in rows:
                 yield uuid, bytes(content)
             if len(rows) < _PAGE:

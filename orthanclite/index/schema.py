@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 from orthanclite.core.levels import Level
 
-VERSION = 1
+VERSION = 2
 """Of the schema; goes up with each migration."""
 
 metadata = MetaData(
@@ -296,10 +296,46 @@ blob_journal = Table(
     metadata,
     Column("uuid", Text, primary_key=True),
     Column("content", LargeBinary, nullable=False),
+    # The server (servers.id) that will sync the file. 0, or a number that is not in servers: nobody any more.
+    Column("owner", BigInteger, nullable=False, server_default="0"),
 )
 
 properties = Table(
     "properties",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+servers = Table(
+    "servers",
+    metadata,
+    # A new number for each start, never used again: what bears it belongs to that run of the server.
+    Column("id", _Key, primary_key=True, autoincrement=True),
+    Column("name", Text, nullable=False),  # DatabaseServerIdentifier: the same after a restart
+    Column("started", Float, nullable=False),  # epoch seconds by the clock of the database, as all of these
+    Column("last_seen", Float, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("duty", Text, primary_key=True),
+    Column("holder", BigInteger, nullable=False),  # servers.id
+    Column("expires", Float, nullable=False),
+)
+
+registry = Table(
+    "registry",
+    metadata,
+    Column("kind", Text, primary_key=True),  # modality, peer
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),  # JSON
+)
+
+runtime_settings = Table(
+    "runtime_settings",
     metadata,
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),

@@ -98,11 +98,12 @@ class Statements:
 class Session:
     """A connection with the compiled statements. Not thread-safe: one thread uses it at a time."""
 
-    __slots__ = ("_cursor", "_statements", "connection", "is_sqlite")
+    __slots__ = ("_cursor", "_statements", "connection", "dialect", "is_sqlite")
 
     def __init__(self, connection: Connection, statements: Statements) -> None:
         self.connection = connection
-        self.is_sqlite = connection.dialect.name == "sqlite"
+        self.dialect = connection.dialect.name
+        self.is_sqlite = self.dialect == "sqlite"
         self._statements = statements
         driver: Any = connection.connection.driver_connection
         self._cursor: Any = driver.cursor()

@@ -131,10 +131,14 @@ class _Chain:
 class StoreOperation:
     """One instance to index; an operation of ``index.writer``."""
 
-    def __init__(self, record: InstanceRecord, limits: Limits, signature_ids: Mapping[str, int]) -> None:
+    def __init__(
+        self, record: InstanceRecord, limits: Limits, signature_ids: Mapping[str, int], owner: int
+    ) -> None:
+        """:param owner: the server that this instance's entry of the journal belongs to"""
         self.record = record
         self.limits = limits
         self.signature_ids = signature_ids
+        self.owner = owner
 
     def __call__(self, tx: Transaction) -> StoreOutcome:
         record, session = self.record, tx.session
@@ -170,7 +174,7 @@ class StoreOperation:
             )
         self._add_attachments(tx, key)
         if record.journal is not None:
-            add_to_journal(session, *record.journal)
+            add_to_journal(session, *record.journal, self.owner)
         self._note_sop_class(tx, chain)
         created = [Level.INSTANCE, *reversed(chain.created)]
         keys = chain.keys | {Level.INSTANCE: key}
@@ -249,8 +253,7 @@ class StoreOperation:
             params |= normalized_columns(Level.PATIENT, patient)
         elif level is Level.SERIES:
             params |= {"expected_instances": record.expected_instances, "sop_classes": ""}
-        dialect = "sqlite" if tx.session.is_sqlite else "postgresql"
-        new: int | None = tx.session.value(_INSERTS[dialect][level], **params)
+        new: int | None = tx.session.value(_INSERTS[tx.session.dialect][level], **params)
         if new is not None:
             add_extra_tags(tx, level, new, tags)
         return new

@@ -13,7 +13,14 @@ from orthanclite.core.ports.ingest import BlobJournal, Ingest
 from orthanclite.core.ports.log import ChangeLog
 from orthanclite.core.ports.maintenance import Maintenance
 from orthanclite.core.ports.properties import Properties
+from orthanclite.core.ports.registries import (
+    MemoryRegistryRows,
+    MemoryRuntimeSettings,
+    RegistryRows,
+    RuntimeSettings,
+)
 from orthanclite.core.ports.resources import Resources, Search
+from orthanclite.core.ports.servers import Leases, MemoryLeases, MemoryServers, Servers
 
 __all__ = [
     "Annotations",
@@ -23,9 +30,17 @@ __all__ = [
     "Blobs",
     "ChangeLog",
     "Ingest",
+    "Leases",
     "LocalBlobs",
     "Maintenance",
+    "MemoryLeases",
+    "MemoryRegistryRows",
+    "MemoryRuntimeSettings",
+    "MemoryServers",
     "Properties",
+    "RegistryRows",
     "Resources",
+    "RuntimeSettings",
     "Search",
+    "Servers",
 ]

@@ -30,7 +30,7 @@ class Ingest(Protocol):
 
 
 class BlobJournal(Protocol):
-    """The content of small blobs whose files may not be on the disk yet."""
+    """The content of small blobs whose files may not be on the disk yet, as far as they are this server's."""
 
     def entries(self) -> Iterator[tuple[str, bytes]]:
         """UUID and content of all of them."""
