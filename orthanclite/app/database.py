@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import hashlib
 import logging
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from orthanclite.app.options import database_url, limits
+from orthanclite.app.options import database_url, limits, server_name
 from orthanclite.config import Settings
 from orthanclite.core.errors import (
     CannotWriteFile,
     DatabaseError,
     DatabaseUnavailable,
+    IncompatibleConfigurations,
     IncompatibleDatabaseVersion,
+    OrthancError,
 )
 from orthanclite.index import SqlIndex
+
+_SERVERS_LOCK = ".orthanclite-servers"
+"""A file in the storage area, which all servers on one PostgreSQL database share."""
 
 log = logging.getLogger("orthanclite.generic")
 
@@ -80,30 +87,62 @@ def _ended_by_sigterm() -> Iterator[None]:
 
 @contextmanager
 def sole_user(settings: Settings) -> Iterator[None]:
-    """Keep other servers from the SQLite index for the length of the block.
+    """Keep other servers from what is this one's alone for the length of the block.
 
-    What one process has in memory (limits, stable events, pages of lists) would not be true beside another
-    that writes. The lock is the kernel's: it ends with the process, however that ends. PostgreSQL is made for
-    several servers, and needs no such thing.
+    A SQLite index belongs to one server: what a process has in memory (limits, stable events, pages of lists)
+    would not be true beside another that writes. PostgreSQL is made for several servers, but each needs an
+    identifier of its own: what one has left when it died goes to the next that bears it.
+
+    The locks are the kernel's: they end with the process, however that ends.
 
     :raises DatabaseUnavailable: where another server uses the index
+    :raises IncompatibleConfigurations: where another server bears the same identifier
     """
     if settings.postgresql.enable_index:
-        yield
-        return
-    path = Path(str(database_url(settings).database) + ".lock")
+        name, folder = server_name(settings), settings.storage.directory
+        # One byte of a file for each identifier, far beyond its end: a file each would never be removed.
+        byte = int.from_bytes(hashlib.sha256(name.encode()).digest()[:7])
+        with _locked(
+            folder / _SERVERS_LOCK,
+            "of the storage area",
+            lambda descriptor: fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte),
+            IncompatibleConfigurations(
+                f'Another server with the DatabaseServerIdentifier "{name}" uses the storage area "{folder}"'
+            ),
+        ):
+            yield
+    else:
+        path = Path(str(database_url(settings).database) + ".lock")
+        with _locked(
+            path,
+            "of the index",
+            lambda descriptor: fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB),
+            DatabaseUnavailable(f'Another server uses the index in "{path.parent}"'),
+        ):
+            yield
+
+
+@contextmanager
+def _locked(path: Path, what: str, lock: Callable[[int], None], refusal: OrthancError) -> Iterator[None]:
+    """Hold a lock of a file for the length of the block.
+
+    :param what: tells which folder it is in, for the error
+    :param lock: takes the lock of a descriptor
+    :raises OrthancError: the ``refusal``, where another process holds the lock
+    :raises CannotWriteFile: where the file cannot be made
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o640)
     except OSError as exc:
-        raise CannotWriteFile(
-            f'The folder "{path.parent}" of the index cannot be used: {exc.strerror}'
-        ) from exc
+        raise CannotWriteFile(f'The folder "{path.parent}" {what} cannot be used: {exc.strerror}') from exc
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(descriptor)
         except OSError as exc:
-            raise DatabaseUnavailable(f'Another server uses the index in "{path.parent}"') from exc
+            if exc.errno in (errno.EACCES, errno.EAGAIN):
+                raise refusal from exc
+            log.warning('Nothing keeps a second server away, as "%s" has no locks: %s', path, exc.strerror)
         yield
     finally:
         os.close(descriptor)

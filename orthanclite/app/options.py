@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import socket
+
 from sqlalchemy.engine import URL, make_url
 
 from orthanclite.config import Settings
 from orthanclite.config.storage import MaximumStorageMode, PostgreSQLSettings
 from orthanclite.core.errors import IncompatibleConfigurations
 from orthanclite.core.main_tags import MainTags
+from orthanclite.core.ports import RuntimeSettings
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.pixels.syntaxes import WRITABLE
 from orthanclite.dimse.options import DicomServerOptions, TlsOptions
@@ -50,7 +54,22 @@ def _postgresql_url(settings: PostgreSQLSettings) -> URL:
     )
 
 
-def runtime_options(settings: Settings) -> RuntimeOptions:
+def server_name(settings: Settings) -> str:
+    """What identifies this server over restarts among those on one database.
+
+    ``DatabaseServerIdentifier``, or a SHA-1 hash as Orthanc has it: of the name of the host, the AET and the
+    ports. The name of a container's host is made anew with each container.
+    """
+    configured = settings.storage.database_server_identifier
+    if configured:
+        return configured
+    dicom, http = settings.dicom, settings.http
+    parts = (socket.gethostname(), dicom.aet, str(dicom.port), str(http.port))
+    return hashlib.sha1("|".join(parts).encode(), usedforsecurity=False).hexdigest()
+
+
+def runtime_options(settings: Settings, changed: RuntimeSettings) -> RuntimeOptions:
+    """:param changed: what clients have set."""
     dicom = settings.dicom
     return RuntimeOptions(
         dicom.accepted_transfer_syntaxes,
@@ -69,6 +88,7 @@ def runtime_options(settings: Settings) -> RuntimeOptions:
         dicom.unknown_sop_class_accepted,
         dicom.accepted_sop_classes,
         dicom.rejected_sop_classes,
+        changed,
     )
 
 

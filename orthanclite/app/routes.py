@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from pydicom.uid import UID
 
-from orthanclite.app.options import http_policy
+from orthanclite.app.options import http_policy, server_name
 from orthanclite.app.services import Services
 from orthanclite.core.constants import Origin
 from orthanclite.core.principal import Principal
@@ -108,7 +108,7 @@ def system_information(services: Services) -> SystemInformation:
         main_tags=services.main_tags.signatures,
         check_revisions=storage.check_revisions,
         database_backend="postgresql-index" if settings.postgresql.enable_index else None,
-        database_server_identifier=storage.database_server_identifier or "",
+        database_server_identifier=server_name(settings),
         ingest_transcoding=settings.transcoding.ingest or "",
         maximum_patients=storage.maximum_patients,
         maximum_storage_mode=storage.maximum_mode.value,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from orthanclite.app import options
 from orthanclite.app.database import open_index
 from orthanclite.app.storage import open_blobs, start_blob_process
-from orthanclite.app.worklists import housekeeper, worklist_service
+from orthanclite.app.worklists import worklist_service
 from orthanclite.config import Settings
 from orthanclite.core.events import Events
 from orthanclite.core.metrics import Metrics
@@ -37,17 +37,20 @@ from orthanclite.services.resources.rendering import ResourceRenderer
 from orthanclite.services.resources.tree import ResourceService
 from orthanclite.services.search.find import FindService
 from orthanclite.services.search.requested_tags import RequestedTags
+from orthanclite.services.server.membership import BEAT, Membership
 from orthanclite.services.server.system import Monitor
 from orthanclite.services.upkeep.duties import Periodic, settle
 from orthanclite.services.upkeep.housekeeper import INTERVAL, Housekeeper
 from orthanclite.services.upkeep.reconstruct import FileOptions, ReconstructService
 from orthanclite.services.upkeep.sweep import OrphanSweep
+from orthanclite.services.worklists import WorklistService
 from orthanclite.storage.shared_memory import SharedMemory
 
 _SETTLE_INTERVAL = 0.5  # seconds between two looks for resources that have become stable
 _FLUSH_INTERVAL = 2.0  # seconds for which the journal gathers what is synced together
 _SWEEP_DELAY = 300.0  # seconds after the start: the first minutes belong to the clients
 _SWEEP_INTERVAL = 86400.0
+_REFRESH_INTERVAL = 1.0  # seconds after which what a client has set on one server holds on all
 
 
 class Services:
@@ -62,8 +65,12 @@ class Services:
         self.memory = SharedMemory()
         self.index = open_index(settings)
         self.journal = JournalKeeper(self.index.journal, self.blobs)
+        self.membership = Membership(
+            self.index.servers, self.index.leases, options.server_name(settings), self.journal.adopt
+        )
+        self.membership.join(self.index.runtime_settings)
         self.journal.recover()
-        self.runtime = options.runtime_options(settings)
+        self.runtime = options.runtime_options(settings, self.index.runtime_settings)
         self.dictionary = options.tag_dictionary(settings)
         self.main_tags = options.main_tags(settings, self.dictionary)
         self.reader = BlobReader(self.blobs)
@@ -94,12 +101,11 @@ class Services:
         )
         self._add_resources()
         properties = self.index.properties
+        rows, dicom = self.index.registries, settings.dicom
         self.modalities = registries.modalities(
-            settings.dicom.modalities, properties if settings.dicom.modalities_in_database else None
+            dicom.modalities, rows if dicom.modalities_in_database else None
         )
-        self.peers = registries.peers(
-            settings.dicom.peers, properties if settings.dicom.peers_in_database else None
-        )
+        self.peers = registries.peers(dicom.peers, rows if dicom.peers_in_database else None)
         self.worklists = worklist_service(
             settings, properties, self.search, self.index.resources, self.dictionary, self.runtime
         )
@@ -187,24 +193,50 @@ class Services:
         )
 
     def _background(self) -> list[Periodic]:
-        maintenance = self.index.maintenance
-        sweep = OrphanSweep(self.blobs, maintenance, self.index.properties)
+        settings, index, maintenance = self.settings, self.index, self.index.maintenance
+        sweep = OrphanSweep(self.blobs, maintenance, index.properties)
         sweep.bind()
-        stable_age = self.settings.storage.stable_age
+        stable_age = settings.storage.stable_age
+        sweeper = self._shared_duty("sweeper", _SWEEP_INTERVAL, lambda: sweep.run(is_over), _SWEEP_DELAY)
+
+        def is_over() -> bool:
+            return sweeper.stopping
+
+        settler = settle(maintenance, stable_age, self.events)
         duties = [
-            Periodic("settler", _SETTLE_INTERVAL, settle(maintenance, stable_age, self.events)),
-            Periodic("journal", _FLUSH_INTERVAL, self.journal.flush),
-            Periodic("sweeper", _SWEEP_INTERVAL, sweep.run, _SWEEP_DELAY),
+            Periodic("journal", _FLUSH_INTERVAL, self.journal.flush, metrics=self.metrics),
+            self._shared_duty("settler", _SETTLE_INTERVAL, settler),
+            sweeper,
         ]
-        if not self.settings.storage.read_only:
-            keeper = Housekeeper(maintenance, self.index.properties, self.reconstruction, self.main_tags)
-            duties.append(Periodic("housekeeper", INTERVAL, keeper.run, INTERVAL))
-            if not self.index.database.is_sqlite:
-                statistics = self.index.statistics
-                duties.append(Periodic("statistics", STATISTICS_INTERVAL, statistics.refresh, 1.0))
-        if self.worklists is not None and not self.settings.storage.read_only:
-            duties.append(housekeeper(self.settings, self.worklists))
+        if not settings.storage.read_only:
+            keeper = Housekeeper(maintenance, index.properties, self.reconstruction, self.main_tags)
+            duties.append(self._shared_duty("housekeeper", INTERVAL, keeper.run, INTERVAL))
+            if self.worklists is not None:
+                duties.append(self._worklists_duty(self.worklists))
+        if not self.membership.is_sole:
+            duties += [
+                Periodic("membership", BEAT, self.membership.beat, metrics=self.metrics),
+                Periodic("settings", _REFRESH_INTERVAL, self.runtime.refresh, 1.0, metrics=self.metrics),
+            ]
+            if not settings.storage.read_only:
+                refresh = index.statistics.refresh
+                duties.append(self._shared_duty("statistics", STATISTICS_INTERVAL, refresh, 1.0))
         return duties
+
+    def _shared_duty(
+        self, name: str, interval: float, function: Callable[[], object], delay: float = 0
+    ) -> Periodic:
+        """A duty that one server does for all on the same index."""
+        allowed = self.membership.holds(name)
+        return Periodic(name, interval, function, delay, allowed=allowed, metrics=self.metrics)
+
+    def _worklists_duty(self, worklists: WorklistService) -> Periodic:
+        """The removal of worklists in time; a folder of them may be this server's alone."""
+        section = self.settings.worklists
+        interval = float(section.housekeeping_interval)
+        if section.in_database:
+            return self._shared_duty("worklists", interval, worklists.housekeep, interval)
+        return Periodic("worklists", interval, worklists.housekeep, interval, metrics=self.metrics)
 
     def start(self) -> None:
         """Begin the background duties."""
@@ -227,4 +259,5 @@ class Services:
         self.archives.close()
         self.workers.close()
         self.journal.flush()
+        self.membership.leave()
         self.index.close()

@@ -10,7 +10,6 @@ from orthanclite.core.errors import IncompatibleConfigurations
 from orthanclite.core.ports import Properties, Resources, Search
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.services.server.runtime import RuntimeOptions
-from orthanclite.services.upkeep.duties import Periodic
 from orthanclite.services.worklists import (
     DatabaseStore,
     FolderStore,
@@ -54,9 +53,3 @@ def _store(section: WorklistSettings, properties: Properties) -> WorklistStore:
             'The section "Worklists" needs either Directory, or SaveInOrthancDatabase set to true'
         )
     return DatabaseStore(properties) if folder is None else FolderStore(folder)
-
-
-def housekeeper(settings: Settings, worklists: WorklistService) -> Periodic:
-    """The duty that removes worklists in time."""
-    interval = float(settings.worklists.housekeeping_interval)
-    return Periodic("worklists", interval, worklists.housekeep, interval)

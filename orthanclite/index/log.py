@@ -14,6 +14,7 @@ from orthanclite.core.model import Change, ChangesPage, Export, ExportsPage
 from orthanclite.index.database import Database
 from orthanclite.index.schema import changes, exports, properties, totals
 from orthanclite.index.session import Many, Row, any_of
+from orthanclite.index.statements import insert_ignore
 from orthanclite.index.transaction import Transaction
 from orthanclite.index.writer import Writer
 
@@ -49,6 +50,7 @@ _ADD = insert(properties).values(name=bindparam("name"), value=bindparam("value"
 _LIST = select(properties.c.name, properties.c.value).where(
     func.substr(properties.c.name, 1, bindparam("length")) == bindparam("prefix")
 )
+_ADD_UNLESS_SET = insert_ignore(properties)
 _SET = update(properties).where(properties.c.name == bindparam("key")).values(value=bindparam("value"))
 _DELETE = delete(properties).where(properties.c.name == bindparam("name"))
 
@@ -144,6 +146,13 @@ class SqlProperties:
                 tx.session.run(_ADD, name=name, value=value)
 
         self._writer.run(operation)
+
+    def add_property(self, name: str, value: str) -> str:
+        def operation(tx: Transaction) -> str:
+            tx.session.run(_ADD_UNLESS_SET[tx.session.dialect], name=name, value=value)
+            return str(tx.session.value(_GET, name=name))
+
+        return self._writer.run(operation)
 
     def list_properties(self, prefix: str) -> dict[str, str]:
         with self._database.reader() as session:

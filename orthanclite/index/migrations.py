@@ -60,7 +60,7 @@ def _known_revisions() -> set[str]:
     return {path.name.partition("_")[0] for path in (_scripts() / "versions").glob("*.py")}
 
 
-def _upgrade(database: Database) -> None:
+def _upgrade(database: Database, revision: str = "head") -> None:
     """Run the missing migrations in one transaction: a crash leaves the schema as it was."""
     # alembic is loaded only where there is something to migrate: start-up stays short.
     from alembic import command
@@ -75,7 +75,7 @@ def _upgrade(database: Database) -> None:
             if not database.is_sqlite:
                 # Several servers may start on an empty database at the same time.
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
-            command.upgrade(config, "head")
+            command.upgrade(config, revision)
         except BaseException:
             connection.exec_driver_sql("ROLLBACK")
             raise

@@ -15,7 +15,6 @@ from sqlalchemy import text
 from orthanclite.core.levels import Level
 from orthanclite.index.database import Database
 from orthanclite.index.schema import TABLES, attachments, changes, extra_tags, labels, user_metadata
-from orthanclite.index.session import Session
 
 log = logging.getLogger("orthanclite.sqlite")
 
@@ -24,7 +23,6 @@ INTERVAL = 10.0
 SMALL = 10_000
 """Rows up to which any plan will do."""
 
-_LOCK = 4242_8043
 _SIDE = (attachments, user_metadata, labels, extra_tags, changes)
 _ANALYZE = f"ANALYZE {', '.join(table.name for table in (*TABLES.values(), *_SIDE))}"
 
@@ -35,12 +33,10 @@ def _has_doubled(table: str) -> str:
 
 
 _GROWN = text(f"SELECT 1 FROM totals WHERE {' OR '.join(_has_doubled(level.plural) for level in Level)}")
-_TAKE = text(f"SELECT pg_try_advisory_lock({_LOCK})")
-_RELEASE = text(f"SELECT pg_advisory_unlock({_LOCK})")
 
 
 class PlannerStatistics:
-    """Keeps them fresh. Several servers may share a database: one of them does the work."""
+    """Keeps them fresh. Where several servers share a database, one of them is enough for that."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -50,14 +46,8 @@ class PlannerStatistics:
         if self._database.is_sqlite:
             return False
         with self._database.reader() as session:
-            if not session.one(_GROWN, small=SMALL) or not session.value(_TAKE):
+            if not session.one(_GROWN, small=SMALL):
                 return False
-            try:
-                self._analyze(session)
-            finally:
-                session.value(_RELEASE)
-        return True
-
-    def _analyze(self, session: Session) -> None:
-        session.command(_ANALYZE)
+            session.command(_ANALYZE)
         log.info("The tables have grown: their statistics are fresh")
+        return True

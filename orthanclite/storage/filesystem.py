@@ -11,6 +11,7 @@ folders: creating a file below two fresh folders costs ten times one in a folder
 from __future__ import annotations
 
 import fcntl
+import logging
 import mmap
 import os
 import re
@@ -33,6 +34,8 @@ from orthanclite.storage.sync import sync_file_system
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MARK = ".orthanclite"
 BLOBS_PER_FOLDER = 256
+
+log = logging.getLogger("orthanclite.generic")
 
 _NO_WAIT: int = getattr(os, "RWF_NOWAIT", 0)  # Linux
 _hashing = ThreadPoolExecutor(2, "hashing")
@@ -292,11 +295,7 @@ class FileStorage:
     def scan(self) -> Iterator[tuple[str, int, float]]:
         for first in _subfolders(self.root):
             for second in _subfolders(first):
-                try:
-                    entries = list(os.scandir(second))
-                except FileNotFoundError:
-                    continue
-                for entry in entries:
+                for entry in _entries(second):
                     if _UUID.fullmatch(entry.name):
                         try:
                             status = entry.stat(follow_symlinks=False)
@@ -327,6 +326,17 @@ def _sync_file(path: Path) -> None:
 
 
 def _subfolders(folder: Path) -> Iterator[Path]:
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+    for entry in sorted(_entries(folder), key=lambda entry: entry.name):
         if len(entry.name) == 2 and entry.is_dir(follow_symlinks=False):
             yield Path(entry.path)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What is in a folder; nothing, where it cannot be read: what is in the others counts all the same."""
+    try:
+        return list(os.scandir(folder))
+    except FileNotFoundError:  # removed meanwhile
+        return []
+    except OSError as exc:
+        log.warning('The folder "%s" of the storage area cannot be read: %s', folder, exc)
+        return []

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
 from sqlalchemy import text
 
@@ -44,21 +42,3 @@ def test_tables_are_analysed_when_they_have_doubled(index: SqlIndex) -> None:
     store(index, 30, 1)
     assert index.statistics.refresh()
     assert known_rows(index, "instances") == 31
-
-
-def test_one_server_does_the_work(index: SqlIndex) -> None:
-    if index.database.is_sqlite:
-        pytest.skip("a SQLite index belongs to one server")
-    store(index, 0, 12)
-    other = SqlIndex(index.database.url)
-    try:
-        with index.database.reader() as session:
-            assert session.value(statistics._TAKE)  # as if it was at it
-            assert not other.statistics.refresh()
-            session.value(statistics._RELEASE)
-        with ThreadPoolExecutor(2) as pool:
-            done = list(pool.map(lambda each: each.statistics.refresh(), [index, other]))
-        assert any(done)
-        assert known_rows(index, "instances") == 12
-    finally:
-        other.close()

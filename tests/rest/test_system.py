@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ SYSTEM = {
     "ApiVersion": 31,
     "Capabilities": {"HasExtendedChanges": True, "HasExtendedFind": True},
     "CheckRevisions": False,
-    "DatabaseServerIdentifier": "",
     "DefaultRetrieveMethod": "C-MOVE",
     "DicomAet": "ORTHANC",
     "HasLabels": True,
@@ -40,6 +40,7 @@ def test_system_of_a_server_without_a_configuration(server: Server) -> None:
     postgresql = "PostgreSQL" in server.config
     assert system.pop("DatabaseBackendPlugin") == ("postgresql-index" if postgresql else None)
     assert isinstance(system.pop("DatabaseVersion"), int)
+    assert re.fullmatch("[0-9a-f]{40}", system.pop("DatabaseServerIdentifier"))
     main_tags = system.pop("MainDicomTags")
     assert main_tags["Patient"] == "0010,0010;0010,0020;0010,0030;0010,0040;0010,1000"
     assert set(main_tags) == {"Patient", "Study", "Series", "Instance"}

@@ -12,6 +12,10 @@ class Properties(Protocol):
 
     def set_property(self, name: str, value: str | None) -> None: ...
 
+    def add_property(self, name: str, value: str) -> str:
+        """Set what is not set yet; the value that holds now."""
+        ...
+
     def list_properties(self, prefix: str) -> dict[str, str]:
         """All texts whose name begins with ``prefix``, by name."""
         ...

@@ -70,8 +70,7 @@ class MemoryServers:
         for known in [known for known in self._seen if known[1] == name]:
             del self._seen[known]
         self._name = name
-        self.id = 1 + max([self.id, *(number for number, _ in self._seen)])
-        self.beat()
+        self._enter()
 
     def others(self, silent_for: float) -> int:
         since = self._clock() - silent_for
@@ -79,7 +78,10 @@ class MemoryServers:
 
     def beat(self) -> bool:
         known = (self.id, self._name) in self._seen
-        self._seen[self.id, self._name] = self._clock()
+        if known:
+            self._seen[self.id, self._name] = self._clock()
+        else:
+            self._enter()
         return known
 
     def adopt(self, silent_for: float) -> list[str]:
@@ -91,6 +93,10 @@ class MemoryServers:
 
     def leave(self) -> None:
         self._seen.pop((self.id, self._name), None)
+
+    def _enter(self) -> None:
+        self.id = 1 + max([self.id, *(number for number, _ in self._seen)])
+        self._seen[self.id, self._name] = self._clock()
 
 
 class MemoryLeases:

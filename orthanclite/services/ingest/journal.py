@@ -29,6 +29,7 @@ class JournalKeeper:
         self._blobs = blobs
         self._lock = threading.Lock()
         self._written: list[str] = []
+        self._has_adopted = False
 
     @property
     def limit(self) -> int:
@@ -47,6 +48,10 @@ class JournalKeeper:
             self._journal.forget(restored)
         return len(restored)
 
+    def adopt(self) -> None:
+        """Have the next flush write the files anew that have come from the journal of a dead server."""
+        self._has_adopted = True
+
     def note(self, uuids: Iterable[str]) -> None:
         """Remember blobs that were written, and whose content is committed to the journal."""
         with self._lock:
@@ -54,6 +59,13 @@ class JournalKeeper:
 
     def flush(self) -> int:
         """Sync what was noted and have the journal forget it; how many blobs there were."""
+        if self._has_adopted:
+            self._has_adopted = False
+            try:
+                self.recover()
+            except BaseException:
+                self._has_adopted = True
+                raise
         with self._lock:
             uuids, self._written = self._written, []
         if not uuids:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
 from orthanclite.core.errors import InexistentItem, OrthancError, UnknownResource
-from orthanclite.core.ports import Properties
+from orthanclite.core.ports import MemoryRegistryRows, RegistryRows
 from orthanclite.core.registry import Modality, Peer
 
 T = TypeVar("T", bound=Modality | Peer)
@@ -28,12 +27,12 @@ class Registry(Generic[T]):
         parse: Callable[[object], T],
         store: Callable[[T], dict[str, Any]],
         initial: Mapping[str, T],
-        properties: Properties | None = None,
+        rows: RegistryRows | None = None,
         unknown: type[OrthancError] = InexistentItem,
     ) -> None:
         """See :func:`modalities` and :func:`peers`.
 
-        :param properties: where the database keeps them
+        :param rows: where the database keeps them
         :param unknown: the error of :meth:`get` for an unknown name
         """
         self._unknown = unknown
@@ -41,19 +40,19 @@ class Registry(Generic[T]):
         self._full_kind = full_kind
         self._parse = parse
         self._store = store
-        self._properties = properties
-        self._property = f"registry.{kind}"
-        self._records: dict[str, T] = {} if properties is not None else dict(initial)
-        self._lock = threading.Lock()
+        self._rows = rows or MemoryRegistryRows(
+            {kind: {name: self._text(one) for name, one in initial.items()}}
+        )
+        self._parsed: dict[str, tuple[str, T]] = {}  # by name, with the text that was parsed
 
     def all(self) -> dict[str, T]:
         """The records, sorted by name."""
-        with self._lock:
-            return dict(sorted(self._read().items()))
+        rows = self._rows.all(self._kind)
+        return {name: self._record(name, rows[name]) for name in sorted(rows)}
 
     def find(self, name: str) -> T | None:
-        with self._lock:
-            return self._read().get(name)
+        text = self._rows.get(self._kind, name)
+        return None if text is None else self._record(name, text)
 
     def get(self, name: str) -> T:
         """:raises InexistentItem: for the name of an unknown modality, UnknownResource for that of a peer."""
@@ -68,47 +67,32 @@ class Registry(Generic[T]):
         :raises BadFileFormat: where it has none of these forms.
         :raises ParameterOutOfRange: where a value is impossible.
         """
-        record = self._parse(value)
-        with self._lock:
-            self._write({**self._read(), name: record})
+        self._rows.put(self._kind, name, self._text(self._parse(value)))
 
     def delete(self, name: str) -> None:
         """:raises InexistentItem: for an unknown name."""
-        with self._lock:
-            records = dict(self._read())
-            if records.pop(name, None) is None:
-                raise InexistentItem(f"Unknown {self._full_kind}: {name}")
-            self._write(records)
+        if not self._rows.delete(self._kind, name):
+            raise InexistentItem(f"Unknown {self._full_kind}: {name}")
+        self._parsed.pop(name, None)
 
-    def _read(self) -> dict[str, T]:
-        if self._properties is None:
-            return self._records
-        text = self._properties.get_property(self._property)
-        stored: dict[str, object] = json.loads(text) if text else {}
-        return {name: self._parse(value) for name, value in stored.items()}
+    def _text(self, record: T) -> str:
+        return json.dumps(self._store(record))
 
-    def _write(self, records: dict[str, T]) -> None:
-        if self._properties is None:
-            self._records = records
-        else:
-            stored = {name: self._store(record) for name, record in records.items()}
-            self._properties.set_property(self._property, json.dumps(stored))
+    def _record(self, name: str, text: str) -> T:
+        """The record of a row. Each association looks at all of them: a row is parsed once."""
+        known = self._parsed.get(name)
+        if known is None or known[0] != text:
+            known = self._parsed[name] = (text, self._parse(json.loads(text)))
+        return known[1]
 
 
-def modalities(initial: Mapping[str, Modality], properties: Properties | None = None) -> Registry[Modality]:
-    """The remote modalities; with ``properties`` (``DicomModalitiesInDatabase``) kept in the database."""
+def modalities(initial: Mapping[str, Modality], rows: RegistryRows | None = None) -> Registry[Modality]:
+    """The remote modalities; with ``rows`` (``DicomModalitiesInDatabase``) kept in the database."""
     return Registry(
-        "modality",
-        "DICOM modality with symbolic name",
-        Modality.parse,
-        Modality.to_json,
-        initial,
-        properties,
+        "modality", "DICOM modality with symbolic name", Modality.parse, Modality.to_json, initial, rows
     )
 
 
-def peers(initial: Mapping[str, Peer], properties: Properties | None = None) -> Registry[Peer]:
-    """The peers; with ``properties`` (``OrthancPeersInDatabase``) kept in the database."""
-    return Registry(
-        "peer", "Orthanc peer", Peer.parse, Peer.to_stored_json, initial, properties, UnknownResource
-    )
+def peers(initial: Mapping[str, Peer], rows: RegistryRows | None = None) -> Registry[Peer]:
+    """The peers; with ``rows`` (``OrthancPeersInDatabase``) kept in the database."""
+    return Registry("peer", "Orthanc peer", Peer.parse, Peer.to_stored_json, initial, rows, UnknownResource)

@@ -1,15 +1,19 @@
 """The few options that clients may change while the server runs.
 
-The DICOM server reads them for each new association, the REST API reads and writes them. Nothing is kept
-over a restart: the configuration decides again.
+The DICOM server reads them for each new association, the REST API reads and writes them. What a client has
+set holds for all servers on one index, within about a second, also for one that starts later. After a restart
+the configuration decides again, as in the reference: with several servers, once all of them have ended.
 """
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from orthanclite.core.errors import ParameterOutOfRange
+from orthanclite.core.ports import MemoryRuntimeSettings, RuntimeSettings
 from orthanclite.core.query import MAXIMUM_PATTERN
 from orthanclite.dicom.charsets import DefaultEncoding, parse_default_encoding
 from orthanclite.dicom.uids import (
@@ -20,6 +24,29 @@ from orthanclite.dicom.uids import (
 )
 
 _MAXIMUM_PATTERNS = 1000
+_TRANSFER_SYNTAXES = "accepted-transfer-syntaxes"
+_DEFAULT_ENCODING = "default-encoding"
+_UNKNOWN_SOP_CLASS_ACCEPTED = "unknown-sop-class-accepted"
+
+
+@dataclass(frozen=True, slots=True)
+class _Values:
+    """What holds at a moment."""
+
+    transfer_syntaxes: tuple[str, ...]
+    default_encoding: DefaultEncoding
+    unknown_sop_class_accepted: bool
+
+    def changed(self, settings: Mapping[str, str]) -> _Values:
+        """These values, but for those that ``settings`` has."""
+        values = self
+        if text := settings.get(_TRANSFER_SYNTAXES):
+            values = replace(values, transfer_syntaxes=tuple(json.loads(text)))
+        if text := settings.get(_DEFAULT_ENCODING):
+            values = replace(values, default_encoding=parse_default_encoding(text))
+        if text := settings.get(_UNKNOWN_SOP_CLASS_ACCEPTED):
+            values = replace(values, unknown_sop_class_accepted=json.loads(text))
+        return values
 
 
 class RuntimeOptions:
@@ -33,12 +60,14 @@ class RuntimeOptions:
         unknown_sop_class_accepted: bool = False,
         accepted_sop_classes: Iterable[str] | None = None,
         rejected_sop_classes: Iterable[str] = (),
+        settings: RuntimeSettings | None = None,
     ) -> None:
-        """From the configuration.
+        """From the configuration, changed by what clients have set.
 
         :param transfer_syntaxes: UIDs or patterns (``AcceptedTransferSyntaxes``).
         :param families: values of the older options, by their names; None where unset.
         :param accepted_sop_classes: UIDs or patterns; None for all known ones.
+        :param settings: what clients have set; None to keep it in memory.
         :raises ParameterOutOfRange: for an unknown encoding.
         """
         self._lock = threading.Lock()
@@ -47,9 +76,13 @@ class RuntimeOptions:
             if allowed is not None:
                 uids = TRANSFER_SYNTAX_FAMILIES[name]
                 accepted = accepted.union(uids) if allowed else accepted.difference(uids)
-        self._transfer_syntaxes = tuple(uid for uid in KNOWN_TRANSFER_SYNTAXES if uid in accepted)
-        self._default_encoding = parse_default_encoding(default_encoding)
-        self._unknown_sop_class_accepted = unknown_sop_class_accepted
+        self._configured = _Values(
+            tuple(uid for uid in KNOWN_TRANSFER_SYNTAXES if uid in accepted),
+            parse_default_encoding(default_encoding),
+            unknown_sop_class_accepted,
+        )
+        self._settings = settings or MemoryRuntimeSettings()
+        self._values = self._configured.changed(self._settings.all())
         self._restricted = accepted_sop_classes is not None
         self._rejected = tuple(rejected_sop_classes)
         self._sop_classes = _select_sop_classes(accepted_sop_classes, self._rejected)
@@ -58,8 +91,7 @@ class RuntimeOptions:
     @property
     def transfer_syntaxes(self) -> tuple[str, ...]:
         """The UIDs accepted for storage, in the order of the standard's annex."""
-        with self._lock:
-            return self._transfer_syntaxes
+        return self._values.transfer_syntaxes
 
     def accept_transfer_syntaxes(self, patterns: Iterable[str]) -> tuple[str, ...]:
         """Accept the known ones that ``patterns`` name, and only these; the result.
@@ -72,33 +104,39 @@ class RuntimeOptions:
                 f"At most {_MAXIMUM_PATTERNS} transfer syntaxes of at most {MAXIMUM_PATTERN} characters"
             )
         accepted = select_uids(KNOWN_TRANSFER_SYNTAXES, patterns)
-        with self._lock:
-            self._transfer_syntaxes = accepted
+        self._set(_TRANSFER_SYNTAXES, json.dumps(accepted))
         return accepted
 
     @property
     def default_encoding(self) -> DefaultEncoding:
         """Of files that name none, and of answers to C-FIND."""
-        with self._lock:
-            return self._default_encoding
+        return self._values.default_encoding
 
     def set_default_encoding(self, name: str) -> DefaultEncoding:
         """:raises ParameterOutOfRange: for an unknown name."""
         encoding = parse_default_encoding(name)
-        with self._lock:
-            self._default_encoding = encoding
+        self._set(_DEFAULT_ENCODING, encoding.name)
         return encoding
 
     @property
     def unknown_sop_class_accepted(self) -> bool:
         """Whether SOP classes that are not in the registry are stored."""
-        with self._lock:
-            return self._unknown_sop_class_accepted
+        return self._values.unknown_sop_class_accepted
 
     @unknown_sop_class_accepted.setter
     def unknown_sop_class_accepted(self, accepted: bool) -> None:
+        self._set(_UNKNOWN_SOP_CLASS_ACCEPTED, json.dumps(accepted))
+
+    def refresh(self) -> None:
+        """Take over what clients have set on another server; to be called every second."""
         with self._lock:
-            self._unknown_sop_class_accepted = accepted
+            self._values = self._configured.changed(self._settings.all())
+
+    def _set(self, name: str, value: str) -> None:
+        # Under the lock, so that a refresh that has read the older value cannot come after it.
+        with self._lock:
+            self._settings.set(name, value)
+            self._values = self._values.changed({name: value})
 
     @property
     def sop_classes(self) -> tuple[str, ...]:

@@ -25,10 +25,7 @@ log = logging.getLogger("orthanclite.generic")
 
 
 class OrphanSweep:
-    """Finds and removes orphaned blobs.
-
-    :param stopping: asked between batches whether to end early
-    """
+    """Finds and removes orphaned blobs."""
 
     def __init__(
         self,
@@ -36,21 +33,20 @@ class OrphanSweep:
         maintenance: Maintenance,
         properties: Properties,
         grace: float = GRACE,
-        stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self._blobs = blobs
         self._maintenance = maintenance
         self._properties = properties
         self._grace = grace
-        self._stopping = stopping
 
     def bind(self) -> bool:
         """Mark storage and index as belonging together, if both are new; whether they do."""
         in_index, in_storage = self._properties.get_property(_PROPERTY), self._blobs.get_mark()
         if in_index is None and in_storage is None:
             mark = f"{uuid.uuid4()} {time.time()}"
-            self._blobs.set_mark(mark)
-            self._properties.set_property(_PROPERTY, mark)
+            if self._properties.add_property(_PROPERTY, mark) == mark:
+                self._blobs.set_mark(mark)
+            # Another server has just done the same: the marks will agree when the sweep begins.
             return True
         if in_index != in_storage:
             log.warning(
@@ -60,8 +56,11 @@ class OrphanSweep:
             return False
         return True
 
-    def run(self) -> int:
-        """One pass over the storage area; the number of blobs removed."""
+    def run(self, is_over: Callable[[], bool] = lambda: False) -> int:
+        """One pass over the storage area; the number of blobs removed.
+
+        :param is_over: asked between batches whether to end early
+        """
         if not self.bind():
             return 0
         since = float((self._blobs.get_mark() or "0 0").split()[1])
@@ -71,7 +70,7 @@ class OrphanSweep:
                 log.info("Removing the orphaned file %s", orphan)
                 self._blobs.delete(orphan)
                 removed += 1
-            if self._stopping():
+            if is_over():
                 break
         return removed
 
