@@ -63,6 +63,7 @@ _OLD_ATTRIBUTES: dict[int, tuple[str, str]] = {
 _AMBIGUOUS = {
     "US or SS": "US",
     "OB or OW": "OW",
+    "OB_OW": "OW",  # as pydicom writes one of Toshiba's
     "US or OW": "OW",
     "US or SS or OW": "OW",
     "NONE": "UN",
@@ -155,7 +156,7 @@ class TagDictionary:
         if load_private:
             for creator, attributes in private_dictionaries.items():
                 for mask, (vr, _, name, _) in attributes.items():
-                    _add_published(private, creator, mask, vr, name)
+                    _add_published(private, creator, mask, _AMBIGUOUS.get(vr, vr), name)
         names = {entry.name: entry.tag for entry in private.values()}
         declared = {tag: PrivateEntry(tag, *entry) for tag, entry in (entries or {}).items()}
         for tag, entry in declared.items():

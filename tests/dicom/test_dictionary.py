@@ -44,6 +44,15 @@ def test_public_names(tag: int, name: str, vr: str) -> None:
     assert DICTIONARY.entry(tag) == (vr, name)
 
 
+def test_every_attribute_has_one_representation() -> None:
+    """Also those for which the standard, or a vendor, leaves a choice."""
+    assert DICTIONARY.vr(0x70191080, "TOSHIBA_MEC_OT3") == "OW"
+    wrong = [
+        entry for entry in DICTIONARY.private.values() if not (len(entry.vr) == 2 and entry.vr.isupper())
+    ]
+    assert not wrong
+
+
 def test_declared_private_tags_need_their_creator() -> None:
     assert DICTIONARY.entry(0x00091010, "ACME") == ("PN", "Test Private Name")
     assert DICTIONARY.entry(0x00092510, "ACME") == ("PN", "Test Private Name")
