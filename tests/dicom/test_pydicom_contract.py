@@ -1,7 +1,7 @@
 """What is used of pydicom beyond its promises: a new release that changes it fails here.
 
-Its dictionaries are read as they are stored (``dicom/dictionary.py``, ``dicom/uids.py``): the functions around
-them look up one entry at a time, and not all that there are.
+Its dictionaries are read as they are stored (``dicom/dictionary.py``, ``dicom/uids.py``): the functions
+around them look up one entry at a time, and not all that there are.
 """
 
 from __future__ import annotations
