@@ -22,11 +22,11 @@ TagSequences = Mapping[str, Sequence[Mapping[str, Any]]]
 class DicomSummary:
     """What the server wants to know of one DICOM file before it is stored."""
 
-    patient_id: str  # stripped; a missing PatientID is the empty string
+    patient_id: str  # without padding; a missing PatientID is the empty string
     study_uid: str
     series_uid: str
     sop_uid: str
-    sop_class_uid: str
+    sop_class_uid: str | None  # may be the empty string
     transfer_syntax: str
     tags: Mapping[Level, TagValues]
     sequences: Mapping[Level, TagSequences]

@@ -53,6 +53,9 @@ _TEXT_VRS = frozenset(vr.encode("ascii") for vr in TEXT_VRS)
 
 _IDENTIFIER_KEYS = {level: tag_key(tag) for level, tag in IDENTIFIER_OF.items()}
 
+_UNUSUAL = frozenset(b"\0\x1b\t\n\r\v\f")
+"""Bytes of a text that need a closer look."""
+
 _EXPECTED_INSTANCES: tuple[tuple[int, ...], ...] = (
     (0x00201002, 0x00200105),  # ImagesInAcquisition, NumberOfTemporalPositions
     (0x00540081, 0x00540101),  # NumberOfSlices, NumberOfTimeSlices
@@ -125,7 +128,7 @@ class Summarizer:
             study_uid=study_uid,
             series_uid=series_uid,
             sop_uid=sop_uid,
-            sop_class_uid=reader.text(SOP_CLASS_UID).strip(),
+            sop_class_uid=reader.text(SOP_CLASS_UID) if SOP_CLASS_UID in reader.positions else None,
             transfer_syntax=syntax,
             tags=tags,
             sequences=sequences,
@@ -167,9 +170,12 @@ class Summarizer:
                 continue
             key, at = wanted
             if file_vr in _TEXT_VRS and end - start <= SURELY_SHORT:
-                raw = data[start:end].rstrip(b" \0")
-                if raw.isascii() and b"\0" not in raw and b"\x1b" not in raw:
-                    text: str | None = raw.decode("ascii")
+                raw = data[start:end]
+                is_uid = file_vr == b"UI"
+                shown = raw.rstrip(b"\0" if is_uid else b" ")
+                is_plain = shown.isascii() and _UNUSUAL.isdisjoint(shown) and not (end - start) & 1
+                if is_plain and not (is_uid and b" " in shown):
+                    text: str | None = shown.decode("ascii")
                 else:
                     text = decode_text(raw, file_vr.decode("ascii"), charset)
             elif reader.vr(tag) == "SQ":
@@ -253,9 +259,9 @@ def _element_limit(sent_size: int | None) -> int:
 
 
 def _identifier(reader: _Reader, tags: Mapping[Level, TagValues], level: Level) -> str:
-    """The identifying value of a level, stripped; empty where it is absent."""
+    """The identifying value of a level; empty where it is absent."""
     # Read anew only where it is absent or too long to be shown.
-    return (tags[level].get(_IDENTIFIER_KEYS[level]) or reader.text(IDENTIFIER_OF[level])).strip()
+    return tags[level].get(_IDENTIFIER_KEYS[level]) or reader.text(IDENTIFIER_OF[level])
 
 
 def _unidentified(reader: _Reader) -> OrthancError:

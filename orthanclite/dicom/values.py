@@ -31,6 +31,8 @@ SURELY_SHORT = MAX_TEXT // 4
 _LONGEST_DECODED = 65536
 """Bytes of text above which a value is too long without a look at it."""
 
+_WHITE_SPACE = b" \t\n\r\v\f"
+
 BINARY_VRS = frozenset({"OB", "OW", "OV", "UN"})
 """The VRs that have no text."""
 
@@ -38,7 +40,7 @@ BINARY_VRS = frozenset({"OB", "OW", "OV", "UN"})
 def text_value(raw: bytes, vr: str, big_endian: bool, charset: Charset) -> str | None:
     r"""The value as text, ``\`` between several; None for what is binary, or too short for its VR.
 
-    Text ends at its first NUL, and its padding is stripped.
+    Text is that of :func:`decode_text`.
     """
     if vr in TEXT_VRS:
         return decode_text(raw, vr, charset)
@@ -60,12 +62,20 @@ def text_value(raw: bytes, vr: str, big_endian: bool, charset: Charset) -> str |
 
 
 def decode_text(raw: bytes, vr: str, charset: Charset) -> str:
-    """A value of a text VR: up to its first NUL, without trailing spaces, in Unicode."""
+    """A value of a text VR, in Unicode: without its trailing spaces, and up to its first NUL.
+
+    As in the reference, whose identifiers hash this text: leading spaces and other white space stay, but in
+    UIDs, which have none; so do spaces at the end of an odd length (against the standard) or before a NUL.
+    """
+    if vr == "UI":
+        raw = raw.rstrip(b"\0").translate(None, _WHITE_SPACE)
+    elif not len(raw) & 1:
+        raw = raw.rstrip(b" ")
     if b"\0" in raw:
         raw = raw[: raw.index(b"\0")]
     if raw.isascii() and b"\x1b" not in raw:  # nearly always
-        return raw.decode("ascii").rstrip(" ")
-    return charset.decode(raw.rstrip(b" "), vr)
+        return raw.decode("ascii")
+    return charset.decode(raw, vr)
 
 
 def is_too_long(text: str) -> bool:

@@ -58,7 +58,7 @@ def shown(tag: int, vr: str, value: bytes, syntax: str = EXPLICIT_LE) -> tuple[s
 @pytest.mark.parametrize(
     ("vr", "value", "expected"),
     [
-        ("LO", b"  text ", ("String", "  text")),
+        ("LO", b"  text  ", ("String", "  text")),
         ("LO", b"a\\ b \\c ", ("String", "a\\ b \\c")),
         ("LO", b"cut\0here", ("String", "cut")),
         ("LO", b"", ("String", "")),

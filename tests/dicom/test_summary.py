@@ -16,6 +16,7 @@ from orthanclite.core.errors import BadFileFormat, EmptyIdentifier, InexistentTa
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import MainTags
 from orthanclite.dicom.dictionary import TagDictionary
+from orthanclite.dicom.reading.parser import parse
 from orthanclite.dicom.summary import Summarizer
 from tests.dicom.dicom_builder import (
     EXPLICIT_BE,
@@ -46,7 +47,7 @@ def test_identifiers_are_those_of_pydicom(summarizer: Summarizer, name: str) -> 
     data = read(name)
     summary = summarizer.summarize(data)
     dataset = pydicom.dcmread(get_testdata_file(name, download=False))
-    assert summary.patient_id == str(dataset.PatientID).strip()
+    assert summary.patient_id == str(dataset.PatientID)
     assert summary.study_uid == dataset.StudyInstanceUID
     assert summary.series_uid == dataset.SeriesInstanceUID
     assert summary.sop_uid == dataset.SOPInstanceUID
@@ -91,6 +92,99 @@ def test_empty_identifiers_are_not_missing_ones(
     replaced = b"" if value is None else element(tag, "UI", value, syntax)
     with pytest.raises(InexistentTag if value is None else EmptyIdentifier):
         summarizer.summarize(file_of(minimal(syntax, {tag: replaced}), syntax))
+
+
+SHOWN = [
+    (b" AB1", " AB1"),
+    (b" AB1 \0", " AB1 "),
+    (b" AB1  ", " AB1"),
+    (b"AB ", "AB "),  # of odd length
+    (b"\tAB1", "\tAB1"),
+    (b"AB1\t", "AB1\t"),
+    (b"A\r\n ", "A\r\n"),
+    (b"\xa0AB1", "\xa0AB1"),
+    (b"AB1\xa0", "AB1\xa0"),
+    (b"ID1\\ID2 ", "ID1\\ID2"),
+    (b" ID1\\ ID2", " ID1\\ ID2"),
+    (b"AAA\\B ", "AAA\\B"),
+    (b"A\0 B", "A"),
+    (b"    ", ""),
+    (b" \0", " "),
+]
+
+
+@pytest.mark.parametrize(("value", "text"), SHOWN)
+@pytest.mark.parametrize("syntax", [EXPLICIT_LE, IMPLICIT_LE])
+def test_a_patient_is_who_the_reference_says(
+    summarizer: Summarizer, value: bytes, text: str, syntax: str
+) -> None:
+    charset = element(0x00080005, "CS", b"ISO_IR 100", syntax)
+    data = build({0x00080005: charset, 0x00100020: element(0x00100020, "LO", value, syntax)}, syntax)
+    summary = summarizer.summarize(data)
+    assert summary.patient_id == summary.tags[Level.PATIENT]["0010,0020"] == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (b" 1.23", "1.23"),
+        (b"1.23  ", "1.23"),
+        (b"1.2 \0\0\0", "1.2"),
+        (b"\t1.2\r\n\0", "1.2"),
+        (b" 1.2\\ 1.3", "1.2\\1.3"),
+        (b"1. 2", "1.2"),
+        (b"1.2\0 3", "1.2"),
+        (b"1.2", "1.2"),
+    ],
+)
+def test_white_space_is_no_part_of_a_uid(summarizer: Summarizer, value: bytes, text: str) -> None:
+    summary = summarizer.summarize(build({0x0020000D: element(0x0020000D, "UI", value)}))
+    assert summary.study_uid == summary.tags[Level.STUDY]["0020,000d"] == text
+
+
+def test_no_class_is_no_empty_class(summarizer: Summarizer) -> None:
+    whole = build({})
+    absent = whole.replace(element(0x00080016, "UI", b"1.2.840.10008.5.1.4.1.1.7\0"), b"")
+    assert summarizer.summarize(absent).sop_class_uid is None
+    assert summarizer.summarize(build({0x00080016: element(0x00080016, "UI", b"")})).sop_class_uid == ""
+
+
+GROUP_2 = {
+    0x00020003: b"1.2.3.4\0",
+    0x00020010: b"1.2.840.10008.1.2.2\0",  # not the one of this file
+    0x00020016: b"SENDER",
+    0x00020100: b"1.2.3\0",
+}
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT_LE, IMPLICIT_LE, EXPLICIT_BE])
+@pytest.mark.parametrize(
+    ("tags", "told"),
+    [
+        *(([tag], True) for tag in GROUP_2),
+        (list(GROUP_2), True),
+        # Without a group length, only what is out of order is known to be in the data set.
+        ([0x00020003], False),
+        ([0x00020010], False),
+        (list(GROUP_2), False),
+    ],
+)
+def test_group_2_in_the_data_set(summarizer: Summarizer, syntax: str, tags: list[int], told: bool) -> None:
+    extra = {tag: element(tag, "UI", GROUP_2[tag], syntax) for tag in tags}
+    data = file_of(minimal(syntax, extra), syntax)
+    if not told:
+        data = data[:132] + data[144:]
+    summary = summarizer.summarize(data)
+    assert (summary.transfer_syntax, summary.patient_id) == (syntax, "ID")
+    dataset = parse(data, TagDictionary.build()).dataset
+    assert {tag: dataset.raw(tag) for tag in tags} == {tag: GROUP_2[tag] for tag in tags}
+
+
+@pytest.mark.parametrize("length", [0, 8, 30, 4000, 0xFFFFFFFF])
+def test_a_wrong_group_length_is_not_believed(summarizer: Summarizer, length: int) -> None:
+    data = file_of(minimal(IMPLICIT_LE), IMPLICIT_LE)
+    wrong = data[:140] + struct.pack("<I", length) + data[144:]
+    assert summarizer.summarize(wrong) == summarizer.summarize(data)
 
 
 def build(extra: dict[int, bytes], syntax: str = EXPLICIT_LE, tail: bytes = b"") -> bytes:
@@ -168,9 +262,9 @@ def test_encapsulated_pixel_data_is_ob(summarizer: Summarizer) -> None:
 def test_values_kept(summarizer: Summarizer) -> None:
     extra = {
         0x00080020: element(0x00080020, "DA", b""),
-        0x00081030: element(0x00081030, "LO", b"a\\b  "),
+        0x00081030: element(0x00081030, "LO", b"a\\b   "),
         0x00204000: element(0x00204000, "LT", b"x" * 300),
-        0x00100020: element(0x00100020, "LO", b" ID \0"),
+        0x00100020: element(0x00100020, "LO", b"ID\0\0"),
         0x00080005: element(0x00080005, "CS", b"ISO_IR 192"),
         0x00080070: element(0x00080070, "LO", "é".encode()),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import struct
 import zipfile
 from io import BytesIO
 
@@ -10,6 +11,7 @@ from tests.parity.compare import Difference, differences, report
 from tests.parity.conftest import Pair
 from tests.parity.corpus import Sample
 from tests.parity.differences import unexpected
+from tests.support.records import dicom_file
 
 
 def test_every_file_of_the_corpus(pair: Pair) -> None:
@@ -83,6 +85,30 @@ def test_unusual_bodies(empty_pair: Pair, samples: dict[str, Sample]) -> None:
         found += unexpected(differences(f"POST /instances ({name})", ours, reference))
     assert not found, report(found)
     assert empty_pair.ids("instances")
+
+
+VALUES = (b" AB1", b"AB1 ", b"\tAB1", b"AB1\xa0", b" I1\\ I2", b"A\\B  ", b" A \0", b"AB ", b" ", b"A\r\n ")
+UIDS = (b" 1.9", b"1.9 ", b"\t1.9\0\0", b"1.9\\ 1.8", b"1. 9", b"1.9\0 7", b"", b"  ")
+
+
+def test_identifiers_with_white_space(empty_pair: Pair) -> None:
+    """Identifiers, and what is shown of them, are those of the reference."""
+    found: list[Difference] = []
+    for number, (tag, value) in enumerate(
+        [*((0x00100020, value) for value in VALUES), *((0x0020000D, value) for value in UIDS)]
+    ):
+        vr = b"LO" if tag == 0x00100020 else b"UI"
+        plain = dicom_file("PLAIN1", "1.2.1111", f"1.3.{number}", f"1.4.{number}")
+        old = struct.pack("<HH2s", tag >> 16, tag & 0xFFFF, vr)
+        start = plain.index(old)
+        end = start + 8 + int.from_bytes(plain[start + 6 : start + 8], "little")
+        data = plain[:start] + old + struct.pack("<H", len(value)) + value + plain[end:]
+        ours, reference = empty_pair.both("POST", "/instances", content=data)
+        found += unexpected(differences(f"POST /instances {value!r}", ours, reference))
+    assert not found, report(found)
+    for level in ("patients", "studies", "instances"):
+        assert empty_pair.ids(level)
+    empty_pair.compare("/patients?expand", "/studies?expand")
 
 
 def test_the_same_file_twice(empty_pair: Pair, samples: dict[str, Sample]) -> None:

@@ -145,7 +145,7 @@ class Preparation:
             metadata=self._metadata(summary, arrival),
             attachments=(),
             expected_instances=summary.expected_instances,
-            sop_class_uid=summary.sop_class_uid,
+            sop_class_uid=summary.sop_class_uid or "",
             overwrite=overwrite,
         )
 
@@ -171,8 +171,9 @@ def _instance_metadata(summary: DicomSummary, arrival: Arrival) -> dict[int, str
         Metadata.REMOTE_AET: origin.remote_aet,
         Metadata.ORIGIN: origin.kind.value,
         Metadata.TRANSFER_SYNTAX: summary.transfer_syntax,
-        Metadata.SOP_CLASS_UID: summary.sop_class_uid,
     }
+    if summary.sop_class_uid is not None:
+        metadata[Metadata.SOP_CLASS_UID] = summary.sop_class_uid
     if origin.kind is not Origin.LUA:
         metadata[Metadata.REMOTE_IP] = origin.remote_ip
     if origin.kind is Origin.DICOM_PROTOCOL:
