@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 CROSS_CUTTING = {"parity", "safety", "support"}
-"""Comparisons with the reference, attacks on and failures of the whole server, and what tests are made with."""
+"""Comparisons with the reference, attacks on the whole server, its failures, and what tests are made with."""
 
 
 def folders() -> list[str]:
