@@ -8,6 +8,11 @@ import sys
 from collections.abc import Mapping, Sequence
 
 _NOTHING: Mapping[str, str] = {}
+CONFINEMENT = "ORTHANCLITE_CONFINED"
+"""The environment variable that names what confines a helper: ``landlock``, ``seccomp``, both or nothing."""
+
+_INHERITED = ("LANG", "LANGUAGE", "LC_", "LD_", "MALLOC_", "PATH", "PYTHON", "TZ", "COVERAGE_")
+"""How the names of the environment variables begin that a helper inherits: others may hold passwords."""
 
 
 def start_module(
@@ -15,19 +20,24 @@ def start_module(
     arguments: Sequence[object],
     descriptors: Sequence[int],
     environment: Mapping[str, str] = _NOTHING,
+    writable: Sequence[os.PathLike[str]] = (),
 ) -> subprocess.Popen[bytes]:
     """Run ``python -m module arguments`` beside this process, with the same modules to import.
 
-    It has a session of its own: a signal that ends the server from a terminal is not meant for it.
+    It has a session of its own: a signal that ends the server from a terminal is not meant for it. And it is
+    confined (:mod:`orthanclite.confined`): it reads no files but code, and talks to nobody but this process.
 
     :param descriptors: open files that it inherits under their numbers
-    :param environment: variables besides those of this process
+    :param environment: variables besides the few that are inherited
+    :param writable: folders in which it may read and write
     :raises OSError: where the process cannot be started
     """
+    folders = ":".join(map(os.fspath, writable))
+    inherited = {name: value for name, value in os.environ.items() if name.startswith(_INHERITED)}
     return subprocess.Popen(
-        [sys.executable, "-m", module, *map(str, arguments)],
+        [sys.executable, "-m", "orthanclite.confined", folders, module, *map(str, arguments)],
         pass_fds=descriptors,
         stdin=subprocess.DEVNULL,
-        env=os.environ | environment | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        env={**inherited, **environment, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         start_new_session=True,
     )

@@ -110,7 +110,7 @@ class BlobProcess:
             with theirs:
                 descriptors = (theirs.fileno(), self._memory.descriptor)
                 arguments = (*descriptors, self._memory.size, self._storage.root, int(self._storage.sync))
-                self._process = start_module(__name__, arguments, descriptors)
+                self._process = start_module(__name__, arguments, descriptors, writable=[self._storage.root])
         except OSError as exc:
             log.warning("Large files are written by the main process: %s", exc)
             return

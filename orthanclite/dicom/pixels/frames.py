@@ -1,9 +1,10 @@
-"""Encoded frames on their way into a file, in memory as long as they are few."""
+"""Encoded frames on their way into a file."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from typing import IO
 
 from orthanclite.dicom.encoding import UNDEFINED_LENGTH
 from orthanclite.dicom.writing.elements import item
@@ -19,9 +20,9 @@ class EncodedFrames:
     Their number and size decide what stands before them: the offset table, and the compression ratio.
     """
 
-    def __init__(self, folder: str | None) -> None:
-        """:param folder: of temporary files; None for that of the system"""
-        self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY, prefix="frames-", dir=folder)  # noqa: SIM115
+    def __init__(self, file: IO[bytes] | None = None) -> None:
+        """:param file: an empty one where they wait; None for one in memory, or temporary if they are many"""
+        self._file = file or tempfile.SpooledTemporaryFile(_IN_MEMORY, prefix="frames-")  # noqa: SIM115
         self._offsets: list[int] = []
         self._end = 0
         self.size = 0  # bytes of the frames alone

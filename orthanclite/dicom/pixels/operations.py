@@ -1,12 +1,12 @@
 """What can be done with an image, as functions of plain arguments: the tasks of worker processes.
 
-Each takes the file (its path, or its bytes) or an opened source, and returns the bytes to send.
+Each takes the file or an opened source, and returns the bytes to send.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from typing import IO
 
 import numpy as np
 import orjson
@@ -16,10 +16,10 @@ from orthanclite.dicom.pixels.arrays import ArrayKind, frame_array, to_matlab, t
 from orthanclite.dicom.pixels.decode import decode_frame
 from orthanclite.dicom.pixels.formats import ImageFormat, encode_image
 from orthanclite.dicom.pixels.render import Mode, RenderOptions, render
-from orthanclite.dicom.pixels.source import PixelSource, open_source
+from orthanclite.dicom.pixels.source import ImageData, PixelSource, open_source
 
 
-def on_file(name: str, data: Path | bytes, *arguments: object) -> bytes:
+def on_file(name: str, data: ImageData, *arguments: object) -> bytes:
     """Run the operation ``name`` of this module on a file; for workers.
 
     :raises OrthancError: as the operation.
@@ -41,7 +41,7 @@ def frame_numpy(source: PixelSource, index: int, rescale: bool) -> bytes:
     return to_npy(frame_array(source, index, transform_of(source, index, rescale)))
 
 
-def write_frames(source: PixelSource, rescale: bool, path: str, limit: int) -> bytes:
+def write_frames(source: PixelSource, rescale: bool, file: IO[bytes], limit: int) -> bytes:
     """Append the values of all frames to a file, one frame after the other; their kind as JSON.
 
     :param limit: bytes that may be written.
@@ -52,12 +52,11 @@ def write_frames(source: PixelSource, rescale: bool, path: str, limit: int) -> b
     count = source.frame_count()
     if count * kind.size > limit:
         raise UnsupportedMediaType("The array is too large")
-    with open(path, "ab") as file:
-        file.write(np.ascontiguousarray(first).data)
-        for index in range(1, count):
-            frame = frame_array(source, index, transform_of(source, index, rescale))
-            kind = kind.joined(ArrayKind.of(frame))
-            file.write(np.ascontiguousarray(frame).data)
+    file.write(np.ascontiguousarray(first).data)
+    for index in range(1, count):
+        frame = frame_array(source, index, transform_of(source, index, rescale))
+        kind = kind.joined(ArrayKind.of(frame))
+        file.write(np.ascontiguousarray(frame).data)
     return orjson.dumps(kind)
 
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from struct import unpack_from
-from typing import Any
+from typing import IO, Any
 
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
@@ -52,6 +52,10 @@ READ_ERRORS: tuple[type[Exception], ...] = (
     ArithmeticError,
 )
 """What pydicom raises for files that are not what they say."""
+
+
+ImageData = Path | bytes | IO[bytes]
+"""A file by its path, its content, or open: the last is left open, wherever it stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,7 @@ class PixelSource:
 
 
 @contextmanager
-def buffer_of(data: Path | bytes) -> Iterator[bytes | mmap.mmap]:
+def buffer_of(data: ImageData) -> Iterator[bytes | mmap.mmap]:
     """The content of a file for the time of a ``with`` block, mapped where it is on the disk.
 
     :raises BadFileFormat: for an empty file.
@@ -128,7 +132,7 @@ def buffer_of(data: Path | bytes) -> Iterator[bytes | mmap.mmap]:
     if isinstance(data, bytes):
         yield data
         return
-    with data.open("rb") as file:
+    with data.open("rb") if isinstance(data, Path) else nullcontext(data) as file:
         try:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except ValueError as exc:  # an empty file cannot be mapped
@@ -138,7 +142,7 @@ def buffer_of(data: Path | bytes) -> Iterator[bytes | mmap.mmap]:
 
 
 @contextmanager
-def open_source(data: Path | bytes, header_limit: int | None = None) -> Iterator[PixelSource]:
+def open_source(data: ImageData, header_limit: int | None = None) -> Iterator[PixelSource]:
     """Open an image for the time of a ``with`` block.
 
     :param header_limit: bytes within which the header must end; bounds the work that a hostile header causes.

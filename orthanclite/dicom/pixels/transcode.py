@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain
-from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -42,7 +42,7 @@ from orthanclite.dicom.pixels.description import PixelDescription, Samples
 from orthanclite.dicom.pixels.encoders import FrameFormat, encoder_for, write_frame
 from orthanclite.dicom.pixels.frames import EncodedFrames
 from orthanclite.dicom.pixels.reencode import encode, head, merged, split_at_pixels, swap
-from orthanclite.dicom.pixels.source import PixelSource, buffer_of, locate
+from orthanclite.dicom.pixels.source import ImageData, PixelSource, buffer_of, locate
 from orthanclite.dicom.reading.dataset import DataSet, DicomFile, Element
 from orthanclite.dicom.reading.parser import parse, parse_dataset
 from orthanclite.dicom.writing.elements import file_head
@@ -64,7 +64,7 @@ class TranscodeOptions:
 
     quality: int = DEFAULT_QUALITY  # of lossy compression, 1 to 100
     keep_sop_uid: bool = False  # also after lossy compression: for jobs that have chosen it themselves
-    temporary_folder: str | None = None  # None for that of the system
+    spool: IO[bytes] | None = None  # an empty file where encoded frames wait; None for a temporary one
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class _Pixels:
 
 
 def transcode(
-    data: Path | bytes,
+    data: ImageData,
     target: str,
     options: TranscodeOptions | None = None,
     dictionary: TagDictionary | None = None,
@@ -96,7 +96,7 @@ def transcode(
 
 
 def transcode_pieces(
-    data: Path | bytes,
+    data: ImageData,
     target: str,
     options: TranscodeOptions | None = None,
     dictionary: TagDictionary | None = None,
@@ -125,21 +125,22 @@ def transcode_pieces(
 
 
 def transcode_task(
-    data: Path | bytes,
+    data: ImageData,
     target: str,
     quality: int,
     entries: tuple[tuple[int, tuple[str, str, str]], ...],
     load_private: bool,
-    path: str,
+    result: IO[bytes],
+    spool: IO[bytes],
 ) -> bytes:
-    """The same, by plain arguments, into the file ``path``: the task of worker processes. Returns nothing.
+    """The same, by plain arguments, into the file ``result``: the task of worker processes. Returns nothing.
 
     :param entries: see :meth:`TagDictionary.build`
+    :param spool: see :class:`TranscodeOptions`
     """
-    options = TranscodeOptions(quality, temporary_folder=str(Path(path).parent))
-    with open(path, "wb") as file:
-        for piece in transcode_pieces(data, target, options, _dictionary(entries, load_private)):
-            file.write(piece)
+    options = TranscodeOptions(quality, spool=spool)
+    for piece in transcode_pieces(data, target, options, _dictionary(entries, load_private)):
+        result.write(piece)
     return b""
 
 
@@ -203,7 +204,7 @@ def _recoded(source: PixelSource, file: DicomFile, target: str, options: Transco
         value = chain(_native_frames(frames, first[0].nbytes, target), [b"\0" * (total % 2)])
         return _Pixels(vr, total + total % 2, value, changes, frozenset(_EXTENDED_TABLES))
     encoder = encoder_for(target, found)
-    encoded = EncodedFrames(options.temporary_folder)
+    encoded = EncodedFrames(options.spool)
     for samples in frames:
         encoded.add(write_frame(encoder, _packed(samples, found, target), found, options.quality))
     changes = image_attributes(description, found, encoder.photometric(found))

@@ -151,7 +151,6 @@ class Spool:
     def __init__(self, writer: ArchiveWriter, tag: str | None, folder: str | None) -> None:
         self.tag = tag
         self._file = ScratchFile(folder, "archive")
-        self._file.hide()
         for piece in writer.stream():
             self._file.write(piece)
         self.size = self._file.size

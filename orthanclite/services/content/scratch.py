@@ -7,7 +7,6 @@ import os
 import tempfile
 import weakref
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from orthanclite.core.buffers import Buffer, View
@@ -21,8 +20,9 @@ _WRITING = Writing("a temporary file")
 class ScratchFile:
     """A temporary file, to be written once and read from many places. Reading is thread-safe.
 
-    It has a name until :meth:`hide`, so that another process can write into it. The file is removed with the
-    last reference to this object: an answer that is sent in pieces may never come to its end.
+    The file has no name, so that nothing is left of it even if this process is killed, and goes away with the
+    last reference to this object: an answer that is sent in pieces may never come to its end. Another process
+    may write to its ``descriptor``.
     """
 
     def __init__(self, folder: Path | str | None, prefix: str) -> None:
@@ -31,20 +31,14 @@ class ScratchFile:
         :raises CannotWriteFile: where no file can be made there.
         """
         with _WRITING:
-            self._descriptor, path = tempfile.mkstemp(prefix=f"{prefix}-", dir=folder)
-        self.path = Path(path)
-        self._end = weakref.finalize(self, _remove, self._descriptor, str(path))
+            self.descriptor, path = tempfile.mkstemp(prefix=f"{prefix}-", dir=folder)
+            self._end = weakref.finalize(self, os.close, self.descriptor)
+            os.unlink(path)
 
     @property
     def size(self) -> int:
         """Bytes that the file has now."""
-        return os.fstat(self._descriptor).st_size
-
-    def hide(self) -> None:
-        """Take the name away: nothing is left of the file even if this process is killed."""
-        if self._end.detach() is not None:
-            self._end = weakref.finalize(self, _remove, self._descriptor, None)
-            self.path.unlink(missing_ok=True)
+        return os.fstat(self.descriptor).st_size
 
     def close(self) -> None:
         """Remove the file now."""
@@ -59,28 +53,21 @@ class ScratchFile:
         view = memoryview(data)
         with _WRITING:
             while view:
-                view = view[os.write(self._descriptor, view) :]
+                view = view[os.write(self.descriptor, view) :]
 
     def read(self, start: int, length: int) -> bytes:
         """Bytes of the file; fewer only at its end."""
-        return os.pread(self._descriptor, length, start)
+        return os.pread(self.descriptor, length, start)
 
     def whole(self) -> Buffer:
         """All of the file: mapped where it is large; what is mapped outlives this object."""
         size = self.size
         if size <= _SMALL:
             return self.read(0, size)
-        return mmap.mmap(self._descriptor, size, access=mmap.ACCESS_READ)
+        return mmap.mmap(self.descriptor, size, access=mmap.ACCESS_READ)
 
     def pieces(self, start: int, end: int) -> Iterator[bytes]:
         """The bytes from ``start`` up to ``end``, piece by piece."""
         while start < end and (piece := self.read(start, min(_PIECE, end - start))):
             yield piece
             start += len(piece)
-
-
-def _remove(descriptor: int, path: str | None) -> None:
-    os.close(descriptor)
-    if path is not None:
-        with suppress(OSError):  # its folder may be gone
-            os.unlink(path)

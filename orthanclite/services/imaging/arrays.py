@@ -22,6 +22,7 @@ from orthanclite.core.errors import CorruptedFile
 from orthanclite.dicom.pixels.arrays import ArrayKind, NativeFrames, native_frames, npy_head
 from orthanclite.dicom.pixels.source import buffer_of, open_native
 from orthanclite.services.content.scratch import ScratchFile
+from orthanclite.services.imaging.handover import OpenFile
 from orthanclite.services.imaging.images import HEADER_LIMIT, Images, InstanceFile, as_array, is_moderate
 from orthanclite.services.imaging.npz import npz
 
@@ -100,7 +101,6 @@ class ArrayService:
         if not compress:
             return ArrayContent(length, pieces)
         file = ScratchFile(self._folder, "array")
-        file.hide()
         for piece in npz(pieces, length):
             file.write(piece)
         return ArrayContent(file.size, file.pieces(0, file.size))
@@ -125,7 +125,9 @@ class ArrayService:
                     return
                 start = file.size
                 limit = MAX_DECODED - sum(other.size for other in files)
-                answer = self._images.elsewhere("write_frames", blobs[index], rescale, str(file.path), limit)
+                answer = self._images.elsewhere(
+                    "write_frames", blobs[index], rescale, OpenFile(file.descriptor), limit
+                )
                 found[index] = _Decoded(ArrayKind(**orjson.loads(answer)), file, start)
 
         with ThreadPoolExecutor(shares) as threads:
@@ -135,8 +137,6 @@ class ArrayService:
                     done.result()
             finally:
                 stop.set()
-        for file in files:
-            file.hide()
         return (part for part in found if part is not None)
 
 

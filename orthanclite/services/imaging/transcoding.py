@@ -22,6 +22,7 @@ from orthanclite.dicom.pixels.syntaxes import is_transfer_syntax
 from orthanclite.services.content.blobs import CHUNK, BlobReader
 from orthanclite.services.content.files import StoredFile
 from orthanclite.services.content.scratch import ScratchFile
+from orthanclite.services.imaging.handover import OpenFile
 from orthanclite.services.imaging.workers import IMAGE_TIMEOUT, WorkerPool
 
 _LOG = logging.getLogger(__name__)
@@ -91,6 +92,7 @@ class TranscodingService:
         self, data: Path | bytes, size: int, transfer_syntax: str, lossy_quality: int | None
     ) -> ScratchFile:
         result = ScratchFile(self._options.temporary_directory, "transcoded")
+        spool = ScratchFile(self._options.temporary_directory, "frames")
         self._pool.run(
             _IN_WORKER,
             data,
@@ -98,10 +100,10 @@ class TranscodingService:
             self._options.lossy_quality if lossy_quality is None else lossy_quality,
             self._entries,
             self._options.load_private_dictionary,
-            str(result.path),
+            OpenFile(result.descriptor),
+            OpenFile(spool.descriptor),
             timeout=IMAGE_TIMEOUT + size / _SLOWEST,
         )
-        result.hide()
         return result
 
     @contextmanager

@@ -6,14 +6,21 @@ import importlib
 import os
 import pickle
 import resource
+import socket
 import sys
 import warnings
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
 import orjson
 
+from orthanclite.core.disk import Writing
 from orthanclite.core.errors import BadFileFormat, OrthancError
+from orthanclite.core.processes import CONFINEMENT
+from orthanclite.services.imaging.handover import opened, receive
+
+_WRITING = Writing("what is decoded")
 
 
 def main(descriptor: int, memory: int) -> None:
@@ -27,23 +34,26 @@ def main(descriptor: int, memory: int) -> None:
     # Loaded here, so that the first image does not wait for them.
     from orthanclite.dicom.pixels import codecs, operations  # noqa: F401
 
-    with Connection(descriptor) as connection:
-        connection.send_bytes(b"ready")
+    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+    with socket.socket(fileno=os.dup(descriptor)) as channel, Connection(descriptor) as connection:
+        connection.send_bytes(os.environ.get(CONFINEMENT, "").encode("ascii"))
         while True:
             try:
-                request = connection.recv_bytes()
+                request, descriptors = receive(channel, connection)
             except EOFError:
                 return
-            head, body = answer(request)
+            head, body = answer(request, descriptors)
             connection.send_bytes(head)
             connection.send_bytes(body)
 
 
-def answer(request: bytes) -> tuple[bytes, bytes | bytearray]:
+def answer(request: bytes, descriptors: Sequence[int]) -> tuple[bytes, bytes | bytearray]:
     """Run one request: ``{}`` and the result, or the error and nothing."""
     name, arguments = pickle.loads(request)
     try:
-        return b"{}", call(name, arguments)
+        with _WRITING, opened(arguments, descriptors) as files:
+            result = call(name, files)
+        return b"{}", result
     except OrthancError as exc:
         return _failure(type(exc).__name__, exc.details), b""
     except MemoryError:
@@ -53,7 +63,7 @@ def answer(request: bytes) -> tuple[bytes, bytes | bytearray]:
         return _failure(BadFileFormat.__name__, f"{type(exc).__name__}: {exc}"), b""
 
 
-def call(name: str, arguments: tuple[Any, ...]) -> bytes | bytearray:
+def call(name: str, arguments: Sequence[Any]) -> bytes | bytearray:
     """Call the function ``module:name``."""
     module, _, function = name.partition(":")
     result: bytes | bytearray = getattr(importlib.import_module(module), function)(*arguments)

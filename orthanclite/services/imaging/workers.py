@@ -3,19 +3,21 @@
 The pool starts nothing until it is used. A worker runs one task at a time; one that dies, hangs or grows
 beyond its memory fails its caller only and is replaced. Workers are renewed after some hundred tasks, for
 libraries that leak. Requests travel pickled (they come from us); answers travel as JSON and bytes, so that a
-worker taken over by a hostile file cannot make the server unpickle its wishes.
+worker taken over by a hostile file cannot make the server unpickle its wishes. Nor can it open files, reach
+the network or start programs (:mod:`orthanclite.confined`): the files of a task are handed over open.
 """
 
 from __future__ import annotations
 
+import logging
 import os
-import pickle
 import socket
 import threading
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -23,6 +25,9 @@ import orjson
 
 from orthanclite.core.errors import BadFileFormat, OrthancError, error_named
 from orthanclite.core.processes import start_module
+from orthanclite.services.imaging.handover import Task, task
+
+log = logging.getLogger("orthanclite.generic")
 
 IMAGE_TIMEOUT = 8.0
 """Seconds for the decoding of one image."""
@@ -60,17 +65,19 @@ class WorkerPool:
     def run(self, function: str, *arguments: Any, timeout: float = IMAGE_TIMEOUT) -> bytes:
         """Call ``module:name`` with ``arguments`` in a worker; it returns bytes.
 
+        A path and an :class:`OpenFile` among the arguments are open binary files there.
+
         :raises OrthancError: the one that the function raised.
         :raises BadFileFormat: where the worker died, ran out of memory or of time.
         """
-        request = pickle.dumps((function, arguments), protocol=pickle.HIGHEST_PROTOCOL)
-        worker = self._take()
-        try:
-            answer = worker.call(request, timeout)
-        except BaseException:
-            worker.kill()
-            self._give_back(None)
-            raise
+        with task(function, arguments) as packed:
+            worker = self._take()
+            try:
+                answer = worker.call(packed, timeout)
+            except BaseException:
+                worker.kill()
+                self._give_back(None)
+                raise
         if worker.tasks >= self._limits.tasks_per_worker:
             worker.kill()
             self._give_back(None)
@@ -135,7 +142,8 @@ class _Worker:
                 (theirs.fileno(),),
                 _ENVIRONMENT,
             )
-        self._connection = Connection(ours.detach())
+        self._channel = ours
+        self._connection = Connection(os.dup(ours.fileno()))
         self.tasks = 0
         if not self._connection.poll(_START_TIMEOUT):
             self.kill()
@@ -144,16 +152,17 @@ class _Worker:
 
     def _ready(self) -> None:
         try:
-            self._connection.recv_bytes()
+            means = self._connection.recv_bytes().decode("ascii")
         except EOFError as exc:
             self.kill()
             raise OSError("the process ended at once") from exc
+        _tell_once(means)
 
-    def call(self, request: bytes, timeout: float) -> Sequence[bytes]:
+    def call(self, request: Task, timeout: float) -> Sequence[bytes]:
         """Send a request and wait for the head and the body of its answer."""
         self.tasks += 1
         try:
-            self._connection.send_bytes(request)
+            request.send(self._channel, self._connection)
             if not self._connection.poll(timeout):
                 raise BadFileFormat("The image takes too long to decode")
             return self._connection.recv_bytes(), self._connection.recv_bytes()
@@ -166,8 +175,21 @@ class _Worker:
     def kill(self) -> None:
         with suppress(OSError):
             self._connection.close()
+        self._channel.close()
         self._process.kill()
         self._process.wait()
+
+
+@lru_cache
+def _tell_once(means: str) -> None:
+    """Log what keeps workers from doing harm, once."""
+    if "landlock" in means:
+        log.info("Images are decoded in processes that are confined by %s", means)
+    else:
+        log.warning(
+            "Images are decoded in processes that may read and write what the server may: this system has no "
+            "Landlock (SECURITY.md)"
+        )
 
 
 _ENVIRONMENT = {
