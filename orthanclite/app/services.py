@@ -29,6 +29,7 @@ from orthanclite.services.imaging.transcoding import TranscodingService
 from orthanclite.services.imaging.workers import WorkerPool
 from orthanclite.services.ingest.journal import JournalKeeper
 from orthanclite.services.ingest.service import IngestService
+from orthanclite.services.ingest.storing import FileOptions
 from orthanclite.services.ingest.upload import UploadService
 from orthanclite.services.remotes import registries
 from orthanclite.services.resources.annotations import LabelService, MetadataService
@@ -41,7 +42,7 @@ from orthanclite.services.server.membership import BEAT, Membership
 from orthanclite.services.server.system import Monitor
 from orthanclite.services.upkeep.duties import Periodic, settle
 from orthanclite.services.upkeep.housekeeper import INTERVAL, Housekeeper
-from orthanclite.services.upkeep.reconstruct import FileOptions, ReconstructService
+from orthanclite.services.upkeep.reconstruct import ReconstructService
 from orthanclite.services.upkeep.sweep import OrphanSweep
 from orthanclite.services.worklists import WorklistService
 from orthanclite.storage.shared_memory import SharedMemory
@@ -81,6 +82,7 @@ class Services:
             self.workers, self.index.resources, self.reader, options.transcoding_options(settings)
         )
         self.blob_process = start_blob_process(settings, self.blobs, self.memory)
+        self.ingest_transcoding = options.ingest_transcoding(settings, self.transcoding)
         self.ingest = IngestService(
             self.index.ingest,
             self.blobs,
@@ -89,7 +91,7 @@ class Services:
             self.runtime,
             options.ingest_options(settings),
             self.journal,
-            options.ingest_transcoding(settings, self.transcoding),
+            self.ingest_transcoding,
             self.blob_process,
             events=self.events,
         )
@@ -190,6 +192,7 @@ class Services:
             self.main_tags,
             self.dictionary,
             FileOptions(storage.compression, storage.store_md5),
+            self.ingest_transcoding,
         )
 
     def _background(self) -> list[Periodic]:

@@ -30,6 +30,7 @@ class DicomSummary:
     transfer_syntax: str
     tags: Mapping[Level, TagValues]
     sequences: Mapping[Level, TagSequences]
+    has_pixel_data: bool
     pixel_data_offset: int | None  # bytes from the start of the file to the tag (7fe0,0010)
     pixel_data_vr: str | None  # only where it is not the VR that the transfer syntax implies
     index_in_series: str | None  # InstanceNumber, else ImageIndex; may be the empty string

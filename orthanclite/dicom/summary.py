@@ -132,6 +132,7 @@ class Summarizer:
             transfer_syntax=syntax,
             tags=tags,
             sequences=sequences,
+            has_pixel_data=found.pixel_data >= 0,
             pixel_data_offset=found.pixel_data if located else None,
             pixel_data_vr=_unusual_pixel_vr(reader, found, syntax) if located else None,
             index_in_series=_index_in_series(reader),

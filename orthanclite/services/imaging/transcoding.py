@@ -140,6 +140,8 @@ class IngestTranscoding:
         """
         if summary.transfer_syntax == self.target:
             return None
+        if not summary.has_pixel_data and self.target not in UNCOMPRESSED_SYNTAXES:
+            return None  # reports, plans, documents: there is nothing to be compressed
         uncompressed = summary.transfer_syntax in UNCOMPRESSED_SYNTAXES - {DEFLATED_LITTLE_ENDIAN}
         if not (self.of_uncompressed if uncompressed else self.of_compressed):
             return None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from orthanclite.core.buffers import Buffer
 from orthanclite.core.constants import Metadata
 from orthanclite.core.digest import md5_of
 from orthanclite.core.errors import UnknownResource
@@ -14,18 +15,10 @@ from orthanclite.core.model import Attachment, DicomSummary, Parts
 from orthanclite.core.ports import Annotations, Blobs, Resources
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.summary import Summarizer
-from orthanclite.services.content.blobs import compress, discard_blobs, remove_blobs, write
+from orthanclite.services.content.blobs import CHUNK, compress, discard_blobs, remove_blobs, write
 from orthanclite.services.content.files import InstanceFiles, StoredFile
 from orthanclite.services.ingest.prepare import IngestTranscoder, main_sequences
-
-
-@dataclass(frozen=True, slots=True)
-class FileOptions:
-    """How files are stored today."""
-
-    compress: bool = False  # StorageCompression
-    store_md5: bool = True  # StoreMD5ForAttachments
-    transcoder: IngestTranscoder | None = None  # IngestTranscoding
+from orthanclite.services.ingest.storing import FileOptions
 
 
 class ReconstructService:
@@ -41,6 +34,7 @@ class ReconstructService:
         main_tags: MainTags,
         dictionary: TagDictionary,
         options: FileOptions,
+        transcoder: IngestTranscoder | None = None,
     ) -> None:
         self._resources = resources
         self._annotations = annotations
@@ -49,6 +43,7 @@ class ReconstructService:
         self._main_tags = main_tags
         self._dictionary = dictionary
         self._options = options
+        self._transcoder = transcoder
         self._summarizer = Summarizer(main_tags, dictionary)
 
     def reconstruct(
@@ -136,35 +131,41 @@ class ReconstructService:
 
     def _renew_file(self, file: StoredFile) -> DicomSummary:
         """Store the file as today's options want it; its summary."""
-        options = self._options
         with self._files.content(file) as data:
             summary = self._summarizer.summarize(data, self._files.default_encoding)
-            transcoded = None if options.transcoder is None else options.transcoder(data, summary)
+            transcoded = self._transcoded(data, summary)
             if transcoded is not None:
-                summary = self._summarizer.summarize(transcoded, self._files.default_encoding)
-            elif file.attachment.compressed is options.compress:
+                data, summary = transcoded
+            elif file.attachment.compressed is self._options.compress:
                 return summary
-            content = data if transcoded is None else transcoded
-            attachment = self._store(file.attachment, content if isinstance(content, bytes) else content[:])
+            attachment = self._store(file.attachment, data)
         if transcoded is not None:
             # Nobody may look for the pixel data of the new file at the offset of the old one.
             self._write(Level.INSTANCE, file.id, summary, {Metadata.PIXEL_DATA_OFFSET: None})
         self._replace(file, attachment)
         return summary
 
-    def _store(self, old: Attachment, content: bytes) -> Attachment:
+    def _transcoded(self, data: Buffer, summary: DicomSummary) -> tuple[Buffer, DicomSummary] | None:
+        """The file in the transfer syntax of ``IngestTranscoding``, and its summary; None where it stays."""
+        if self._transcoder is None or (new := self._transcoder(data, summary)) is None:
+            return None
+        changed = self._summarizer.summarize(new, self._files.default_encoding)
+        # What is compressed with losses is another instance (PS3.3 C.12.4.1.3).
+        return None if changed.sop_uid != summary.sop_uid else (new, changed)
+
+    def _store(self, old: Attachment, content: Buffer) -> Attachment:
         """``content`` in a new blob that is described like ``old``."""
-        options = self._options
-        md5 = md5_of(content) if options.store_md5 else ""
+        options, size = self._options, len(content)
+        pieces = (content[start : start + CHUNK] for start in range(0, size, CHUNK))
         if options.compress:
-            uuid, stored, digest = compress(self._blobs, [content], len(content), options.store_md5)
+            uuid, stored, digest = compress(self._blobs, pieces, size, options.store_md5)
         else:
-            uuid, stored, digest = write(self._blobs, [content], options.store_md5)
+            uuid, stored, digest = write(self._blobs, pieces, options.store_md5)
         return replace(
             old,
             uuid=uuid,
-            size=len(content),
-            md5=md5,
+            size=size,
+            md5=md5_of(content) if options.store_md5 else "",
             stored_size=stored,
             stored_md5=digest,
             compressed=options.compress,

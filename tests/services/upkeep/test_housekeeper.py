@@ -12,8 +12,9 @@ from orthanclite.core.metrics import Metrics
 from orthanclite.core.model import Parts
 from orthanclite.core.query import Constraint, FindRequest, Match
 from orthanclite.services.content.files import InstanceFiles
+from orthanclite.services.ingest.storing import FileOptions
 from orthanclite.services.upkeep.housekeeper import Housekeeper
-from orthanclite.services.upkeep.reconstruct import FileOptions, ReconstructService
+from orthanclite.services.upkeep.reconstruct import ReconstructService
 from tests.support.lab import Lab, lab
 from tests.support.records import dicom_file
 
