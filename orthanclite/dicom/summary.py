@@ -290,12 +290,12 @@ def _expected_instances(reader: _Reader) -> int | None:
 
 
 def _unusual_pixel_vr(reader: _Reader, found: Found, syntax: str) -> str | None:
-    """The VR of the pixel data where it is not the one that PS3.5 annex A implies."""
-    if not reader.encoding.explicit:
+    """The VR of the pixel data where it must be known: OB or OW where PS3.5 annex A implies the other."""
+    vr = found.pixel_vr.decode("latin_1")
+    if not reader.encoding.explicit or vr not in ("OB", "OW"):
         return None
     if syntax not in UNCOMPRESSED_SYNTAXES:
         usual = "OB"
     else:
         usual = "OW" if (reader.number(_BITS_ALLOCATED) or 8) > 8 else "OB"
-    vr = found.pixel_vr.decode("latin_1")
     return None if vr == usual else vr

@@ -37,6 +37,8 @@ BLOBS_PER_FOLDER = 256
 
 log = logging.getLogger("orthanclite.generic")
 
+_ATTEMPTS = 100
+"""Times that a folder is made for a file while others remove it."""
 _NO_WAIT: int = getattr(os, "RWF_NOWAIT", 0)  # Linux
 _hashing = ThreadPoolExecutor(2, "hashing")
 _WRITING = Writing("the storage area")
@@ -123,12 +125,14 @@ class FileStorage:
     def create(self) -> FileBlobWriter:
         with _WRITING:
             name, folder = self._new_name()
-            path = folder / name
-            try:
-                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
-            except FileNotFoundError:  # the sweep or a delete took the empty folder away
-                folder.mkdir(parents=True, exist_ok=True)
-                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+            for _ in range(_ATTEMPTS):
+                try:
+                    descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+                    break
+                except FileNotFoundError:  # it is new, or was empty, and a delete took it away
+                    self._make_folder(folder)
+            else:
+                raise CannotWriteFile(f"The folder {folder} vanishes as soon as it is made")
         return FileBlobWriter(self, name, descriptor)
 
     def put(self, data: View) -> str:
@@ -281,6 +285,8 @@ class FileStorage:
             path.unlink(missing_ok=True)
         except OSError as exc:
             raise CannotWriteFile(f"The stored file {uuid} cannot be removed: {exc.strerror}") from exc
+        if path.parent != self._folder:
+            self._remove_if_empty(path.parent)
 
     def get_mark(self) -> str | None:
         try:
@@ -306,12 +312,30 @@ class FileStorage:
     def _new_name(self) -> tuple[str, Path]:
         name = str(uuid.uuid4())
         with self._lock:
+            left = None
             if self._given % BLOBS_PER_FOLDER == 0:
+                left = self._folder
                 self._prefix = name[:4]
                 self._folder = self.root / name[:2] / name[2:4]
-                self._folder.mkdir(parents=True, exist_ok=True)
             self._given += 1
-            return self._prefix + name[4:], self._folder
+            result = self._prefix + name[4:], self._folder
+        if left is not None and left != result[1]:
+            self._remove_if_empty(left)  # all that was in it may be deleted already
+        return result
+
+    def _make_folder(self, folder: Path) -> None:
+        """Make a folder of blobs; whoever removes one above it meanwhile is met by trying again."""
+        with suppress(FileNotFoundError):
+            for one in (folder.parent, folder):
+                with suppress(FileExistsError):
+                    os.mkdir(one, 0o750)
+
+    def _remove_if_empty(self, folder: Path) -> None:
+        """Remove a folder of blobs, and the one above, that nothing is in."""
+        with suppress(OSError):
+            while folder != self.root:
+                os.rmdir(folder)
+                folder = folder.parent
 
 
 def _sync_file(path: Path) -> None:

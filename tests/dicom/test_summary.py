@@ -243,6 +243,9 @@ def test_index_in_series(summarizer: Summarizer, extra: dict[int, bytes], expect
         (EXPLICIT_LE, 8, "OW", "OW"),
         (IMPLICIT_LE, 8, "OW", None),
         (EXPLICIT_BE, 16, "OW", None),
+        (EXPLICIT_BE, 8, "OW", "OW"),
+        (EXPLICIT_LE, 16, "UN", None),
+        (EXPLICIT_LE, 8, "OF", None),
     ],
 )
 def test_pixel_data_vr(summarizer: Summarizer, syntax: str, bits: int, vr: str, expected: str | None) -> None:

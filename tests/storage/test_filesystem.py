@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from orthanclite.storage import FileStorage
+from orthanclite.storage.filesystem import BLOBS_PER_FOLDER
 
 
 def test_a_blob_is_stored_with_its_md5(tmp_path: Path) -> None:
@@ -71,3 +75,70 @@ def test_what_is_fetched_is_in_memory_soon(tmp_path: Path) -> None:
         time.sleep(0.01)
     storage.delete(uuid)
     storage.prefetch(uuid)  # no error
+
+
+def folders(root: Path) -> list[Path]:
+    return [path for path in root.rglob("*") if path.is_dir()]
+
+
+def test_empty_folders_do_not_stay_behind(tmp_path: Path) -> None:
+    storage = FileStorage(tmp_path, sync=False)
+    for _ in range(3 * BLOBS_PER_FOLDER):  # each is deleted at once, while its folder is the one in use
+        storage.delete(storage.put(b"content"))
+    assert len(folders(tmp_path)) <= 2
+    kept = [storage.put(b"content") for _ in range(2 * BLOBS_PER_FOLDER)]
+    for uuid in kept:
+        storage.delete(uuid)
+    assert len(folders(tmp_path)) <= 2
+    writer = storage.create()
+    writer.abort()
+    assert len(folders(tmp_path)) <= 2
+
+
+def test_a_folder_with_something_else_in_it_stays(tmp_path: Path) -> None:
+    storage = FileStorage(tmp_path, sync=False)
+    uuid = storage.put(b"content")
+    note = storage.path(uuid).parent / "note"
+    note.write_text("by the administrator")
+    for _ in range(2 * BLOBS_PER_FOLDER):
+        storage.put(b"other")
+    storage.delete(uuid)
+    assert note.read_text() == "by the administrator"
+
+
+def test_files_are_written_while_their_folders_are_removed(tmp_path: Path) -> None:
+    """Processes share the storage area: what one of them empties is the folder that another is writing to."""
+    storages = [FileStorage(tmp_path, sync=False) for _ in range(2)]
+    stop = threading.Event()
+
+    def remove() -> None:
+        while not stop.is_set():
+            with suppress(OSError):
+                for folder in sorted(folders(tmp_path), reverse=True):
+                    with suppress(OSError):
+                        folder.rmdir()
+
+    with ThreadPoolExecutor(3) as pool:
+        remover = pool.submit(remove)
+        try:
+            for number in range(300):
+                storage = storages[number % 2]
+                uuid = storage.put(b"content")
+                assert storage.read(uuid) == b"content"
+                storages[(number + 1) % 2].delete(uuid)
+        finally:
+            stop.set()
+        remover.result()
+    assert list(storages[0].scan()) == []
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_nobody_else_may_read(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        storage = FileStorage(tmp_path / "new", sync=False)
+        path = storage.path(storage.put(b"content"))
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o027 == 0
+    assert all(folder.stat().st_mode & 0o027 == 0 for folder in (path.parent, path.parent.parent))
