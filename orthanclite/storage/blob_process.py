@@ -110,7 +110,8 @@ class BlobProcess:
             with theirs:
                 descriptors = (theirs.fileno(), self._memory.descriptor)
                 arguments = (*descriptors, self._memory.size, self._storage.root, int(self._storage.sync))
-                self._process = start_module(__name__, arguments, descriptors, writable=[self._storage.root])
+                # Not the storage folder alone: where a disk is mounted anew, that is another folder.
+                self._process = start_module(__name__, arguments, descriptors, writable=[Path("/")])
         except OSError as exc:
             log.warning("Large files are written by the main process: %s", exc)
             return
