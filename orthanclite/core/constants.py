@@ -65,6 +65,7 @@ ATTACHMENT_NAMES: dict[int, str] = {1: "dicom", 2: "dicom-as-json", 3: "dicom-un
 class ChangeType(IntEnum):
     """Kinds of entries in ``/changes``."""
 
+    DELETED = 0  # never logged, but a type that clients may ask for
     COMPLETED_SERIES = 1
     NEW_INSTANCE = 2
     NEW_PATIENT = 3

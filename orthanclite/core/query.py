@@ -263,7 +263,7 @@ class FindRequest:
     labels_constraint: LabelsConstraint = LabelsConstraint.ALL
     metadata: tuple[MetadataConstraint, ...] = ()
     order_by: tuple[OrderBy, ...] = ()  # then, and without any, by Orthanc ID
-    parent: ResourceRef | None = None  # an ancestor
+    parent: ResourceRef | None = None  # an ancestor, or the resource itself
     since: int = 0  # matches to skip
     limit: int = 0  # matches to return at most; 0 is no limit
     after: str = ""  # only matches whose Orthanc ID follows this one: to go on in the default order

@@ -15,8 +15,9 @@ KNOWN_TRANSFER_SYNTAXES: tuple[str, ...] = (
     _PREFIX,
     *(f"{_PREFIX}.{suffix}" for suffix in ("1", "1.99", "2")),
     *(f"{_PREFIX}.4.{number}" for number in (*range(50, 67), 70, 80, 81, *range(90, 96))),
-    *(f"{_PREFIX}.4.{number}" for number in (*range(100, 109), 110, 111, 112, 201, 202, 203)),
+    *(f"{_PREFIX}.4.{number}" for number in range(100, 109)),
     *(f"{_PREFIX}.{suffix}" for suffix in ("5", "6.1", "6.2")),
+    *(f"{_PREFIX}.4.{number}" for number in (110, 111, 112, 201, 202, 203)),
 )
 
 TRANSFER_SYNTAX_FAMILIES: Mapping[str, tuple[str, ...]] = {

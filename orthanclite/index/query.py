@@ -60,7 +60,7 @@ class SqlSearch:
         special = SpecialConditions(self._dialect, request.level)
         conditions: list[Condition] = []
         if request.parent is not None:
-            if request.parent.level >= request.level:
+            if request.parent.level > request.level:
                 return None
             key = session.value(FIND_KEY[request.parent.level], public_id=request.parent.id)
             if key is None:

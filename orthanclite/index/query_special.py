@@ -177,12 +177,13 @@ class SpecialConditions:
         return self.dialect.json_text(source.c.meta, str(type))
 
     def of_parent(self, level: Level, key: int) -> Condition:
-        """Below one resource, given by its level and internal number."""
+        """Below one resource, given by its level and internal number, or that resource itself."""
+        is_itself = level is self.level
+        top = level if is_itself else Level(level + 1)
 
         def link(step: FromClause) -> Test:
-            return step.c.parent == key
+            return (step.c.id if is_itself else step.c.parent) == key
 
-        top = Level(level + 1)
         return Condition(
             lambda source: up(source, self.level, top, link),
             driven_down(self.level, top, Driver(link, is_point=True)),

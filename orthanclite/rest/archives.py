@@ -13,7 +13,7 @@ from typing import Any
 from orthanclite.core.errors import BadFileFormat, BadRequest, NotImplementedInServer
 from orthanclite.core.levels import Level
 from orthanclite.core.principal import Access
-from orthanclite.rest.views import check_identifiers
+from orthanclite.rest.views import check_identifiers, quality_argument
 from orthanclite.services.archive.plan import Layout
 from orthanclite.services.archive.service import ArchiveRequest, ArchiveService, Spool
 from orthanclite.web.answers.ranges import parse_range
@@ -163,8 +163,8 @@ def _query_request(
         layout,
         level,
         extended,
-        transfer_syntax=call.argument("transcode") or None,
-        lossy_quality=call.unsigned("lossy-quality"),
+        transfer_syntax=call.argument("transcode") if call.has("transcode") else None,
+        lossy_quality=quality_argument(call),
     )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from orthanclite.core.errors import ParameterOutOfRange
 from orthanclite.core.principal import Access
+from orthanclite.rest.views import quality_argument
 from orthanclite.services.content.export import FileExport
 from orthanclite.services.content.files import InstanceFiles
 from orthanclite.services.content.scratch import ScratchFile
@@ -76,7 +76,7 @@ def file_routes(
             return StreamResponse(tags.dicom_xml(id), accept)
         filename = _filename(call, id)
         if call.has("transcode"):
-            content = transcoder.transcode_instance(id, call.argument("transcode"), _lossy_quality(call))
+            content = transcoder.transcode_instance(id, call.argument("transcode"), quality_argument(call))
             size = content.size
             return sized_response(content.pieces(0, size), size, _DICOM, filename)
         file = files.locate(id)
@@ -102,10 +102,3 @@ def file_routes(
 
 def _filename(call: Call, id: str) -> str:
     return call.argument("filename") or f"{id}.dcm"
-
-
-def _lossy_quality(call: Call) -> int | None:
-    quality = call.unsigned("lossy-quality")
-    if quality is not None and not 1 <= quality <= 100:
-        raise ParameterOutOfRange("The quality for lossy transcoding must be between 1 and 100")
-    return quality

@@ -64,9 +64,8 @@ def find_routes(
     )
     def find_resources(call: Call) -> Response:
         body = FindBody(json_body(call), find, metadata)
-        request = body.request()
-        body.check_since(request)
-        view, tags = body.view(), body.requested_tags()
+        request, view = body.page_request(), body.view()
+        tags = body.requested_tags(view)
         pages = find.pages(request)
         if view is None:
             return _answer(pages)

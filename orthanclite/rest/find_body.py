@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from orthanclite.core.errors import BadFileFormat, BadRequest, ParameterOutOfRange
@@ -98,9 +99,24 @@ class FindBody:
             self._metadata_constraints(case_sensitive),
             tuple(map(self._order, self._list("OrderBy"))),
             self._parent(),
-            self._count("Since"),
-            self._count("Limit"),
         )
+
+    def page_request(self) -> FindRequest:
+        """The search that the body describes, with the page of it that is wanted.
+
+        :raises ParameterOutOfRange: for a negative number; otherwise as :meth:`request`.
+        :raises BadRequest: for ``Since`` where more than the index must be looked at; otherwise as
+            :meth:`request`. So does the reference.
+        """
+        request = replace(self.request(), since=self._count("Since"), limit=self._count("Limit"))
+        if request.since and not all(
+            self._find.is_indexed(one) and not one.case_sensitive for one in request.constraints
+        ):
+            raise BadRequest(
+                "Unable to use 'Since' in tools/find when querying tags that are not stored as "
+                "MainDicomTags in the Database"
+            )
+        return request
 
     def view(self) -> View | None:
         """How the resources are to be shown; None for their identifiers alone.
@@ -111,24 +127,21 @@ class FindBody:
         expand = self._flag("Expand")
         style = style_field(self._body)
         if "ResponseContent" in self._body:
-            return View(style, Content.parse(self._strings("ResponseContent")))
+            return View(style, Content.parse(map(str, self._list("ResponseContent"))))
         return View(style) if expand else None
 
-    def requested_tags(self) -> tuple[int, ...]:
-        """:raises UnknownDicomTag: for a name that is no tag.
+    def requested_tags(self, view: View | None) -> tuple[int, ...]:
+        """The tags to show beside the main tags: those that are asked for and, where the view has room for
+        them, those of the query that are no main tags.
+
+        :raises UnknownDicomTag: for a name that is no tag.
         :raises BadRequest: for too many of them.
         """
-        return requested_tags(map(self._find.parse_tag, self._strings("RequestedTags")))
-
-    def check_since(self, request: FindRequest) -> None:
-        """:raises BadRequest: as the reference, for ``Since`` where more than the index must be looked at."""
-        if request.since and not all(
-            self._find.is_indexed(one) and not one.case_sensitive for one in request.constraints
-        ):
-            raise BadRequest(
-                "Unable to use 'Since' in tools/find when querying tags that are not stored as "
-                "MainDicomTags in the Database"
-            )
+        tags = [self._find.parse_tag(name) for name in self._strings("RequestedTags")]
+        if view is not None and (view.content is None or Content.REQUESTED_TAGS in view.content):
+            queried = map(self._find.parse_tag, self._body["Query"])
+            tags += [tag for tag in queried if not self._find.is_main_tag(tag)]
+        return requested_tags(tags)
 
     def check_countable(self) -> None:
         """:raises ParameterOutOfRange: for a count with regard to case, as the reference."""
@@ -186,7 +199,9 @@ class FindBody:
         for name, value in query.items():
             if not isinstance(value, str):
                 raise BadRequest(f'Metadata "{name}" should be associated with a string')
-            found.append(metadata_constraint(self._metadata.number(name), value, case_sensitive))
+            number = self._metadata.number(name)
+            if value:  # an empty one matches all, also what lacks the metadata
+                found.append(metadata_constraint(number, value, case_sensitive))
         return tuple(found)
 
     def _order(self, criterion: object) -> OrderBy:

@@ -100,19 +100,20 @@ def image_routes(
 
 
 def _add_picture(router: Router, prefix: str, mode: Mode, images: Images, instances: InstanceFiles) -> None:
-    offered = _16_BITS if mode in (Mode.UINT16, Mode.INT16) else _FORMATS
+    possible = _16_BITS if mode in (Mode.UINT16, Mode.INT16) else _FORMATS
 
     @router.get(
         f"{prefix}/{mode.value}",
         _SUMMARIES[mode],
         query=_RENDERED_ARGUMENTS if mode is Mode.RENDERED else _PICTURE_ARGUMENTS,
         headers=_ACCEPT,
-        answers=offered,
+        answers=possible,
     )
     def get_picture(call: Call) -> Response | None:
-        wanted = negotiate(call.header("accept"), offered)
+        # A client that prefers JPEG does not get 16 bits in another format that it accepts, too.
+        wanted = negotiate(call.header("accept", "*/*"), _FORMATS)
         frame = _frame(call)
-        if wanted is None or frame is None:
+        if wanted not in possible or frame is None:
             return None
         format = ImageFormat(wanted)
         try:
@@ -130,7 +131,7 @@ def _unsupported(call: Call) -> Response:
     if not call.has("returnUnsupportedImage"):
         return status_only(415)
     # relative, for servers behind a proxy that adds a prefix
-    return redirect("../" * (call.path.strip("/").count("/")) + _UNSUPPORTED, 302)
+    return redirect("../" * (call.path.strip("/").count("/")) + _UNSUPPORTED, 307)
 
 
 def _options(call: Call, mode: Mode) -> RenderOptions:

@@ -156,10 +156,12 @@ def _patterns(call: Call) -> list[str]:
 
     :raises BadFileFormat: for JSON of another shape.
     """
-    text = call.text.strip()
-    if not text.startswith(("[", "{", '"')):
-        return [text]
-    value = call.json()
+    try:
+        value = call.json()
+    except BadFileFormat:
+        if call.text.lstrip().startswith(("[", "{", '"')):
+            raise
+        return [call.text.strip()]
     values = [value] if isinstance(value, str) else value
     if not isinstance(values, list) or not all(isinstance(item, str) for item in values):
         raise BadFileFormat

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from orthanclite.core.errors import BadRequest, UnknownDicomTag
+from orthanclite.core.errors import BadRequest, ParameterOutOfRange, UnknownDicomTag
 from orthanclite.core.levels import Level
+from orthanclite.core.numbers import natural
 from orthanclite.core.query import requested_tags
 from orthanclite.core.styled_json import dumps
 from orthanclite.dicom.renderings.tags_json import Style
@@ -71,7 +72,7 @@ def requested_tags_of(call: Call, parse: Callable[[str], int]) -> tuple[int, ...
 
 
 def page_of(call: Call, level: Level) -> tuple[int, int | None]:
-    """The arguments ``since`` and ``limit``.
+    """The arguments ``since`` and ``limit``; a limit of zero is none.
 
     :raises BadRequest: where only one is given.
     :raises BadParameterType: where one is not a number.
@@ -82,13 +83,26 @@ def page_of(call: Call, level: Level) -> tuple[int, int | None]:
         if not call.has(name):
             raise BadRequest(f'Missing "{name}" argument for GET request against: /{level.plural}/')
     since, limit = call.unsigned("since", 0), call.unsigned("limit", 0)
-    return since or 0, limit or 0
+    return since or 0, limit or None
 
 
 def check_identifiers(ids: Sequence[object]) -> None:
     """:raises BadRequest: where a body lists more resources than one request may work on."""
     if len(ids) > _MAXIMUM_IDENTIFIERS:
         raise BadRequest(f"At most {_MAXIMUM_IDENTIFIERS} resources may be listed, not {len(ids)}")
+
+
+def quality_argument(call: Call) -> int | None:
+    """The argument ``lossy-quality``; None where it is absent.
+
+    :raises ParameterOutOfRange: unless it is a number from 1 to 100.
+    """
+    if not call.has("lossy-quality"):
+        return None
+    quality = natural(call.argument("lossy-quality"))
+    if quality is None or not 1 <= quality <= 100:
+        raise ParameterOutOfRange("The quality of lossy transcoding must be between 1 and 100")
+    return quality
 
 
 def array_response(batches: Iterable[list[Any]], count: int) -> Response:

@@ -51,6 +51,7 @@ class Call:
         "path",
         "principal",
         "run",
+        "wants_xml",
     )
 
     def __init__(
@@ -71,6 +72,7 @@ class Call:
         self.operations: Sequence[str] = ()  # names of the routes below this one, sorted
         self.chunks: AsyncIterator[Buffer] | None = None  # the body, for async handlers that stream
         self.run: Runner | None = None  # set for async handlers
+        self.wants_xml = False  # in place of JSON
         self._query_string = query_string
         self._arguments: list[tuple[str, str]] | None = None
         self._query: dict[str, str] | None = None

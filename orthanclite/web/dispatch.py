@@ -25,6 +25,7 @@ from orthanclite.web.answers.compression import compress
 from orthanclite.web.answers.errors import error_response, method_not_allowed, unanswered
 from orthanclite.web.answers.responses import Response, json_response
 from orthanclite.web.answers.sending import Sender
+from orthanclite.web.answers.xml import as_xml, wants_xml
 from orthanclite.web.bodies.multipart import ChunkedUploads, FormParts, boundary_of
 from orthanclite.web.bodies.reading import (
     ClientDisconnected,
@@ -37,7 +38,14 @@ from orthanclite.web.budget import MemoryBudget, Overloaded, Share
 from orthanclite.web.call import Call
 from orthanclite.web.entrance import Entrance
 from orthanclite.web.policy import HttpPolicy
-from orthanclite.web.routing import AsyncHandler, Node, Operation, RouteTable, SyncHandler
+from orthanclite.web.routing import (
+    UNSERVED_METHODS,
+    AsyncHandler,
+    Node,
+    Operation,
+    RouteTable,
+    SyncHandler,
+)
 
 T = TypeVar("T")
 
@@ -128,14 +136,15 @@ class Dispatcher:
             return Response(400)
         if _logger.isEnabledFor(logging.INFO):
             _logger.info("%s %s", method, path)
-        if method == "HEAD":
-            return Response(404)  # as the reference does
+        if method in UNSERVED_METHODS:
+            return Response(404)
         if found is None:
             return self._error(UnknownResource(), method, path)
         node, values = found
         operation = node.operations.get(method)
         if operation is None:
-            return _without_handler(node, method)
+            response = _without_handler(node, method)
+            return as_xml(response) if wants_xml(headers.get(b"accept", b"")) else response
         if not visitor.principal.may(operation.access):
             return Response(403)
         call = Call(
@@ -147,6 +156,7 @@ class Dispatcher:
             headers.items(),
         )
         call.operations = node.names
+        call.wants_xml = wants_xml(headers.get(b"accept", b""))
         try:
             return await self._execute(operation, call, headers, receive)
         except OrthancError as error:
@@ -220,7 +230,9 @@ class Dispatcher:
             except Exception:
                 _logger.exception("%s %s failed unexpectedly", call.method, call.path)
                 response = self._error(OrthancError(), call.method, call.path)
-            return unanswered(call.method) if response is None else response
+            if response is None:
+                return unanswered(call.method)
+            return as_xml(response) if call.wants_xml else response
         handler = cast(SyncHandler, operation.handler)
         if operation.inline:
             return self._answer(handler, call)
@@ -252,7 +264,8 @@ class Dispatcher:
     def _call(self, handler: SyncHandler, call: Call) -> Response | None:
         """Run a plain handler, in the thread that is meant for it; never raises."""
         try:
-            return handler(call)
+            response = handler(call)
+            return as_xml(response) if call.wants_xml and response is not None else response
         except OrthancError as error:
             return self._error(error, call.method, call.path)
         except Exception:

@@ -14,7 +14,7 @@ from orthanclite.web.answers.responses import Response
 from orthanclite.web.call import Runner, parse_query
 from orthanclite.web.logins import Logins, TooManyLogins
 from orthanclite.web.policy import HttpPolicy
-from orthanclite.web.routing import METHODS
+from orthanclite.web.routing import METHODS, UNSERVED_METHODS
 from orthanclite.web.security import Gate, unauthorized
 
 _logger = logging.getLogger("orthanclite.http")
@@ -90,4 +90,4 @@ class Entrance:
                 if "_method" in arguments:
                     return _OVERRIDES.get(arguments["_method"].upper())
             return method
-        return method if method in METHODS or method == "HEAD" else None
+        return method if method in METHODS or method in UNSERVED_METHODS else None

@@ -42,6 +42,8 @@ Handler = SyncHandler | AsyncHandler
 ArgType = Literal["string", "number", "boolean"]
 
 METHODS = ("GET", "POST", "PUT", "DELETE")
+UNSERVED_METHODS = ("HEAD", "OPTIONS")
+"""Methods that no resource has: the reference answers them with 404, and all others with 400."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -279,8 +279,10 @@ def test_parents(world: World) -> None:
         parent = world.resources[level][3]
         for below in Level:
             found = world.find(FindRequest(below, parent=parent.ref))
-            expected = world.index.resources.descendant_ids(level, parent.id, below) if below > level else []
-            assert found == expected
+            if below > level:
+                assert found == world.index.resources.descendant_ids(level, parent.id, below)
+            else:
+                assert found == ([parent.id] if below is level else [])
     assert world.find(FindRequest(Level.STUDY, parent=ResourceRef(Level.PATIENT, "nope"))) == []
 
 

@@ -48,13 +48,13 @@ class Difference:
 def differences(request: str, ours: httpx.Response, reference: httpx.Response) -> Iterator[Difference]:
     """All places in which two answers differ."""
     if ours.status_code != reference.status_code:
-        yield Difference(request, "status", _shown(ours.status_code), _shown(reference.status_code))
+        yield Difference(request, "status", shown(ours.status_code), shown(reference.status_code))
     for name in HEADERS:
         left, right = (_header(answer, name) for answer in (ours, reference))
         if left != right:
             yield Difference(request, f"header {name}", left, right)
     for where, left, right in _bodies(parsed(ours), parsed(reference)):
-        yield Difference(request, where, _shown(left), _shown(right))
+        yield Difference(request, where, shown(left), shown(right))
 
 
 def _header(answer: httpx.Response, name: str) -> str:
@@ -124,7 +124,7 @@ def _are_resources(values: list[Any]) -> bool:
     return all(isinstance(value, dict) and "ID" in value and "Seq" not in value for value in values)
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     if isinstance(value, bytes):
         text = repr(value[:200])[1:]
         return text if len(value) <= 200 else f"{text}... ({len(value)} bytes)"

@@ -48,7 +48,7 @@ def exchange(server: Server, request: str) -> tuple[bytes, bytes]:
             answer += more
 
 
-@pytest.mark.parametrize("method", ["HEAD", "PATCH"])
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PATCH"])
 def test_verbs_that_are_not_served(empty_pair: Pair, instance: str, method: str) -> None:
     paths = ("/statistics", "/instances", instance, f"{instance}/tags", "/nothing", "/")
     compare(empty_pair, [(method, path, {}) for path in paths])

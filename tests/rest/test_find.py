@@ -142,7 +142,9 @@ def test_parents(filled: Server) -> None:
     (study,) = find(filled, "Study", {"StudyInstanceUID": "1.2"}, Expand=True)
     assert find(filled, "Series", ParentStudy=study["ID"]) == study["Series"]
     assert find(filled, "Instance", ParentPatient=study["ParentPatient"], Limit=1)
-    assert find(filled, "Study", ParentStudy=study["ID"]) == []
+    assert find(filled, "Study", ParentStudy=study["ID"]) == [study["ID"]]
+    assert find(filled, "Study", {"StudyInstanceUID": "1.1"}, ParentStudy=study["ID"]) == []
+    assert find(filled, "Patient", ParentStudy=study["ID"]) == []
     assert find(filled, "Series", ParentStudy="nope") == []
     # Only the first in the order patient, study, series counts.
     assert find(filled, "Series", ParentPatient="nope", ParentStudy=study["ID"]) == []
@@ -163,6 +165,9 @@ def test_labels_and_metadata(filled: Server) -> None:
     assert uids(filled, {}, MetadataQuery={"Note": "look*"}) == ["1.2"]
     assert uids(filled, {}, MetadataQuery={"1024": "x\\Look again"}) == ["1.2"]
     assert count(filled, {}, Labels=["read"]) == 2
+    assert uids(filled, {}, MetadataQuery={"Note": "", "1024": "*"}) == ["1.2"]
+    assert uids(filled, {}, MetadataQuery={"Note": ""}) == ["1.1", "1.2", "1.3"]
+    assert count(filled, {}, MetadataQuery={"Note": ""}) == 3
 
 
 def test_content(filled: Server) -> None:
@@ -192,8 +197,48 @@ def test_content(filled: Server) -> None:
         "PatientPosition": None,
         "NumberOfStudyRelatedSeries": "2",
     }
+    single = one(ResponseContent=["RequestedTags", "Parent"], RequestedTags=["PatientID"])
+    assert set(single) == {"ID", "Type", "ParentPatient", "RequestedTags"}
+    assert single["RequestedTags"] == {"PatientID": "pat2"}
     (file,) = find(filled, "Instance", {"SOPInstanceUID": "1.2.1.1"}, ResponseContent=["Attachments"])
     assert file["Attachments"][0]["ContentType"] == 1
+
+
+def test_tags_of_the_query_are_shown(filled: Server) -> None:
+    """Those that are no main tags: computed ones, and those that only the file has."""
+
+    def requested(level: str, query: dict[str, str], **fields: Any) -> Any:
+        return find(filled, level, query, **fields)[0].get("RequestedTags")
+
+    two = {"StudyInstanceUID": "1.2"}
+    assert requested("Study", {**two, "ModalitiesInStudy": "MR"}, Expand=True) == {
+        "ModalitiesInStudy": "CT\\MR"
+    }
+    assert requested("Study", {**two, "ModalitiesInStudy": ""}, Expand=True) == {
+        "ModalitiesInStudy": "CT\\MR"
+    }
+    counted = {**two, "NumberOfStudyRelatedSeries": "2", "0010,0010": "*"}
+    assert requested("Study", counted, Expand=True) == {"NumberOfStudyRelatedSeries": "2"}
+    lying = {"StudyInstanceUID": "1.1", "PatientPosition": "HFS"}
+    assert requested("Instance", lying, Expand=True, RequestedTags=["PatientID"]) == {
+        "PatientID": "Pat1",
+        "PatientPosition": "HFS",
+    }
+    assert requested("Study", two, Expand=True) is None
+    assert requested("Study", {**two, "ModalitiesInStudy": "CT"}, ResponseContent=["Labels"]) is None
+    shown = requested("Study", {**two, "ModalitiesInStudy": "CT"}, ResponseContent=["RequestedTags"])
+    assert shown == {"ModalitiesInStudy": "CT\\MR"}
+    assert find(filled, "Study", {**two, "ModalitiesInStudy": "CT"}) == find(filled, "Study", two)
+
+
+@pytest.mark.parametrize("level", ["Series", "Instance"])
+def test_modalities_in_study_below_the_study(filled: Server, level: str) -> None:
+    """They constrain the study that a resource is of, and are no value of a series or an instance."""
+    assert find(filled, level, {"ModalitiesInStudy": "MR"}) == find(
+        filled, level, {"StudyInstanceUID": "1.2"}
+    )
+    (shown, *_) = find(filled, level, {"ModalitiesInStudy": "MR"}, Expand=True)
+    assert shown["RequestedTags"] == {}
 
 
 def count(server: Server, query: dict[str, str], level: str = "Study", **fields: Any) -> int:
@@ -206,6 +251,7 @@ def test_counts(filled: Server) -> None:
     assert count(filled, {}) == 3
     assert count(filled, {}, "Instances") == 10
     assert count(filled, {"PatientName": "doe*"}, Limit=1, Since=1) == 2
+    assert count(filled, {"PatientName": "doe*"}, Limit="x", Since=-1) == 2
 
 
 def order(key: str, direction: str) -> dict[str, str]:
@@ -241,6 +287,7 @@ BAD: list[tuple[str, Any, int, int]] = [
     ("find", {"Level": "Study", "Query": {}, "OrderBy": [order("StudyDate", "UP")]}, 400, 8),
     ("find", {"Level": "Study", "Query": {}, "OrderBy": [order("Nope", "ASC")]}, 500, 27),
     ("find", {"Level": "Study", "Query": {}, "ResponseContent": ["Nope"]}, 400, 3),
+    ("find", {"Level": "Study", "Query": {}, "ResponseContent": [5]}, 400, 3),
     ("find", {"Level": "Study", "Query": {}, "ResponseContent": "Metadata"}, 400, 8),
     ("find", {"Level": "Study", "Query": {}, "RequestedTags": "PatientID"}, 400, 8),
     ("find", {"Level": "Study", "Query": {}, "ParentStudy": 1}, 400, 8),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from pathlib import Path
 from typing import Any
 
+import pydicom
 import pytest
 
 from tests.support.records import dicom_file
@@ -15,7 +17,7 @@ SYSTEM = {
     "ApiVersion": 31,
     "Capabilities": {"HasExtendedChanges": True, "HasExtendedFind": True},
     "CheckRevisions": False,
-    "DefaultRetrieveMethod": "C-MOVE",
+    "DicomDefaultRetrieveMethod": "C-MOVE",
     "DicomAet": "ORTHANC",
     "HasLabels": True,
     "IngestTranscoding": "",
@@ -25,11 +27,15 @@ SYSTEM = {
     "MaximumStorageSize": 0,
     "Name": "MyOrthanc",
     "OverwriteInstances": False,
+    "OverwriteInstancesMode": "Never",
     "PatientLevelEnabled": True,
+    "Performance": {"DicomThreadsCount": 4, "HttpThreadsCount": 50},
     "PluginsEnabled": True,
     "ReadOnly": False,
     "StorageAreaPlugin": None,
     "StorageCompression": False,
+    "StoreMD5ForAttachments": True,
+    "ThirdPartyPatches": [],
     "UserMetadata": {},
     "Version": "1.13.0",
 }
@@ -41,6 +47,9 @@ def test_system_of_a_server_without_a_configuration(server: Server) -> None:
     assert system.pop("DatabaseBackendPlugin") == ("postgresql-index" if postgresql else None)
     assert isinstance(system.pop("DatabaseVersion"), int)
     assert re.fullmatch("[0-9a-f]{40}", system.pop("DatabaseServerIdentifier"))
+    versions = system.pop("ThirdPartyVersions")
+    assert versions["sqlite"] == sqlite3.sqlite_version
+    assert versions["pydicom"] == pydicom.__version__
     main_tags = system.pop("MainDicomTags")
     assert main_tags["Patient"] == "0010,0010;0010,0020;0010,0030;0010,0040;0010,1000"
     assert set(main_tags) == {"Patient", "Study", "Series", "Instance"}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -23,6 +24,10 @@ _BATCH = 1000
 _INTEGER = re.compile(r"[+-]?\d{1,18}")
 _DATE = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)")
 _EARLIEST = 1 << 21 | 1 << 16  # 1980-01-01 00:00, the first moment that ZIP can express
+
+
+_Path = tuple[Resource, Resource, Resource]
+"""A patient, one of its studies, one of the series of that study."""
 
 
 class Layout(Enum):
@@ -124,7 +129,7 @@ class _Tree:
             parts = Parts.CHILDREN | Parts.PARENT
             into.update((found.id, found) for found in self._resources.get_many(level, missing, parts))
 
-    def walk(self) -> Iterator[tuple[Resource, Resource, Resource]]:
+    def walk(self) -> Iterator[_Path]:
         """Patient, study and series, sorted by their identifiers.
 
         What was deleted since it was found is left out.
@@ -158,8 +163,9 @@ def make_plan(
     """
     tree = _Tree(resources, ids, level)
     members: list[Member] = []
-    namer = _Namer(layout, level, utf8)
-    for patient, study, series in tree.walk():
+    paths = list(tree.walk())
+    namer = _Namer(layout, utf8, _patients_of_one_study(paths) if level is not Level.PATIENT else set())
+    for patient, study, series in paths:
         folder = namer.folder(patient, study, series)
         instances = _read_instances(resources, tree.instances[series.id])
         for number, instance in _numbered(instances):
@@ -183,13 +189,24 @@ def make_plan(
     return Plan(tuple(members), utf8, layout is Layout.MEDIA, extended, size)
 
 
-class _Namer:
-    """Forms the folders, without using a name twice."""
+def _patients_of_one_study(paths: Sequence[_Path]) -> set[str]:
+    """The Orthanc IDs of the patients of whom there is one study only."""
+    pairs = {(patient.id, study.id) for patient, study, _ in paths}
+    studies = Counter(patient for patient, _ in pairs)
+    return {patient for patient, number in studies.items() if number == 1}
 
-    def __init__(self, layout: Layout, level: Level | None, utf8: bool) -> None:
+
+class _Namer:
+    """Forms the folders, without using a name twice.
+
+    :param named_by_study: the patients who are named as their study knows them: studies with one PatientID
+        may differ in the name, and the index keeps one for the patient
+    """
+
+    def __init__(self, layout: Layout, utf8: bool, named_by_study: set[str]) -> None:
         self._layout = layout
-        self._level = level
         self._utf8 = utf8
+        self._named_by_study = named_by_study
         self._root = Folder()
         self._known: dict[str, tuple[str, Folder]] = {}  # Orthanc ID -> path and what it holds
         self.files = Folder()  # of the series at hand
@@ -200,8 +217,8 @@ class _Namer:
             return "IMAGES/"
         if self._layout is Layout.SERIES:
             return self._root.unique(folder_name(Level.SERIES, series.tags, self._utf8)) + "/"
-        # The patient of a study alone is named as that study knows it: studies may differ in its spelling.
-        tags = study.patient_tags if self._level is Level.STUDY and study.patient_tags else patient.tags
+        by_study = patient.id in self._named_by_study and study.patient_tags
+        tags = study.patient_tags if by_study else patient.tags
         path, inside = self._enter("", self._root, patient.id, folder_name(Level.PATIENT, tags, self._utf8))
         path, inside = self._enter(path, inside, study.id, folder_name(Level.STUDY, study.tags, self._utf8))
         return path + inside.unique(folder_name(Level.SERIES, series.tags, self._utf8)) + "/"

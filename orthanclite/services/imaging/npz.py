@@ -19,7 +19,7 @@ def npz(npy: Iterable[View], size: int) -> Iterator[View]:
     Written here because numpy compresses with zlib, ten times slower than ISA-L.
     """
     layout = ZipFormat(utf8=False)
-    yield layout.begin("arr_0.npy", _EPOCH, size)
+    yield layout.begin("arr_0", _EPOCH, size)
     deflater = isal_zlib.compressobj(2, wbits=-zlib.MAX_WBITS)
     crc = packed = 0
     for piece in npy:

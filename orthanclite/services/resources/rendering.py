@@ -33,6 +33,7 @@ class Content(Flag):
     IS_STABLE = auto()
     IS_PROTECTED = auto()
     ATTACHMENTS = auto()
+    REQUESTED_TAGS = auto()
 
     @staticmethod
     def parse(names: Iterable[str]) -> Content:
@@ -56,6 +57,7 @@ _CONTENT_NAMES = {
     "IsStable": Content.IS_STABLE,
     "IsProtected": Content.IS_PROTECTED,
     "Attachments": Content.ATTACHMENTS,
+    "RequestedTags": Content.REQUESTED_TAGS,
 }
 
 _PARTS_OF_CONTENT = {

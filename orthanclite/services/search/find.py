@@ -94,7 +94,11 @@ class FindService:
         It can for a main tag of any level: one of a lower level than the request's never matches, as in the
         reference.
         """
-        return constraint.tag in COMPUTED_TAGS or bool(self._main_tags.levels_of(constraint.tag))
+        return constraint.tag in COMPUTED_TAGS or self.is_main_tag(constraint.tag)
+
+    def is_main_tag(self, tag: int) -> bool:
+        """Whether the index keeps a tag, at any level."""
+        return bool(self._main_tags.levels_of(tag))
 
     def pages(self, request: FindRequest) -> Pages:
         """The Orthanc IDs of the matches, in order, ``since`` and the limits applied."""

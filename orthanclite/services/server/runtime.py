@@ -90,7 +90,7 @@ class RuntimeOptions:
 
     @property
     def transfer_syntaxes(self) -> tuple[str, ...]:
-        """The UIDs accepted for storage, in the order of the standard's annex."""
+        """The UIDs accepted for storage, in the order of the reference."""
         return self._values.transfer_syntaxes
 
     def accept_transfer_syntaxes(self, patterns: Iterable[str]) -> tuple[str, ...]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
+import ssl
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Any
 
 from orthanclite.core.levels import Level
@@ -17,6 +20,21 @@ ORTHANC_VERSION = "1.13.0"
 """The version of Orthanc whose REST API this is; clients switch features on by it."""
 
 _MEGABYTE = 1024 * 1024
+
+_LIBRARIES = (
+    "fastapi",
+    "httptools",
+    "numpy",
+    "pillow",
+    "psycopg",
+    "pydicom",
+    "pyjpegls",
+    "pylibjpeg-openjpeg",
+    "pynetdicom",
+    "python-gdcm",
+    "sqlalchemy",
+    "uvicorn",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +56,12 @@ class SystemInformation:
     maximum_patients: int = 0
     maximum_storage_mode: str = "Recycle"
     maximum_storage_mb: int = 0
-    overwrite_instances: bool = False
+    overwrite_mode: str = "Never"  # Never, Always or IfChanged
     patient_level: bool = True
+    performance: Mapping[str, int] = field(default_factory=dict)  # HttpThreadsCount...
     read_only: bool = False
     storage_compression: bool = False
+    store_md5: bool = True
     user_metadata: Mapping[str, int] = field(default_factory=dict)
     capabilities: Mapping[str, bool] = field(default_factory=dict)  # HasExtendedFind...
 
@@ -53,8 +73,8 @@ class SystemInformation:
             "DatabaseBackendPlugin": self.database_backend,
             "DatabaseServerIdentifier": self.database_server_identifier,
             "DatabaseVersion": self.database_version,
-            "DefaultRetrieveMethod": self.default_retrieve_method,
             "DicomAet": self.dicom_aet,
+            "DicomDefaultRetrieveMethod": self.default_retrieve_method,
             "DicomPort": self.dicom_port,
             "HasLabels": True,
             "HttpPort": self.http_port,
@@ -65,15 +85,26 @@ class SystemInformation:
             "MaximumStorageMode": self.maximum_storage_mode,
             "MaximumStorageSize": self.maximum_storage_mb,
             "Name": self.name,
-            "OverwriteInstances": self.overwrite_instances,
+            "OverwriteInstances": self.overwrite_mode != "Never",
+            "OverwriteInstancesMode": self.overwrite_mode,
             "PatientLevelEnabled": self.patient_level,
+            "Performance": dict(self.performance),
             "PluginsEnabled": True,
             "ReadOnly": self.read_only,
             "StorageAreaPlugin": None,
             "StorageCompression": self.storage_compression,
+            "StoreMD5ForAttachments": self.store_md5,
+            "ThirdPartyPatches": [],
+            "ThirdPartyVersions": third_party_versions(),
             "UserMetadata": dict(self.user_metadata),
             "Version": ORTHANC_VERSION,
         }
+
+
+def third_party_versions() -> dict[str, str]:
+    """The versions of the libraries that files and clients get to feel."""
+    versions = {name: version(name) for name in _LIBRARIES}
+    return {**versions, "openssl": ssl.OPENSSL_VERSION.split()[1], "sqlite": sqlite3.sqlite_version}
 
 
 @dataclass(frozen=True, slots=True)

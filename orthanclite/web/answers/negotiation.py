@@ -8,22 +8,19 @@ from collections.abc import Sequence
 def negotiate(accept: str, offered: Sequence[str]) -> str | None:
     """The one of ``offered`` (the preferred first) that ``accept`` likes best; None if it likes none.
 
-    An empty header accepts everything. Exact types beat ``type/*``, which beats ``*/*``; then the quality
-    decides, then the order of ``offered``.
+    Exact types beat ``type/*``, which beats ``*/*``; then the quality decides, then the order of ``accept``,
+    then that of ``offered``. So decides the reference. Who sends no header accepts ``*/*``.
 
     >>> negotiate("image/*;q=0.5, image/jpeg", ["image/png", "image/jpeg"])
     'image/jpeg'
     """
-    if not accept.strip():
-        return offered[0]
-    best: tuple[int, float, int] | None = None
+    best, found = (0, 0.0), None
     for media_range, quality in parse_accept(accept):
-        for position, media_type in enumerate(offered):
+        for media_type in offered:
             precision = _precision(media_range, media_type)
-            if precision and quality > 0:
-                candidate = (precision, quality, -position)
-                best = candidate if best is None else max(best, candidate)
-    return None if best is None else offered[-best[2]]
+            if precision and quality > 0 and (precision, quality) > best:
+                best, found = (precision, quality), media_type
+    return found
 
 
 def parse_accept(accept: str) -> list[tuple[str, float]]:

@@ -42,6 +42,8 @@ def content_response(
 ) -> Response:
     """The whole of a content of ``total`` bytes, or the range of it that the request asks for.
 
+    Only the whole has a name.
+
     :raises BadRange: as :func:`parse_range`.
     """
     wanted = call.header("range")
@@ -52,9 +54,9 @@ def content_response(
     start, end = parse_range(wanted, total)
     length = end - start + 1
     response = (
-        bytes_response(read(start, length), "application/octet-stream", filename)
+        bytes_response(read(start, length), "application/octet-stream")
         if length <= SMALL_SIZE
-        else StreamResponse(read_chunks(read, start, length), "application/octet-stream", length, filename)
+        else StreamResponse(read_chunks(read, start, length), "application/octet-stream", length)
     )
     response.status = 206
     response.headers.append(header("content-range", f"bytes {start}-{end}/{total}"))

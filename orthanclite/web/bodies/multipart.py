@@ -7,12 +7,8 @@ requests, marked by ``X-File-Name`` and ``X-File-Size``: :class:`ChunkedUploads`
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator
-from dataclasses import dataclass
-
-from python_multipart.exceptions import FormParserError, MultipartParseError
-from python_multipart.multipart import MultipartParser
 
 from orthanclite.core.buffers import Buffer
 from orthanclite.core.errors import BadFileFormat, BodyTooLarge
@@ -21,17 +17,10 @@ _PENDING_FILES = 10
 _PENDING_BYTES = 1024 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class _PartBegins:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class _PartEnds:
-    pass
-
-
-_Event = _PartBegins | _PartEnds | bytes
+_LONGEST_BOUNDARY = 70  # RFC 2046 section 5.1.1
+_LONGEST_HEAD = 64 * 1024
+_LONGEST_PADDING = 256
+_LINE_END = b"\r\n"
 
 
 def boundary_of(content_type: str) -> str | None:
@@ -53,63 +42,94 @@ def boundary_of(content_type: str) -> str | None:
 
 
 class FormParts:
-    """The parts of a form, one after the other, as its bytes arrive."""
+    """The parts of a form, one after the other, as its bytes arrive (RFC 2046 section 5.1.1).
+
+    The headers of parts mean nothing here, so nothing is wrong with any: senders put blanks before colons,
+    and worse. The two hyphens of the last delimiter may be missing; the delimiter itself may not, for what
+    lacks it may have been cut off.
+    """
 
     def __init__(self, chunks: AsyncIterator[Buffer], boundary: str) -> None:
-        """:raises BadFileFormat: for a boundary that is too long (RFC 2046 5.1.1)."""
+        """:raises BadFileFormat: for a boundary that is too long."""
+        if len(boundary) > _LONGEST_BOUNDARY:
+            raise BadFileFormat("Bad multipart body: the boundary is too long")
         self._chunks = chunks
-        self._events: deque[_Event] = deque()
-        self._finished = False
-        try:
-            self._parser = MultipartParser(
-                boundary.encode("latin-1", "replace"),
-                {
-                    "on_part_begin": lambda: self._events.append(_PartBegins()),
-                    "on_part_data": lambda data, start, end: self._events.append(bytes(data[start:end])),
-                    "on_part_end": lambda: self._events.append(_PartEnds()),
-                    "on_end": self._finish,
-                },
-            )
-        except FormParserError as exc:
-            raise BadFileFormat(f"Bad multipart body: {exc}") from exc
+        self._delimiter = b"\r\n--" + boundary.encode("latin-1", "replace")
+        self._buffer = _LINE_END  # for the first delimiter, which may lack the one before it
 
     async def parts(self) -> AsyncGenerator[AsyncIterator[bytes]]:
         """Each part as a stream of its bytes. What the receiver of a part leaves of it is skipped.
 
         :raises BadFileFormat: where the form is malformed or cut off.
         """
-        while (event := await self._next_event()) is not None:
-            if isinstance(event, _PartBegins):
-                part = self._part()
-                yield part
-                async for _ in part:
-                    pass  # the rest of the part, so that the next one can begin
-        if not self._finished:
-            raise BadFileFormat("The multipart body is not complete")
+        async for _ in self._up_to_delimiter():
+            pass  # the preamble
+        while await self._skip_head():
+            part = self._up_to_delimiter()
+            yield part
+            async for _ in part:
+                pass  # the rest of the part, so that the next one can begin
 
-    async def _part(self) -> AsyncGenerator[bytes]:
+    async def _up_to_delimiter(self) -> AsyncGenerator[bytes]:
+        """The bytes before the next delimiter, which is then what the buffer begins with.
+
+        :raises BadFileFormat: where there is none.
+        """
         while True:
-            event = await self._next_event()
-            if event is None:
-                raise BadFileFormat("The multipart body is not complete")
-            if isinstance(event, _PartEnds):
+            at = self._buffer.find(self._delimiter)
+            if at < 0:
+                kept = len(self._delimiter) - 1  # may be the beginning of a delimiter
+                data, self._buffer = self._buffer[:-kept], self._buffer[-kept:]
+                if data:
+                    yield data
+                if not await self._read():
+                    raise BadFileFormat("The multipart body is not complete")
+                continue
+            if at:
+                yield self._buffer[:at]
+            self._buffer = self._buffer[at:]
+            if await self._is_at_delimiter():
                 return
-            if isinstance(event, bytes):
-                yield event
+            data, self._buffer = self._delimiter, self._buffer[len(self._delimiter) :]
+            yield data
 
-    async def _next_event(self) -> _Event | None:
-        while not self._events:
-            chunk = await anext(self._chunks, None)
-            if chunk is None:
-                return None
-            try:
-                self._parser.write(bytes(chunk))
-            except MultipartParseError as exc:
-                raise BadFileFormat(f"Bad multipart body: {exc}") from exc
-        return self._events.popleft()
+    async def _is_at_delimiter(self) -> bool:
+        """Whether nothing but padding follows the boundary in its line."""
+        start = len(self._delimiter)
+        while (end := self._buffer.find(_LINE_END, start)) < 0:
+            if len(self._buffer) > start + _LONGEST_PADDING or not await self._read():
+                end = len(self._buffer)
+                break
+        rest = self._buffer[start:end]
+        return rest.startswith(b"--") or not rest.strip(b" \t-")
 
-    def _finish(self) -> None:
-        self._finished = True
+    async def _skip_head(self) -> bool:
+        """Skip a delimiter and the headers of the part that begins there; False where it is the last one.
+
+        :raises BadFileFormat: where the headers do not end.
+        """
+        self._buffer = self._buffer[len(self._delimiter) :]
+        while len(self._buffer) < 2 and await self._read():
+            pass
+        if self._buffer.startswith(b"--"):
+            return False
+        while (end := self._buffer.find(b"\r\n\r\n")) < 0:
+            if len(self._buffer) > _LONGEST_HEAD:
+                raise BadFileFormat("Bad multipart body: the headers of a part are too long")
+            if not await self._read():
+                if self._buffer.strip(b" \t\r\n-"):
+                    raise BadFileFormat("The multipart body is not complete")
+                return False
+        self._buffer = self._buffer[end + 4 :]
+        return True
+
+    async def _read(self) -> bool:
+        """Take one more chunk into the buffer; False at the end of the body."""
+        chunk = await anext(self._chunks, None)
+        if chunk is None:
+            return False
+        self._buffer += chunk
+        return True
 
 
 class ChunkedUploads:

@@ -216,13 +216,23 @@ def test_foreign_characters(bench: Lab, archives: ArchiveService, tmp_path: Path
 
 
 def test_study_names_its_patient_as_it_knows_it(bench: Lab, archives: ArchiveService) -> None:
-    _, second = bench.store(
+    """Two studies share a PatientID and differ in the name: no archive of one shows the name of the other."""
+    first, second = bench.store(
         dicom_file("P", "1.1", "1.1.1", "1.1.1.1", PatientName="First"),
         dicom_file("P", "1.2", "1.2.1", "1.2.1.1", PatientName="Second"),
     )
-    [alone] = names(archive(archives, second.ids.study, level=Level.STUDY))
-    assert alone.startswith("P - Second/")
-    assert {name.split("/")[0] for name in names(archive(archives, second.ids.patient))} == {"P - First"}
+
+    def folders(*ids: str, level: Level | None = None) -> set[str]:
+        return {name.split("/")[0] for name in names(archive(archives, *ids, level=level))}
+
+    for stored, folder in ((first, "P - First"), (second, "P - Second")):
+        ids = stored.ids
+        assert folders(ids.study, level=Level.STUDY) == {folder}
+        assert folders(ids.series, level=Level.SERIES) == {folder}
+        for id in (ids.study, ids.series, ids.instance):
+            assert folders(id) == {folder}
+        assert folders(ids.patient) == folders(ids.patient, level=Level.PATIENT) == {"P - First"}
+    assert folders(first.ids.series, second.ids.series) == {"P - First"}
 
 
 def test_series_layout(bench: Lab, archives: ArchiveService) -> None:
