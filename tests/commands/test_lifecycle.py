@@ -160,11 +160,12 @@ def test_a_script_without_end_does_not_hold_the_server(server: Server) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.02)
     signalled(server, signal.SIGTERM)
-    assert ended(server, BOUND + 10) == 1
+    # The script is ended for its number of instructions, or the process without it, whichever comes first.
+    status = ended(server, BOUND + 10)
     caller.join()
-    assert statuses == [503]
+    assert (status, statuses[0]) in ((0, 500), (0, 503), (1, 503))
     assert "Traceback" not in server.log()
-    assert "does not end" in server.log()
+    assert ("does not end" in server.log()) is (status == 1)
 
 
 def test_shutdown_over_rest(server: Server) -> None:
