@@ -45,11 +45,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+_LONGEST_DETAILS = 1000
+
 
 class OrthancError(Exception):
     """Base of all errors that a client may see.
 
-    ``details`` explains this one occurrence; ``message`` is the fixed text of the error's kind.
+    ``details`` explains this one occurrence, in at most 1,000 characters: it may quote what strangers send,
+    and goes into answers and logs. ``message`` is the fixed text of the error's kind.
     """
 
     code: ClassVar[int] = -1
@@ -57,6 +60,8 @@ class OrthancError(Exception):
     message: ClassVar[str] = "Internal error"
 
     def __init__(self, details: str = "") -> None:
+        if len(details) > _LONGEST_DETAILS:
+            details = details[:_LONGEST_DETAILS] + "…"
         super().__init__(details or self.message)
         self.details = details
 

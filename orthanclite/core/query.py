@@ -60,6 +60,8 @@ ONLINE = "ONLINE"
 
 MAXIMUM_CONDITIONS = 200
 """Attributes and metadata that a search constrains together."""
+MAXIMUM_VALUE = 1 << 20
+"""Characters of a value, whatever it means."""
 MAXIMUM_PATTERN = 1024
 """Characters of a value with wildcards: as many as the longest Short Text has (PS3.5 section 6.2, ST)."""
 MAXIMUM_ALTERNATIVES = 10_000
@@ -106,6 +108,7 @@ def constraint(
     :raises ParameterOutOfRange: for a wildcard in a representation that has none (PS3.4 C.2.2.2.4).
     :raises BadRequest: for a value that is too long.
     """
+    _check_length(value)
     value = value.strip(" \0")
     if not value:
         return None
@@ -193,6 +196,7 @@ def metadata_constraint(type: int, value: str, case_sensitive: bool = False) -> 
 
     :raises BadRequest: for a value that is too long.
     """
+    _check_length(value)
     if "\\" in value:
         values = tuple(_alternatives(value, MAXIMUM_ALTERNATIVES))
         return MetadataConstraint(type, Match.LIST, values, case_sensitive)
@@ -208,6 +212,11 @@ def requested_tags(tags: Iterable[int]) -> tuple[int, ...]:
     wanted = tuple(dict.fromkeys(tags))
     _check_count(len(wanted), MAXIMUM_REQUESTED_TAGS, "attributes may be asked for")
     return wanted
+
+
+def _check_length(value: str) -> None:
+    if len(value) > MAXIMUM_VALUE:
+        raise BadRequest(f"A value has at most {MAXIMUM_VALUE} characters")
 
 
 def _check_count(count: int, most: int, what: str) -> None:

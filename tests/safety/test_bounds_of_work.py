@@ -71,6 +71,8 @@ TOO_MUCH = {
     "pattern of single characters": query(Query={"PatientComments": "?" * 1_000_000}),
     "pattern of another attribute": query(Query={"PatientComments": "a*" * 50_000}),
     "list": query(Query={"StudyInstanceUID": "\\".join(many(200_000, "1.{}"))}),
+    "value": query(Query={"PatientName": "é" * 5_000_000}),
+    "value of metadata": query(MetadataQuery={"Note": "é" * 5_000_000}),
     "modalities": query(Query={"ModalitiesInStudy": "\\".join(many(100_000))}),
     "SOP classes": query(Query={"SOPClassesInStudy": "\\".join(many(2000, "1.{}"))}),
     "attributes": query(Query=dict.fromkeys(TEXTS[:201], "a*")),
@@ -213,3 +215,29 @@ def test_queries_over_dicom_have_the_same_limits() -> None:
     for identifier in (too_long, too_many, nested):
         with pytest.raises(BadRequest, match=r"[Aa]t most"):
             IdentifierQuery(identifier)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/tools/find", b'{"Level": "Study", "Query": {"%s": ""}}'),
+        ("POST", "/tools/find", b'{"Level": "%s", "Query": {}}'),
+        ("PUT", "/tools/log-level", b"%s"),
+        ("PUT", "/tools/default-encoding", b"%s"),
+        ("POST", "/tools/create-dicom", b'{"Tags": {"%s": ""}}'),
+    ],
+)
+def test_errors_quote_little_of_what_was_sent(filled: Server, method: str, path: str, body: bytes) -> None:
+    """Neither the answer nor the log grows with what a stranger sends."""
+    answer = filled.client.request(method, path, content=body % (b"x" * 5_000_000))
+    assert answer.status_code >= 400
+    assert len(answer.content) < 3000
+    assert (filled.folder / "log").stat().st_size < 2_000_000
+
+
+def test_an_identifier_that_is_none(filled: Server) -> None:
+    started = time.monotonic()
+    with nobody_waits(filled):
+        answer = filled.client.post("/tools/lookup", content="é" * 5_000_000)
+    assert (answer.status_code, answer.json()) == (200, [])
+    assert time.monotonic() - started < 2

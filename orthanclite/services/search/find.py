@@ -17,7 +17,7 @@ from orthanclite.core.main_tags import IDENTIFIER_OF, MainTags, tag_key
 from orthanclite.core.matching import predicate
 from orthanclite.core.model import Parts, ResourceRef
 from orthanclite.core.ports import Resources, Search
-from orthanclite.core.query import COMPUTED_TAGS, Constraint, FindRequest, Match, constraint
+from orthanclite.core.query import COMPUTED_TAGS, MAXIMUM_PATTERN, Constraint, FindRequest, Match, constraint
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.services.search.requested_tags import RequestedTags
 
@@ -174,6 +174,8 @@ class FindService:
     def lookup(self, identifier: str) -> list[ResourceRef]:
         """The resources whose DICOM identifier is ``identifier``, whatever its case, from patients down."""
         found: list[ResourceRef] = []
+        if len(identifier) > MAXIMUM_PATTERN:  # there is none of that length
+            return found
         for level, tag in IDENTIFIER_OF.items():
             same = Constraint(tag, Match.EQUAL, (identifier,))
             ids = self._search.find_ids(FindRequest(level, (same,)))
