@@ -12,7 +12,6 @@ from pathlib import Path
 
 from orthanclite import __version__, logs
 from orthanclite.config import Settings, load
-from orthanclite.config.options import RunOptions
 from orthanclite.core.error_codes import ERROR_MESSAGES
 from orthanclite.core.errors import CannotWriteFile, OrthancError
 from orthanclite.core.log_levels import LogCategory, LogLevel
@@ -78,7 +77,7 @@ def _serve(options: argparse.Namespace) -> int:
         if options.upgrade:
             app.upgrade(settings)
             return EXIT_OK
-        if not app.run(settings, RunOptions(resume_jobs=not options.no_jobs)):
+        if not app.run(settings):
             return EXIT_OK
 
 

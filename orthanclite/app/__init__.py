@@ -10,20 +10,19 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from orthanclite.config import Settings
-from orthanclite.config.options import RunOptions
 from orthanclite.core.errors import InexistentItem
 from orthanclite.core.ports import Blobs, Maintenance, Properties
 
 __all__ = ["openapi", "run", "stores", "upgrade"]
 
 
-def run(settings: Settings, options: RunOptions) -> bool:
+def run(settings: Settings) -> bool:
     """Serve until asked to stop; whether to start anew, with the configuration read again."""
     from orthanclite.app.database import sole_user
-    from orthanclite.app.server import ServerProcess
+    from orthanclite.app.process import ServerProcess
 
     with sole_user(settings):
-        return ServerProcess(settings, options).run()
+        return ServerProcess(settings).run()
 
 
 def upgrade(settings: Settings) -> None:
@@ -36,17 +35,18 @@ def upgrade(settings: Settings) -> None:
 
 def openapi(settings: Settings) -> dict[str, Any]:
     """The OpenAPI document of the REST API, without touching the storage area and the database."""
-    from orthanclite.app.routes import rest_application
-    from orthanclite.app.services import Services
+    from orthanclite.app.house import House
+    from orthanclite.app.wiring.server import Lifecycle
 
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         storage = replace(settings.storage, directory=Path(folder), index_directory=None)
         postgresql = replace(settings.postgresql, enable_index=False)
-        services = Services(replace(settings, storage=storage, postgresql=postgresql))
+        lifecycle = Lifecycle(stop=lambda: None, restart=lambda: None)
+        house = House(replace(settings, storage=storage, postgresql=postgresql), lifecycle)
         try:
-            return rest_application(services, lambda: None, lambda: None).openapi()
+            return house.application.openapi()
         finally:
-            services.close()
+            house.close()
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from orthanclite.app.options import database_url, limits, server_name
+from orthanclite.app.database_settings import database_url, limits, server_name
 from orthanclite.config import Settings
 from orthanclite.core.errors import (
     CannotWriteFile,

@@ -1,0 +1,46 @@
+"""What is inside stored files: bytes, tags, attachments, logs of changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orthanclite.app.wiring.additions import Additions
+from orthanclite.app.wiring.foundation import Foundation
+from orthanclite.core.names import NameRegistry
+from orthanclite.rest.attachments import attachment_routes
+from orthanclite.rest.tags import tag_routes
+from orthanclite.services.content.attachments import AttachmentOptions, AttachmentService
+from orthanclite.services.content.byte_cache import ByteCache
+from orthanclite.services.content.file_tags import FileTags
+from orthanclite.services.content.files import InstanceFiles
+from orthanclite.services.content.tags import TagService
+
+
+@dataclass(frozen=True, slots=True)
+class ContentWing:
+    files: InstanceFiles
+    file_tags: FileTags
+    tags: TagService
+    cache: ByteCache
+    """Of rendered tags."""
+    adds: Additions
+
+
+def content_wing(base: Foundation) -> ContentWing:
+    storage, types = base.settings.storage, base.settings.data.user_content_types
+    files = InstanceFiles(base.index.resources, base.reader, base.dictionary, base.runtime, base.metrics)
+    cache = ByteCache()
+    tags = TagService(files, base.reader, base.dictionary, cache, base.metrics)
+    attachments = AttachmentService(
+        base.index.annotations,
+        base.blobs,
+        NameRegistry.of_attachments({name: entry.number for name, entry in types.items()}),
+        AttachmentOptions(
+            storage.check_revisions,
+            storage.compression,
+            storage.store_md5,
+            {entry.number: entry.mime for entry in types.values()},
+        ),
+    )
+    routers = (tag_routes(tags), attachment_routes(attachments))
+    return ContentWing(files, FileTags(files, base.dictionary), tags, cache, Additions(routers))

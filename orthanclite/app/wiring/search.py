@@ -1,0 +1,52 @@
+"""Finding: over REST and over DICOM."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orthanclite.app.wiring.additions import Additions
+from orthanclite.app.wiring.content import ContentWing
+from orthanclite.app.wiring.foundation import Foundation
+from orthanclite.core.ports import Search
+from orthanclite.services.search.find import FindOptions, FindService
+from orthanclite.services.search.query_retrieve import QueryOptions, QueryService
+from orthanclite.services.search.requested_tags import FindWarnings, RequestedTags
+
+
+@dataclass(frozen=True, slots=True)
+class SearchWing:
+    search: Search
+    requested_tags: RequestedTags
+    find: FindService
+    queries: QueryService
+    """Answers C-FIND."""
+    adds: Additions
+
+
+def search_wing(base: Foundation, content: ContentWing) -> SearchWing:
+    settings = base.settings
+    search = base.index.search(base.main_tags)
+    warnings = settings.warnings
+    requested_tags = RequestedTags(
+        search,
+        base.index.resources,
+        content.files,
+        content.file_tags,
+        base.main_tags,
+        settings.find.storage_access != "Never",
+        FindWarnings(
+            warnings.tags_read_from_storage,
+            warnings.inconsistent_tags,
+            warnings.no_signature,
+            warnings.tag_from_lower_level,
+            warnings.tag_from_meta_header,
+            warnings.missing_tags_not_read,
+        ),
+    )
+    options = FindOptions(
+        settings.find.limit_results, settings.find.limit_instances, settings.find.storage_access == "Always"
+    )
+    find = FindService(search, base.index.resources, requested_tags, base.main_tags, base.dictionary, options)
+    query_options = QueryOptions(settings.dicom.aet, settings.find.case_sensitive_pn)
+    queries = QueryService(find, base.main_tags, base.dictionary, query_options)
+    return SearchWing(search, requested_tags, find, queries, Additions())

@@ -1,0 +1,60 @@
+"""Keeping index and storage in order: stable events, orphans, changed options, statistics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orthanclite.app.wiring.additions import Additions
+from orthanclite.app.wiring.content import ContentWing
+from orthanclite.app.wiring.foundation import Foundation
+from orthanclite.app.wiring.ingest import IngestWing
+from orthanclite.index.statistics import INTERVAL as STATISTICS_INTERVAL
+from orthanclite.services.ingest.storing import FileOptions
+from orthanclite.services.upkeep.duties import Periodic, settle
+from orthanclite.services.upkeep.housekeeper import INTERVAL, Housekeeper
+from orthanclite.services.upkeep.reconstruct import ReconstructService
+from orthanclite.services.upkeep.sweep import OrphanSweep
+
+_SETTLE_INTERVAL = 0.5  # seconds between two looks for resources that have become stable
+_SWEEP_DELAY = 300.0  # seconds after the start: the first minutes belong to the clients
+_SWEEP_INTERVAL = 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class UpkeepWing:
+    reconstruction: ReconstructService
+    adds: Additions
+
+
+def upkeep_wing(base: Foundation, content: ContentWing, ingest: IngestWing) -> UpkeepWing:
+    storage, index = base.settings.storage, base.index
+    reconstruction = ReconstructService(
+        index.resources,
+        index.annotations,
+        base.blobs,
+        content.files,
+        base.main_tags,
+        base.dictionary,
+        FileOptions(storage.compression, storage.store_md5),
+        ingest.transcoding,
+    )
+    settler = settle(index.maintenance, storage.stable_age, base.events)
+    duties = [base.shared_duty("settler", _SETTLE_INTERVAL, settler), _sweeper(base)]
+    if not storage.read_only:
+        keeper = Housekeeper(index.maintenance, index.properties, reconstruction, base.main_tags)
+        duties.append(base.shared_duty("housekeeper", INTERVAL, keeper.run, INTERVAL))
+        if not base.membership.is_sole:
+            refresh = index.statistics.refresh
+            duties.append(base.shared_duty("statistics", STATISTICS_INTERVAL, refresh, 1.0))
+    return UpkeepWing(reconstruction, Additions(duties=tuple(duties)))
+
+
+def _sweeper(base: Foundation) -> Periodic:
+    sweep = OrphanSweep(base.blobs, base.index.maintenance, base.index.properties)
+    sweep.bind()
+    duty = base.shared_duty("sweeper", _SWEEP_INTERVAL, lambda: sweep.run(is_over), _SWEEP_DELAY)
+
+    def is_over() -> bool:
+        return duty.stopping
+
+    return duty
