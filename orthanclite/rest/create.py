@@ -48,8 +48,7 @@ def create_routes(creation: CreateService) -> Router:
     def create(call: Call) -> Response:
         body = call.json_object(BadRequest)
         request = _request(body) if "Tags" in body else _old_request(body)
-        who = call.principal
-        origin = IngestOrigin(who.origin, remote_ip=who.address, username=who.name)
+        origin = IngestOrigin.of(call.principal)
         results = creation.create(request, origin)
         if isinstance(request.content, DataUri) or request.content is None:
             return json_response(results[0].to_json())

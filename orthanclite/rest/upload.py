@@ -35,8 +35,7 @@ def upload_routes(uploads: UploadService) -> Router:
     async def upload(call: Call) -> Response:
         assert call.run is not None
         assert call.chunks is not None
-        who = call.principal
-        origin = IngestOrigin(who.origin, remote_ip=who.address, username=who.name)
+        origin = IngestOrigin.of(call.principal)
         parts: list[Buffer] = []
         size = 0
         async for chunk in call.chunks:

@@ -10,6 +10,7 @@ from orthanclite.core.budget import MemoryBudget
 from orthanclite.core.buffers import View
 from orthanclite.core.constants import Origin, StoreStatus
 from orthanclite.core.errors import NetworkProtocol, OrthancError
+from orthanclite.core.principal import Principal
 from orthanclite.dimse.conversation import Conversation, Message
 from orthanclite.dimse.scp.part10 import file_head, sop_identity
 from orthanclite.dimse.status import (
@@ -78,12 +79,9 @@ class StoreScp:
 
     def store(self, instance: IncomingInstance) -> tuple[int, str]:
         """Store a complete instance: DIMSE status and comment."""
-        origin = IngestOrigin(
-            Origin.DICOM_PROTOCOL,
-            remote_ip=instance.peer.ip,
-            remote_aet=instance.peer.aet,
-            called_aet=instance.peer.called_aet,
-        )
+        peer = instance.peer
+        principal = Principal(Origin.DICOM_PROTOCOL, name=peer.aet, address=peer.ip)
+        origin = IngestOrigin.of(principal, called_aet=peer.called_aet)
         try:
             with self._slots:
                 result = instance.hand_over(self._ingest, origin)

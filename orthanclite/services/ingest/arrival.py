@@ -10,17 +10,35 @@ from orthanclite.core.constants import Origin, StoreStatus
 from orthanclite.core.identifiers import Hierarchy
 from orthanclite.core.levels import Level
 from orthanclite.core.model import OverwriteMode
+from orthanclite.core.principal import Principal
 
 
 @dataclass(frozen=True, slots=True)
 class IngestOrigin:
-    """Where an instance comes from; kept as its metadata."""
+    """Where an instance comes from; kept as its metadata, but for the principal."""
 
     kind: Origin
     remote_ip: str = ""
     remote_aet: str = ""
     called_aet: str = ""  # DICOM only
     username: str = ""  # HTTP only
+    principal: Principal | None = None  # who brought it; None where this server made it by itself
+
+    @staticmethod
+    def of(principal: Principal, called_aet: str = "") -> IngestOrigin:
+        """The origin of what ``principal`` brings.
+
+        :param called_aet: the application entity title that it called, over DICOM
+        """
+        is_dicom = principal.origin is Origin.DICOM_PROTOCOL
+        return IngestOrigin(
+            kind=principal.origin,
+            remote_ip=principal.address,
+            remote_aet=principal.name if is_dicom else "",
+            called_aet=called_aet,
+            username="" if is_dicom else principal.name,
+            principal=principal,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 
 from orthanclite.core.buffers import Buffer
-from orthanclite.core.constants import AttachmentType, StoreStatus
+from orthanclite.core.constants import AttachmentType, Origin, StoreStatus
 from orthanclite.core.errors import BadFileFormat, CannotWriteFile, FullStorage
 from orthanclite.core.events import Event, EventKind
 from orthanclite.core.levels import Level
 from orthanclite.core.model import DicomSummary, OverwriteMode, ResourceRef
 from orthanclite.core.ports.testing import MemoryBlobs
+from orthanclite.core.principal import Principal
 from orthanclite.index import Limits
-from orthanclite.services.ingest.arrival import Arrival, StoreResult
+from orthanclite.services.ingest.arrival import Arrival, IngestOrigin, StoreResult
 from orthanclite.services.ingest.prepare import Refusal
 from orthanclite.services.ingest.service import IngestOptions, IngestService
 from tests.support.lab import ORIGIN, Lab, lab
@@ -231,3 +232,18 @@ def test_nothing_is_taken_after_the_end(tmp_path: Path) -> None:
             with pytest.raises(Exception, match="shutting down"):
                 service.store(image(side), ORIGIN)
         assert blobs_of(bench) == []
+
+
+def test_the_origin_tells_who_brought_it() -> None:
+    user = Principal(Origin.REST_API, "alice", "192.0.2.1")
+    assert IngestOrigin.of(user) == IngestOrigin(
+        Origin.REST_API, remote_ip="192.0.2.1", username="alice", principal=user
+    )
+    modality = Principal(Origin.DICOM_PROTOCOL, "SCANNER", "192.0.2.2")
+    assert IngestOrigin.of(modality, "ORTHANC") == IngestOrigin(
+        Origin.DICOM_PROTOCOL,
+        remote_ip="192.0.2.2",
+        remote_aet="SCANNER",
+        called_aet="ORTHANC",
+        principal=modality,
+    )
