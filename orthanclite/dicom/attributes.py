@@ -16,9 +16,8 @@ from orthanclite.core.errors import BadFileFormat, ParameterOutOfRange
 from orthanclite.core.main_tags import tag_key
 from orthanclite.dicom.charsets import Charset
 from orthanclite.dicom.dictionary import TagDictionary, is_private_creator
-from orthanclite.dicom.encoding import EXPLICIT_LE, ITEM, SHORT_VRS, TEXT_VRS, Encoding
+from orthanclite.dicom.encoding import EXPLICIT_LE, ITEM, MAX_DEPTH, SHORT_VRS, TEXT_VRS, Encoding
 from orthanclite.dicom.reading.dataset import DataSet, Element, item_charset
-from orthanclite.dicom.reading.parser import MAX_DEPTH
 from orthanclite.dicom.values import BINARY_VRS, text_value
 from orthanclite.dicom.writing.elements import pad
 
@@ -147,8 +146,10 @@ def attributes_from_json(
     :raises BadFileFormat: if it has another shape.
     :raises UnknownDicomTag: for a name that is no tag.
     """
-    if not isinstance(tags, dict) or depth > MAX_DEPTH:
+    if not isinstance(tags, dict):
         raise BadFileFormat("The tags must be an object")
+    if depth > MAX_DEPTH:
+        raise BadFileFormat(f"Sequences are nested more than {MAX_DEPTH} levels deep")
     found: dict[int, Attribute] = {}
     for name, value in tags.items():
         tag = dictionary.parse_tag(name)

@@ -22,6 +22,9 @@ UNCOMPRESSED_SYNTAXES = frozenset(
     }
 )
 
+MAX_DEPTH = 64
+"""Sequences inside sequences; real files have fewer than ten levels."""
+
 UNDEFINED_LENGTH = 0xFFFFFFFF
 
 ITEM = 0xFFFEE000

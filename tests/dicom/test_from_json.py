@@ -14,9 +14,13 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
 from orthanclite.core.errors import BadFileFormat, BadParameterType, OrthancError, UnknownDicomTag
+from orthanclite.dicom.attributes import attributes_from_json, read_attributes
 from orthanclite.dicom.charsets import charset_of
 from orthanclite.dicom.dictionary import TagDictionary
+from orthanclite.dicom.encoding import MAX_DEPTH
+from orthanclite.dicom.reading.parser import parse
 from orthanclite.dicom.writing.from_json import JsonEncoder, join, parse_data_uri
+from tests.dicom.dicom_builder import file_of
 
 DICTIONARY = TagDictionary.build()
 
@@ -48,6 +52,30 @@ def test_text_becomes_the_value_of_its_representation(keyword: str, text: str | 
 def test_sequences_nest_and_items_keep_the_character_set() -> None:
     dataset = encode({"ReferencedStudySequence": [{"PatientName": "é", "PatientID": "1"}, {}]}, "ISO_IR 100")
     assert [item.get("PatientName") for item in dataset.ReferencedStudySequence] == ["é", None]
+
+
+def nested(depth: int) -> dict[str, Any]:
+    """Sequences in sequences."""
+    tags: dict[str, Any] = {"PatientID": "1"}
+    for _ in range(depth):
+        tags = {"ReferencedStudySequence": [tags]}
+    return tags
+
+
+@pytest.mark.parametrize("depth", [1, 20, MAX_DEPTH])
+def test_what_is_nested_as_deep_as_a_file_may_be(depth: int) -> None:
+    encoded = join(JsonEncoder(DICTIONARY, charset_of("")).elements(nested(depth)))
+    dataset = parse(file_of(encoded), DICTIONARY).dataset
+    described = attributes_from_json(nested(depth), DICTIONARY)
+    assert read_attributes(dataset, charset_of(""), DICTIONARY) == described
+
+
+@pytest.mark.parametrize("depth", [MAX_DEPTH + 1, 400, 5000])
+def test_what_is_nested_too_deep_is_refused(depth: int) -> None:
+    with pytest.raises(BadFileFormat, match="nested"):
+        JsonEncoder(DICTIONARY, charset_of("")).elements(nested(depth))
+    with pytest.raises(BadFileFormat, match="nested"):
+        attributes_from_json(nested(depth), DICTIONARY)
 
 
 @pytest.mark.parametrize(

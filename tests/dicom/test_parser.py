@@ -16,8 +16,8 @@ from orthanclite.core.errors import BadFileFormat, InexistentTag, OrthancError
 from orthanclite.core.main_tags import MainTags
 from orthanclite.dicom.charsets import Charset
 from orthanclite.dicom.dictionary import TagDictionary
+from orthanclite.dicom.encoding import MAX_DEPTH
 from orthanclite.dicom.reading import inflation
-from orthanclite.dicom.reading import parser as parser_module
 from orthanclite.dicom.reading.content import open_path
 from orthanclite.dicom.reading.dataset import DataSet, dataset_charset
 from orthanclite.dicom.reading.parser import parse, parse_dataset
@@ -145,10 +145,10 @@ def nested(depth: int) -> bytes:
 
 
 def test_depth_is_bounded() -> None:
-    data = nested(parser_module.MAX_DEPTH)
+    data = nested(MAX_DEPTH)
     assert SUMMARIZER.summarize(data).study_uid == "1.2.3"
     assert Renderer(DICTIONARY, Style.FULL).dataset(parse(data, DICTIONARY).dataset, charset())
-    for depth in (parser_module.MAX_DEPTH + 1, 20_000):
+    for depth in (MAX_DEPTH + 1, 20_000):
         data = nested(depth)
         with pytest.raises(BadFileFormat):
             SUMMARIZER.summarize(data)

@@ -50,7 +50,7 @@ def test_dicom_json(server: Server, path: str) -> None:
     assert model["00104000"] == {"vr": "LT"}
     assert model["00280009"] == {"vr": "AT", "Value": ["00181063", "00181065"]}
     assert model["00280010"] == {"vr": "US", "Value": [4]}
-    assert model["00280030"] == {"vr": "DS", "Value": [0.5, 1.25]}
+    assert model["00280030"] == {"vr": "DS", "Value": ["0.5", "1.25"]}
     assert model["00660016"] == {"vr": "OF", "Value": [1.0, -2.0]}
     assert model["00091001"] == {"vr": "UN", "InlineBinary": base64.b64encode(b"abcd").decode()}
     assert base64.b64decode(model["7FE00010"]["InlineBinary"]) == bytes(range(32))

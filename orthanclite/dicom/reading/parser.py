@@ -18,6 +18,7 @@ from orthanclite.dicom.encoding import (
     IMPLICIT_LE,
     ITEM,
     ITEM_DELIMITER,
+    MAX_DEPTH,
     SEQUENCE_DELIMITER,
     UNDEFINED_LENGTH,
     Encoding,
@@ -33,9 +34,6 @@ from orthanclite.dicom.reading.header import (
     read_header,
 )
 from orthanclite.dicom.reading.inflation import inflate
-
-MAX_DEPTH = 64
-"""Sequences inside sequences; real files have fewer than ten levels."""
 
 _BITS_ALLOCATED = 0x00280100
 _PIXEL_REPRESENTATION = 0x00280103

@@ -12,6 +12,7 @@ from orthanclite.dicom.encoding import (
     IMPLICIT_LE,
     ITEM,
     ITEM_DELIMITER,
+    MAX_DEPTH,
     SEQUENCE_DELIMITER,
     SHORT_VRS,
     UNDEFINED_LENGTH,
@@ -19,7 +20,7 @@ from orthanclite.dicom.encoding import (
     has_long_length,
 )
 from orthanclite.dicom.reading.header import InvalidBytes
-from orthanclite.dicom.reading.parser import MAX_DEPTH, TooManyElements, read_fragments
+from orthanclite.dicom.reading.parser import TooManyElements, read_fragments
 
 _PIXEL_GROUP = 0x7FE0
 

@@ -118,8 +118,9 @@ def _values(raw: bytes, vr: str, big_endian: bool, charset: Charset) -> list[Any
     parts = text.split("\\")
     if vr == "PN":
         return [_person_name(part) for part in parts]
-    if vr in ("IS", "DS"):
-        return [_parsed(part.strip(), vr) for part in parts]
+    if vr == "IS":
+        return [_parsed(part.strip()) for part in parts]
+    # A DS stays text (PS3.18 F.2.3.1 allows both): as a number it would lose how it was written.
     return [part.strip(" ") or None for part in parts]
 
 
@@ -131,13 +132,13 @@ def _number(value: float | int) -> float | int | str:
     return int(value) if value.is_integer() and abs(value) <= _EXACT_INTEGER else value
 
 
-def _parsed(text: str, vr: str) -> float | int | str | None:
-    """The number that an IS or DS means; what is none stays text."""
+def _parsed(text: str) -> float | int | str | None:
+    """The number that an IS means; what is none stays text."""
     if not text:
         return None
     if _DECIMAL.fullmatch(text) is None:
         return text
-    return _number(int(text)) if vr == "IS" and _INTEGER.fullmatch(text) else _number(float(text))
+    return _number(int(text)) if _INTEGER.fullmatch(text) else _number(float(text))
 
 
 def _person_name(text: str) -> dict[str, str] | None:

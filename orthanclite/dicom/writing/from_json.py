@@ -18,7 +18,7 @@ from orthanclite.core.errors import BadFileFormat, BadParameterType, ParameterOu
 from orthanclite.core.main_tags import tag_key
 from orthanclite.dicom.charsets import Charset
 from orthanclite.dicom.dictionary import TagDictionary
-from orthanclite.dicom.encoding import TEXT_VRS
+from orthanclite.dicom.encoding import MAX_DEPTH, TEXT_VRS
 from orthanclite.dicom.writing.elements import element, sequence
 
 _INTEGERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "q", "OL": "I", "OV": "Q"}
@@ -64,30 +64,32 @@ class JsonEncoder:
     creator: str = ""
     interpret_binary: bool = True
 
-    def elements(self, tags: Mapping[str, Any]) -> dict[int, bytes]:
+    def elements(self, tags: Mapping[str, Any], depth: int = 0) -> dict[int, bytes]:
         """The encoded elements by tag.
 
         Group lengths, and what is no part of a data set, are left out.
 
         :raises UnknownDicomTag: for a name that is no tag.
         :raises BadParameterType: for a value that is neither text nor null nor an array of objects.
-        :raises BadFileFormat: for text that the VR of the tag cannot express.
+        :raises BadFileFormat: for text that the VR of the tag cannot express, or sequences nested too deep.
         :raises ParameterOutOfRange: for the tag of a delimiter.
         """
+        if depth > MAX_DEPTH:
+            raise BadFileFormat(f"Sequences are nested more than {MAX_DEPTH} levels deep")
         encoded: dict[int, bytes] = {}
         for name, value in tags.items():
             tag = self.dictionary.parse_tag(name)
             if tag >> 16 == _DELIMITERS:
                 raise ParameterOutOfRange(f"Not the tag of an element: {tag_key(tag)}")
             if tag >> 16 >= _FIRST_GROUP and tag & 0xFFFF:
-                encoded[tag] = self.element(tag, value)
+                encoded[tag] = self.element(tag, value, depth)
         return encoded
 
-    def element(self, tag: int, value: object) -> bytes:
+    def element(self, tag: int, value: object, depth: int = 0) -> bytes:
         """One encoded element; see :meth:`elements` for the errors."""
         vr = self.dictionary.vr(tag, self.creator or self.dictionary.creator_of(tag))
         if vr == "SQ":
-            return self._sequence(tag, value)
+            return self._sequence(tag, value, depth)
         if value is None:
             return element(tag, vr, b"")
         if not isinstance(value, str):
@@ -101,7 +103,7 @@ class JsonEncoder:
                 f'While creating a DICOM instance, tag ({tag_key(tag)}) has out-of-range value: "{value}"'
             ) from exc
 
-    def _sequence(self, tag: int, value: object) -> bytes:
+    def _sequence(self, tag: int, value: object, depth: int) -> bytes:
         if isinstance(value, str) and value:
             raise BadFileFormat(
                 f'While creating a DICOM instance, tag ({tag_key(tag)}) has out-of-range value: "{value}"'
@@ -109,7 +111,7 @@ class JsonEncoder:
         items = value or []
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
             raise BadParameterType(f"Bad Parameter type for tag {tag_key(tag)}")
-        return sequence(tag, (join(self.elements(item)) for item in items))
+        return sequence(tag, (join(self.elements(item, depth + 1)) for item in items))
 
     def _value(self, vr: str, text: str) -> bytes:
         """:raises ValueError: or another arithmetic error, where the VR cannot express ``text``."""
