@@ -120,6 +120,40 @@ def test_documents_are_encapsulated(
     assert dataset.file_meta.MediaStorageSOPClassUID == dataset.SOPClassUID == sop_class
     assert (dataset.Modality, dataset.MIMETypeOfEncapsulatedDocument) == (modality, media_type)
     assert dataset.EncapsulatedDocument.rstrip(b"\0") == content
+    assert dataset.EncapsulatedDocumentLength == len(content)
+
+
+@pytest.mark.parametrize(
+    "content", [b"%PDF-1.3 odd", b"%PDF-1.3 even", b"%PDF-1.3 x\0", b"%PDF-1.3 xy\0\0\0"]
+)
+def test_a_document_comes_back_as_it_was(server: Server, content: bytes) -> None:
+    body = {"Tags": {}, "Content": uri(content, "application/pdf")}
+    created = server.client.post("/tools/create-dicom", json=body).json()
+    assert server.client.get(created["Path"] + "/pdf").content == content
+
+
+@pytest.mark.parametrize(
+    ("stored", "length", "document"),
+    [
+        (b"%PDF-1 ", None, b"%PDF-1 "),
+        (b"%PDF-1.\0", None, b"%PDF-1."),
+        (b"%PDF-1.\0", 7, b"%PDF-1."),
+        (b"%PDF-1.\0", 8, b"%PDF-1.\0"),
+        (b"%PDF-1\0\0", 6, b"%PDF-1"),
+        (b"%PDF-1.\0", 3, b"%PDF-1."),  # which cannot be
+        (b"%PDF-1.\0", 900, b"%PDF-1."),
+        (b"", None, b""),
+    ],
+)
+def test_padding_is_no_part_of_a_document(
+    server: Server, stored: bytes, length: int | None, document: bytes
+) -> None:
+    attributes: dict[str, object] = {"EncapsulatedDocument": stored}
+    if length is not None:
+        attributes["EncapsulatedDocumentLength"] = length
+    attributes["SOPClassUID"] = "1.2.840.10008.5.1.4.1.1.104.1"
+    data = dicom_file("documents", "1.77", "1.77.1", pydicom.uid.generate_uid(), **attributes)
+    assert server.client.get(server.upload(data)["Path"] + "/pdf").content == document
 
 
 def test_several_contents_make_a_series(server: Server) -> None:
@@ -131,7 +165,21 @@ def test_several_contents_make_a_series(server: Server) -> None:
     tags = sorted((i["MainDicomTags"] for i in instances), key=lambda t: t["InstanceNumber"])
     assert [t["InstanceNumber"] for t in tags] == [t["ImageIndex"] for t in tags] == ["1", "2"]
     assert tags[0]["ImageComments"] == "x"
+    series = server.get(answer["Path"])
+    assert (series["Status"], series["ExpectedNumberOfInstances"]) == ("Complete", 2)
+    shown = server.get(f"/instances/{instances[0]['ID']}/simplified-tags")
+    assert (shown["ImagesInAcquisition"], shown["NumberOfTemporalPositions"]) == ("2", "1")
     assert refusal(server, {"Tags": {}, "Content": [5]}) == (400, 2022)
+
+
+def test_what_is_nested_too_deep_is_refused(server: Server) -> None:
+    before = server.get("/statistics")
+    for depth in (65, 70, 400):
+        tags: dict[str, Any] = {}
+        for _ in range(depth):
+            tags = {"ReferencedStudySequence": [tags]}
+        assert refusal(server, {"Tags": tags}) == (400, 15)
+    assert server.get("/statistics") == before
 
 
 def test_a_parent_hands_down_its_attributes(server: Server) -> None:

@@ -13,6 +13,7 @@ from orthanclite.core.main_tags import SOP_CLASS_UID
 from orthanclite.core.metrics import Metrics
 from orthanclite.core.styled_json import Raw, dumps
 from orthanclite.dicom.dictionary import TagDictionary
+from orthanclite.dicom.documents import document_of
 from orthanclite.dicom.modules import MODULE_TAGS
 from orthanclite.dicom.reading.content import open_path
 from orthanclite.dicom.reading.dataset import DataSet, DicomFile
@@ -23,7 +24,6 @@ from orthanclite.services.content.blobs import BlobReader, Reader
 from orthanclite.services.content.byte_cache import ByteCache
 from orthanclite.services.content.files import CACHE_HITS, InstanceFiles, StoredFile
 
-_ENCAPSULATED_DOCUMENT = 0x00420011
 _ENCAPSULATED_PDF = "1.2.840.10008.5.1.4.1.1.104.1"
 
 _FileRenderer = Callable[[DicomFile, str, TagDictionary], Iterator[bytes]]
@@ -171,7 +171,7 @@ class TagService:
         with self._files.parsed(file) as parsed:
             dataset = parsed.dataset
             sop_class = (dataset.raw(SOP_CLASS_UID) or b"").strip(b" \0").decode("latin_1")
-            return dataset.raw(_ENCAPSULATED_DOCUMENT) if sop_class == _ENCAPSULATED_PDF else None
+            return document_of(dataset) if sop_class == _ENCAPSULATED_PDF else None
 
     def parse_tags(self, texts: Collection[str]) -> frozenset[int]:
         """The tags that ``texts`` name.

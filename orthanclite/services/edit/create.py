@@ -34,6 +34,7 @@ from orthanclite.core.main_tags import (
 from orthanclite.core.ports import Resources
 from orthanclite.dicom.charsets import Charset, charset_of, is_known_term
 from orthanclite.dicom.dictionary import TagDictionary
+from orthanclite.dicom.documents import ENCAPSULATED_DOCUMENT, ENCAPSULATED_DOCUMENT_LENGTH
 from orthanclite.dicom.encoding import EXPLICIT_LITTLE_ENDIAN, encoding_of
 from orthanclite.dicom.modules import MODULE_TAGS
 from orthanclite.dicom.pixels import pictures
@@ -62,6 +63,8 @@ _DOCUMENTS = {
 """Media types of encapsulated documents, with SOP class and Modality (PS3.3 A.45, A.85)."""
 
 _MODALITY = 0x00080060
+_IMAGES_IN_ACQUISITION = 0x00201002
+_TEMPORAL_POSITIONS = 0x00200105
 _DATES = {  # with their times
     Level.STUDY: ((0x00080020, 0x00080030),),
     Level.SERIES: ((0x00080021, 0x00080031),),
@@ -136,6 +139,12 @@ class CreateService:
             raise NotImplementedInServer("Only one JPEG picture can be encapsulated")
         frame = self._frame(request)
         if isinstance(request.content, Sequence):
+            # So many instances are expected: the series is complete once all are stored.
+            counts = {
+                tag: frame.encoder.element(tag, str(count))
+                for tag, count in ((_IMAGES_IN_ACQUISITION, len(request.content)), (_TEMPORAL_POSITIONS, 1))
+            }
+            frame = _Frame(frame.elements | counts, frame.encoder)
             files = [
                 self._slice(frame, request, number, one)
                 for number, one in enumerate(request.content, start=1)
@@ -274,7 +283,11 @@ def _document(content: DataUri) -> _Content:
     sop_class, modality = _DOCUMENTS[content.media_type]
     fixed = {
         SOP_CLASS_UID: element(SOP_CLASS_UID, "UI", sop_class.encode("ascii")),
-        0x00420011: element(0x00420011, "OB", content.content),  # EncapsulatedDocument
+        ENCAPSULATED_DOCUMENT: element(ENCAPSULATED_DOCUMENT, "OB", content.content),
+        # Without it, a byte of padding is not told apart from the document (PS3.3 C.24.2).
+        ENCAPSULATED_DOCUMENT_LENGTH: element(
+            ENCAPSULATED_DOCUMENT_LENGTH, "UL", len(content.content).to_bytes(4, "little")
+        ),
         0x00420012: element(0x00420012, "LO", content.media_type.encode("ascii")),
     }
     default = {
