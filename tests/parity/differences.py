@@ -213,6 +213,12 @@ INTENDED: tuple[Intended, ...] = (
 
 INTENDED_OF_1_13: tuple[Intended, ...] = (
     Intended(
+        "Instances made of documents tell the length of these (EncapsulatedDocumentLength).",
+        where=r"answer/\$dicom/tags/00420015",
+        request="/file$",
+        reference=_ABSENT,
+    ),
+    Intended(
         "`/system` tells the version, the schema and the libraries of this server, and of capabilities, "
         "threads and caches only those that it has.",
         where=r"answer(/\$gzip)?/(Capabilities|DatabaseBackendPlugin|DatabaseServerIdentifier|DatabaseVersion"
