@@ -8,11 +8,15 @@ from orthanclite.app.wiring.additions import Additions
 from orthanclite.app.wiring.content import ContentWing
 from orthanclite.app.wiring.foundation import Foundation
 from orthanclite.app.wiring.ingest import IngestWing
+from orthanclite.config import Settings
 from orthanclite.index.statistics import INTERVAL as STATISTICS_INTERVAL
+from orthanclite.rest.housekeeper import housekeeper_routes
 from orthanclite.services.ingest.storing import FileOptions
+from orthanclite.services.server.system import ORTHANC_VERSION, BuiltIn
 from orthanclite.services.upkeep.duties import Periodic, settle
 from orthanclite.services.upkeep.housekeeper import INTERVAL, Housekeeper
 from orthanclite.services.upkeep.reconstruct import ReconstructService
+from orthanclite.services.upkeep.renewal import FileRenewal
 from orthanclite.services.upkeep.sweep import OrphanSweep
 
 _SETTLE_INTERVAL = 0.5  # seconds between two looks for resources that have become stable
@@ -40,13 +44,33 @@ def upkeep_wing(base: Foundation, content: ContentWing, ingest: IngestWing) -> U
     )
     settler = settle(index.maintenance, storage.stable_age, base.events)
     duties = [base.shared_duty("settler", _SETTLE_INTERVAL, settler), _sweeper(base)]
+    tags = Housekeeper(index.maintenance, index.properties, reconstruction, base.main_tags)
+    files = FileRenewal(index.maintenance, index.properties, reconstruction, _file_options(base.settings))
     if not storage.read_only:
-        keeper = Housekeeper(index.maintenance, index.properties, reconstruction, base.main_tags)
-        duties.append(base.shared_duty("housekeeper", INTERVAL, keeper.run, INTERVAL))
+        duties.append(base.shared_duty("housekeeper", INTERVAL, tags.run, INTERVAL))
+        duties.append(base.shared_duty("file housekeeper", INTERVAL, files.run, INTERVAL))
         if not base.membership.is_sole:
             refresh = index.statistics.refresh
             duties.append(base.shared_duty("statistics", STATISTICS_INTERVAL, refresh, 1.0))
-    return UpkeepWing(reconstruction, Additions(duties=tuple(duties)))
+    return UpkeepWing(
+        reconstruction,
+        Additions(
+            routers=(housekeeper_routes({"MainDicomTags": tags.status, "Files": files.status}),),
+            duties=tuple(duties),
+            built_in=(BuiltIn("housekeeper", ORTHANC_VERSION, "Brings what is stored to today's options"),),
+        ),
+    )
+
+
+def _file_options(settings: Settings) -> dict[str, object]:
+    """The options that rule how files are kept."""
+    transcoding = settings.transcoding
+    options: dict[str, object] = {"StorageCompression": settings.storage.compression}
+    if transcoding.ingest:
+        options["IngestTranscoding"] = transcoding.ingest
+        options["IngestTranscodingOfUncompressed"] = transcoding.ingest_uncompressed
+        options["IngestTranscodingOfCompressed"] = transcoding.ingest_compressed
+    return options
 
 
 def _sweeper(base: Foundation) -> Periodic:

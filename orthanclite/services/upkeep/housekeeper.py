@@ -53,6 +53,13 @@ class Housekeeper:
     def is_done(self) -> bool:
         return self._level is None
 
+    def status(self) -> dict[str, object]:
+        """How far the work has come, on whatever server it is done."""
+        text = self._properties.get_property(_PROPERTY)
+        state = json.loads(text) if text else {}
+        is_done = state.get("signatures") == self._signatures() and not state["level"]
+        return {"Signatures": self._signatures(), "Done": is_done}
+
     def run(self) -> None:
         """Work for a moment."""
         if not self._is_loaded:

@@ -62,7 +62,7 @@ class ReconstructService:
             return
         renewed: set[tuple[Level, str]] = set()
         for file in self._files.locate_below(level, id):
-            summary = self._renew_file(file) if files else self._summarize(file)
+            summary = self._renew_file(file)[0] if files else self._summarize(file)
             for at, ancestor in self._lineage(file.id, renewed):
                 self._write(at, ancestor, summary, _metadata(summary, files))
 
@@ -71,6 +71,21 @@ class ReconstructService:
         for id in self._resources.list_ids(Level.STUDY):
             if self._resources.exists(Level.STUDY, id):
                 self.reconstruct(Level.STUDY, id, files=files)
+
+    def renew_file(self, id: str) -> bool:
+        """Store the file of an instance as today's options want it; whether it had to be stored anew.
+
+        :raises UnknownResource: where it is deleted meanwhile, or no file is kept.
+        :raises RevisionConflict: where it is replaced meanwhile.
+        :raises CorruptedFile, BadFileFormat: where the file cannot be read.
+        """
+        file = self._files.locate_one_below(Level.INSTANCE, id)
+        if self._transcoder is None and file.attachment.compressed is self._options.compress:
+            return False
+        summary, is_new = self._renew_file(file)
+        if is_new:
+            self._write(Level.INSTANCE, id, summary, _metadata(summary, True))
+        return is_new
 
     def renew_main_tags(self, level: Level, id: str) -> None:
         """Bring the main tags of a resource and of its outdated series and study to today's list, from one
@@ -129,21 +144,21 @@ class ReconstructService:
             metadata if level is Level.INSTANCE else None,
         )
 
-    def _renew_file(self, file: StoredFile) -> DicomSummary:
-        """Store the file as today's options want it; its summary."""
+    def _renew_file(self, file: StoredFile) -> tuple[DicomSummary, bool]:
+        """Store the file as today's options want it; its summary, and whether that had to be done."""
         with self._files.content(file) as data:
             summary = self._summarizer.summarize(data, self._files.default_encoding)
             transcoded = self._transcoded(data, summary)
             if transcoded is not None:
                 data, summary = transcoded
             elif file.attachment.compressed is self._options.compress:
-                return summary
+                return summary, False
             attachment = self._store(file.attachment, data)
         if transcoded is not None:
             # Nobody may look for the pixel data of the new file at the offset of the old one.
             self._write(Level.INSTANCE, file.id, summary, {Metadata.PIXEL_DATA_OFFSET: None})
         self._replace(file, attachment)
-        return summary
+        return summary, True
 
     def _transcoded(self, data: Buffer, summary: DicomSummary) -> tuple[Buffer, DicomSummary] | None:
         """The file in the transfer syntax of ``IngestTranscoding``, and its summary; None where it stays."""
