@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from orthanclite.web.media_types import parse_accept
+
 
 def negotiate(accept: str, offered: Sequence[str]) -> str | None:
     """The one of ``offered`` (the preferred first) that ``accept`` likes best; None if it likes none.
@@ -15,33 +17,12 @@ def negotiate(accept: str, offered: Sequence[str]) -> str | None:
     'image/jpeg'
     """
     best, found = (0, 0.0), None
-    for media_range, quality in parse_accept(accept):
+    for accepted in parse_accept(accept):
         for media_type in offered:
-            precision = _precision(media_range, media_type)
-            if precision and quality > 0 and (precision, quality) > best:
-                best, found = (precision, quality), media_type
+            rank = (_precision(accepted.name, media_type), accepted.quality)
+            if all(rank) and rank > best:
+                best, found = rank, media_type
     return found
-
-
-def parse_accept(accept: str) -> list[tuple[str, float]]:
-    """The media ranges of a header, lower case and without parameters, with their quality (0 to 1)."""
-    ranges = []
-    for part in accept.split(","):
-        media_range, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        if media_range:
-            ranges.append((media_range, _quality(parameters)))
-    return ranges
-
-
-def _quality(parameters: Sequence[str]) -> float:
-    for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        if name.strip() == "q":
-            try:
-                return min(max(float(value), 0.0), 1.0)
-            except ValueError:
-                return 1.0
-    return 1.0
 
 
 def _precision(media_range: str, media_type: str) -> int:

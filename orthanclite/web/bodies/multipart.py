@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 from orthanclite.core.buffers import Buffer
 from orthanclite.core.errors import BadFileFormat, BodyTooLarge
+from orthanclite.web.media_types import parse_media_type
 
 _PENDING_FILES = 10
 _PENDING_BYTES = 1024 * 1024 * 1024
@@ -31,14 +32,10 @@ def boundary_of(content_type: str) -> str | None:
     >>> boundary_of('multipart/form-data ; boundary = "abc"')
     'abc'
     """
-    media_type, *parameters = content_type.split(";")
-    if media_type.strip().lower() != "multipart/form-data":
+    media_type = parse_media_type(content_type)
+    if media_type.name != "multipart/form-data":
         return None
-    for parameter in parameters:
-        name, equals, value = parameter.partition("=")
-        if equals and name.strip().lower() == "boundary":
-            return value.strip().strip('"').strip() or None
-    return None
+    return media_type.parameters.get("boundary", "").strip() or None
 
 
 class FormParts:
