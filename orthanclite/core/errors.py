@@ -3,6 +3,7 @@
 ::
 
     OrthancError                    500  (-1) Internal error
+    ├── Busy                        503  (-1)
     ├── NotImplementedInServer      500   (2)
     ├── ParameterOutOfRange         400   (3)
     ├── BadParameterType            400   (5)
@@ -64,6 +65,12 @@ class OrthancError(Exception):
             details = details[:_LONGEST_DETAILS] + "…"
         super().__init__(details or self.message)
         self.details = details
+
+
+class Busy(OrthancError):
+    """Others wait for the same; the same request may succeed in a while."""
+
+    code, status, message = -1, 503, "Internal error"
 
 
 class NotImplementedInServer(OrthancError):

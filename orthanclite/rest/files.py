@@ -66,6 +66,7 @@ def file_routes(
         headers=[Arg("Accept", "application/dicom+json and application/dicom+xml are served, too")],
         answers=(_DICOM, _DICOM_JSON, _DICOM_XML),
         quick=get_cached_file,
+        slow=lambda call: call.has("transcode"),
     )
     def get_file(call: Call) -> Response:
         id = call.params["id"]

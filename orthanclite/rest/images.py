@@ -79,7 +79,7 @@ def image_routes(
     images: Images, arrays: ArrayService, instances: InstanceFiles, slices: SliceService
 ) -> Router:
     """Routes that give the pixels of instances, frames and series."""
-    router = Router("Images")
+    router = Router("Images", slow=True)
     for mode in Mode:
         for prefix in ("/instances/{id}", "/instances/{id}/frames/{frame}"):
             _add_picture(router, prefix, mode, images, instances)

@@ -72,10 +72,17 @@ class Application(FastAPI):
                     self.table.add(operation)
         self.router.default = self._unknown
         self._pool: Executor = ThreadPoolExecutor(policy.threads, "http")
+        self._slow_pool: Executor = ThreadPoolExecutor(policy.threads, "http slow")
         self.budget = MemoryBudget()
         """Of all that clients make the server hold."""
         self._dispatcher = Dispatcher(
-            self.table, policy, self._pool, metrics or Metrics(), self._further, self.budget
+            self.table,
+            policy,
+            self._pool,
+            self._slow_pool,
+            metrics or Metrics(),
+            self._further,
+            self.budget,
         )
         self._document: dict[str, Any] | None = None
         self._document_lock = threading.Lock()
@@ -100,7 +107,8 @@ class Application(FastAPI):
 
     def close(self) -> None:
         """Wait for the handlers at work and end their threads."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        for pool in (self._pool, self._slow_pool):
+            pool.shutdown(wait=True, cancel_futures=True)
 
     def _further(self) -> ASGIApp | None:
         """What serves the paths that the table does not know; None where nothing was included."""

@@ -73,17 +73,21 @@ class Dispatcher:
         table: RouteTable,
         policy: HttpPolicy,
         pool: Executor,
+        slow_pool: Executor,
         metrics: Metrics,
         further: Callable[[], ASGIApp | None] = lambda: None,
         budget: MemoryBudget | None = None,
     ) -> None:
         """
+        :param pool: runs handlers
+        :param slow_pool: runs those that wait for much work
         :param further: gives what serves the paths that the table does not know, for who was let in
         :param budget: of the bodies; without it they have one of their own
         """
         self._table = table
         self._policy = policy
         self._pool = pool
+        self._slow_pool = slow_pool
         self._metrics = metrics
         self._entrance = Entrance(policy, self._run)
         self._further = further
@@ -241,7 +245,9 @@ class Dispatcher:
             and (response := self._quick_answer(operation.quick, call)) is not None
         ):
             return response
-        return await self._run(self._answer, handler, call)
+        slow = operation.slow is not None and operation.slow(call)
+        pool = self._slow_pool if slow else self._pool
+        return await asyncio.get_running_loop().run_in_executor(pool, self._answer, handler, call)
 
     def _answer(self, handler: SyncHandler, call: Call) -> Response:
         response = self._call(handler, call)

@@ -16,6 +16,8 @@ loop (only for what never waits); an ``async`` one runs on the loop and receives
 A handler in the pool may have a ``quick`` one beside it, which the event loop asks first where the index is
 embedded: the way to another thread and back takes longer than to read a few rows. It returns None for what
 takes longer, or would wait for the disk; ``quick=True`` stands for the handler itself.
+A handler that waits for much work (``slow``, for all calls or for some) runs in a pool of its own, so that
+however many such requests there are, others find a thread.
 An operation declares what it does (``access``), by which it is permitted or refused: see
 :class:`~orthanclite.core.principal.Access`.
 A handler that returns None "did not answer": an empty body, 400 for POST and 404 otherwise.
@@ -82,15 +84,22 @@ class Operation:
     deprecated: bool = False
     inline: bool = False
     quick: SyncHandler | None = None
+    slow: Callable[[Call], bool] | None = None  # whether a call is
     streaming: bool = False  # the handler is a coroutine function
     variables: tuple[str, ...] = ()
+
+
+def _always(call: Call) -> bool:
+    return True
 
 
 class Router:
     """The routes of one section of the API."""
 
-    def __init__(self, tag: str) -> None:
+    def __init__(self, tag: str, slow: bool = False) -> None:
+        """:param slow: whether its handlers wait for much work, all of them"""
         self.tag = tag
+        self._slow = _always if slow else None
         self.operations: list[Operation] = []
 
     def route(
@@ -107,6 +116,7 @@ class Router:
         deprecated: bool = False,
         inline: bool = False,
         quick: SyncHandler | Literal[True] | None = None,
+        slow: Callable[[Call], bool] | None = None,
         access: Access | None = None,
     ) -> Callable[[Handler], Handler]:
         """A decorator that makes a function the handler of ``method`` on ``path``.
@@ -132,6 +142,7 @@ class Router:
                     deprecated,
                     inline,
                     cast(SyncHandler, handler) if quick is True else quick,
+                    slow or self._slow,
                     inspect.iscoroutinefunction(handler),
                     path_variables(path),
                 )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,7 +19,7 @@ from orthanclite.core.errors import BadRequest
 from orthanclite.dicom.attributes import Attribute
 from orthanclite.services.search.dataset_matching import IdentifierQuery
 from tests.support.records import dicom_file
-from tests.support.server import Server
+from tests.support.server import Server, orthanclite, running
 
 SERVER_CONFIG = {"UserMetadata": {"Note": 1024}}
 PATIENCE = 1.0  # seconds that another client may wait
@@ -241,3 +244,21 @@ def test_an_identifier_that_is_none(filled: Server) -> None:
         answer = filled.client.post("/tools/lookup", content="é" * 5_000_000)
     assert (answer.status_code, answer.json()) == (200, [])
     assert time.monotonic() - started < 2
+
+
+def test_slow_images_leave_threads_to_others(tmp_path: Path) -> None:
+    """However many requests wait for images: their threads are not those of the others."""
+    with running(orthanclite(tmp_path, {"HttpThreadsCount": 4, "StableAge": 60})) as server:
+        noise = os.urandom(2 * 1024 * 1024)
+        path = server.upload(dicom_file("p", "1.1", "1.1.1", "1.1.1.1", side=1024, pixels=noise))["Path"]
+        transcode = f"{path}/file?transcode=1.2.840.10008.1.2.4.90"
+        with ThreadPoolExecutor(16) as pool, httpx.Client(base_url=server.url, timeout=120) as client:
+            waiting = [pool.submit(client.get, transcode) for _ in range(16)]
+            slowest = 0.0
+            while not all(one.done() for one in waiting):
+                started = time.monotonic()
+                assert server.client.get("/studies?expand").status_code == 200
+                slowest = max(slowest, time.monotonic() - started)
+                time.sleep(0.05)
+            assert {one.result().status_code for one in waiting} == {200}
+        assert slowest < 2

@@ -35,7 +35,7 @@ class Site:
             return text_response(threading.current_thread().name)
 
         self._pool = ThreadPoolExecutor(1, "pool")
-        self._dispatcher = Dispatcher(RouteTable([router]), policy, self._pool, Metrics(True))
+        self._dispatcher = Dispatcher(RouteTable([router]), policy, self._pool, self._pool, Metrics(True))
 
     async def get(self) -> tuple[int, str]:
         scope = {

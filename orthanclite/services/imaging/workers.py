@@ -23,7 +23,7 @@ from typing import Any
 
 import orjson
 
-from orthanclite.core.errors import BadFileFormat, OrthancError, error_named
+from orthanclite.core.errors import BadFileFormat, Busy, OrthancError, error_named
 from orthanclite.core.processes import start_module
 from orthanclite.services.imaging.handover import Task, task
 
@@ -68,6 +68,7 @@ class WorkerPool:
         A path and an :class:`OpenFile` among the arguments are open binary files there.
 
         :raises OrthancError: the one that the function raised.
+        :raises Busy: where too many others wait for a worker, or it takes too long until one is free.
         :raises BadFileFormat: where the worker died, ran out of memory or of time.
         """
         with task(function, arguments) as packed:
@@ -98,11 +99,11 @@ class WorkerPool:
     def _take(self) -> _Worker:
         with self._changed:
             if self._waiting >= self._limits.waiting:
-                raise OrthancError("Too many images are being decoded")
+                raise Busy("Too many images are being decoded")
             self._waiting += 1
             try:
                 if not self._changed.wait_for(lambda: self._free > 0 or self._closed, self._limits.patience):
-                    raise OrthancError("Too many images are being decoded")
+                    raise Busy("Too many images are being decoded")
                 if self._closed:
                     raise OrthancError("The server is stopping")
             finally:
