@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
+from weakref import WeakSet
 
 import numpy as np
 import orjson
@@ -27,7 +28,7 @@ from orthanclite.services.imaging.images import HEADER_LIMIT, Images, InstanceFi
 from orthanclite.services.imaging.npz import npz
 
 MAX_DECODED = 1 << 33
-"""Bytes that the decoded frames of one answer may take on the disk."""
+"""Bytes that the decoded frames of all answers under way may take on the disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,8 @@ class ArrayService:
     def __init__(self, images: Images, temporary_directory: Path | None = None) -> None:
         self._images = images
         self._folder = temporary_directory
+        self._files: WeakSet[ScratchFile] = WeakSet()  # of all answers under way
+        self._lock = threading.Lock()
 
     def array(
         self, blobs: Sequence[InstanceFile], rescale: bool = True, compress: bool = False
@@ -105,6 +108,11 @@ class ArrayService:
             file.write(piece)
         return ArrayContent(file.size, file.pieces(0, file.size))
 
+    def _decoded(self) -> int:
+        """Bytes on the disk that answers under way take."""
+        with self._lock:
+            return sum(file.size for file in self._files)
+
     def _parts(self, blobs: Sequence[InstanceFile], rescale: bool) -> list[_Part]:
         found = [_native(blob, rescale) for blob in blobs]
         missing = [index for index, part in enumerate(found) if part is None]
@@ -115,6 +123,8 @@ class ArrayService:
         """Decode files, a share of them by each worker, into a file for each share."""
         shares = min(self._images.workers, len(blobs))
         files = [ScratchFile(self._folder, "array") for _ in range(shares)]
+        with self._lock:
+            self._files.update(files)
         found: list[_Decoded | None] = [None] * len(blobs)
         stop = threading.Event()
 
@@ -124,7 +134,7 @@ class ArrayService:
                 if stop.is_set():
                     return
                 start = file.size
-                limit = MAX_DECODED - sum(other.size for other in files)
+                limit = MAX_DECODED - self._decoded()
                 answer = self._images.elsewhere(
                     "write_frames", blobs[index], rescale, OpenFile(file.descriptor), limit
                 )

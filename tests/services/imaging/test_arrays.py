@@ -119,6 +119,19 @@ def test_a_damaged_slice_is_refused_and_nothing_stays(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_all_answers_together_take_a_bounded_part_of_the_disk(
+    arrays: ArrayService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compressed = transcode(image_files.content("made:frames16"), JPEG_LS)
+    first = arrays.array([compressed])
+    monkeypatch.setattr("orthanclite.services.imaging.arrays.MAX_DECODED", first.length + first.length // 2)
+    with pytest.raises(NotImplementedInServer):
+        arrays.array([compressed])
+    del first  # the client has gone
+    gc.collect()
+    assert loaded(arrays.array([compressed])).shape[0] == 3
+
+
 def test_an_answer_that_is_given_up_leaves_nothing(arrays: ArrayService, tmp_path: Path) -> None:
     compressed = transcode(image_files.content("made:frames16"), JPEG_LS)
     for compress in (False, True):
