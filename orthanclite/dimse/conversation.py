@@ -24,7 +24,7 @@ class Context:
     context_id: int
     abstract_syntax: str
     transfer_syntax: str
-    is_scu: bool  # whether this server may send requests in it (PS3.7 D.3.3.4)
+    is_scu: bool  # whether this server may be the SCU in it (PS3.7 D.3.3.4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +83,7 @@ class Conversation(Protocol):
 
         :param elements: the command set without message ID and data set type, which are added
         :param data: the data set in pieces, which are taken while they are sent
-        :raises NetworkProtocol: if the context does not let this server ask, if the association ends, or if
-            no response comes in time.
+        :raises NetworkProtocol: if the association ends, or no response comes in time.
         """
         ...
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from orthanclite.core.buffers import View
-from orthanclite.core.errors import NetworkProtocol
 from orthanclite.dimse.command import Value, command_pdu, data_pdus, response_to
 from orthanclite.dimse.conversation import Context, Message
 from orthanclite.dimse.peer import Peer
@@ -82,6 +81,4 @@ class Exchange:
         elements: Mapping[int, Value],
         data: Iterable[View] | None = None,
     ) -> Message:
-        if not context.is_scu:
-            raise NetworkProtocol(f"The peer answers no requests in context {context.context_id}")
         return self._owner.ask(context, elements, data)
