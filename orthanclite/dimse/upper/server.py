@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pynetdicom import evt
+from pynetdicom._globals import APPLICATION_CONTEXT_NAME
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.transport import RequestHandler
 
@@ -33,6 +34,7 @@ _MESSAGE_MEMORY = 64 << 20
 """Bytes that messages on their way in may take together, besides those whose data set is streamed."""
 _REJECT_PERMANENT, _REJECT_TRANSIENT = 0x01, 0x02
 _SOURCE_USER, _SOURCE_PRESENTATION = 0x01, 0x03
+_APPLICATION_CONTEXT_UNKNOWN = 0x02
 _CALLING_AET_UNKNOWN, _CALLED_AET_UNKNOWN, _LIMIT_EXCEEDED = 0x03, 0x07, 0x02
 
 
@@ -157,7 +159,9 @@ class DicomServer:
             return
         peer = association.peer
         rights = self._permissions.rights(peer)
-        if not self._permissions.is_called_aet_accepted(peer.called_aet):
+        if association.requestor.primitive.application_context_name != APPLICATION_CONTEXT_NAME:
+            self._reject(association, _REJECT_PERMANENT, _SOURCE_USER, _APPLICATION_CONTEXT_UNKNOWN)
+        elif not self._permissions.is_called_aet_accepted(peer.called_aet):
             self._reject(association, _REJECT_PERMANENT, _SOURCE_USER, _CALLED_AET_UNKNOWN)
         elif rights is None:
             self._reject(association, _REJECT_PERMANENT, _SOURCE_USER, _CALLING_AET_UNKNOWN)
