@@ -35,7 +35,7 @@ from orthanclite.dicom.reading.dataset import SPECIFIC_CHARACTER_SET, Element
 from orthanclite.dicom.reading.header import InvalidBytes, invalid_file, read_header
 from orthanclite.dicom.reading.inflation import inflate
 from orthanclite.dicom.reading.parser import TooManyElements, parse_items
-from orthanclite.dicom.reading.scanner import MAX_ELEMENTS, Found, scan
+from orthanclite.dicom.reading.scanner import MAX_ELEMENTS, Found, padding_start, scan
 from orthanclite.dicom.renderings.tags_json import Renderer, Style
 from orthanclite.dicom.values import SURELY_SHORT, decode_text, is_surely_too_long, is_too_long, text_value
 
@@ -139,6 +139,13 @@ class Summarizer:
             expected_instances=_expected_instances(reader),
             has_meta=header.has_meta,
         )
+
+    def padding_start(self, data: Buffer) -> int | None:
+        """Where a file has nothing but padding left behind its last element; None where it is not so.
+
+        :raises BadFileFormat: if it begins with no DICOM
+        """
+        return padding_start(data, self._dictionary.sequences)
 
     def refuse_endless(self, head: Buffer, sent_size: int) -> None:
         """Look at the first bytes of a file that was compressed, before the rest of it is inflated.

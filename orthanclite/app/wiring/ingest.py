@@ -39,7 +39,12 @@ def ingest_wing(base: Foundation, imaging: ImagingWing) -> IngestWing:
         base.dictionary,
         base.runtime,
         IngestOptions(
-            storage.overwrite, storage.compression, storage.store_md5, storage.store_dicom, storage.read_only
+            storage.overwrite,
+            storage.compression,
+            storage.store_md5,
+            storage.store_dicom,
+            storage.read_only,
+            storage.temporary_directory,
         ),
         base.journal,
         transcoding,

@@ -9,6 +9,7 @@ from struct import error as StructError
 from orthanclite.core.buffers import Buffer
 from orthanclite.core.main_tags import PIXEL_DATA
 from orthanclite.dicom.encoding import (
+    DEFLATED_LITTLE_ENDIAN,
     IMPLICIT_LE,
     ITEM,
     ITEM_DELIMITER,
@@ -17,9 +18,10 @@ from orthanclite.dicom.encoding import (
     SHORT_VRS,
     UNDEFINED_LENGTH,
     Encoding,
+    encoding_of,
     has_long_length,
 )
-from orthanclite.dicom.reading.header import InvalidBytes
+from orthanclite.dicom.reading.header import InvalidBytes, read_head, read_header
 from orthanclite.dicom.reading.parser import TooManyElements, read_fragments
 
 _PIXEL_GROUP = 0x7FE0
@@ -66,6 +68,40 @@ def scan(
     return scanner.found
 
 
+PADDING = b"\0\xff "
+"""What some senders append to a data set: no element can begin with eight of these bytes."""
+
+_PADDING_LIMIT = 200_000
+"""Elements and items that are walked over to find padding: less than a second of work."""
+
+
+def padding_start(data: Buffer, sequences: Container[int]) -> int | None:
+    """Where a file has nothing but padding left behind its last element; None where it is not so.
+
+    :param sequences: tells which tags are sequences in implicit VR
+    :raises BadFileFormat: if the file begins with no DICOM
+    """
+    if not data[-1:].strip(PADDING):
+        header = read_header(data)
+        if header.transfer_syntax != DEFLATED_LITTLE_ENDIAN:
+            scanner = _Scanner(data, sequences, _PADDING_LIMIT)
+            try:
+                return scanner.padding_start(header.start, encoding_of(header.transfer_syntax))
+            except (InvalidBytes, StructError, TooManyElements):
+                pass  # broken in another way
+    return None
+
+
+def _is_padding(data: Buffer, pos: int) -> bool:
+    """Whether nothing but padding follows; ``data`` may be large, and most often it is seen at once."""
+    step = 8
+    while pos < len(data):
+        if data[pos : pos + step].strip(PADDING):
+            return False
+        pos, step = pos + step, 1 << 20
+    return True
+
+
 class _Scanner:
     __slots__ = ("data", "found", "left", "sequences")
 
@@ -103,6 +139,23 @@ class _Scanner:
             pos = after
         if pos != end:
             raise InvalidBytes
+
+    def padding_start(self, begin: int, encoding: Encoding) -> int | None:
+        """See :func:`padding_start`."""
+        data, end, pos = self.data, len(self.data), begin
+        while pos < end:
+            if _is_padding(data, pos):
+                return pos if pos > begin else None
+            if not self.left:
+                raise TooManyElements
+            self.left -= 1
+            tag, vr, length, start = read_head(data, pos, encoding)
+            if tag == PIXEL_DATA:
+                _, pos = self._pixels(pos, vr, length, encoding)
+            else:
+                is_sequence = vr == b"SQ" or (not vr and tag in self.sequences)
+                pos = self._skip(start, is_sequence, vr == b"UN", length, end, encoding, 0)
+        return None
 
     def _other(self, pos: int, tag: int, vr: bytes, length: int, encoding: Encoding) -> tuple[int, int]:
         """Start and end of a value whose head is long, or of no known VR."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import orjson
@@ -21,11 +22,14 @@ from orthanclite.core.model import DicomSummary, InstanceRecord, OverwriteMode, 
 from orthanclite.core.ports import Ingest
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.summary import Summarizer
+from orthanclite.services.content.scratch import ScratchFile
 from orthanclite.services.ingest.arrival import Arrival, StoreResult
 from orthanclite.services.server.runtime import RuntimeOptions
 
 LOOK_FIRST = 1024 * 1024
 """Bytes from which on it pays to ask the index for an instance before its file is written."""
+
+_PIECE = 1 << 20  # bytes that are copied at a time
 
 log = logging.getLogger("orthanclite.generic")
 
@@ -62,8 +66,8 @@ class Prepared:
 
     record: InstanceRecord
     """Without its attachment."""
-    transcoded: Buffer | None
-    """What is stored instead of the file that arrived."""
+    replaced: Buffer | None
+    """What is stored instead of the file that arrived: transcoded, or without padding."""
 
 
 class Preparation:
@@ -71,6 +75,7 @@ class Preparation:
 
     :param overwrite: the option ``OverwriteInstances``
     :param filters: asked one after the other, until one refuses
+    :param temporary_directory: where a file is copied to that is not stored as it came
     """
 
     def __init__(
@@ -82,6 +87,7 @@ class Preparation:
         overwrite: OverwriteMode,
         transcoder: IngestTranscoder | None = None,
         filters: Sequence[IngestFilter] = (),
+        temporary_directory: Path | None = None,
     ) -> None:
         self._index = index
         self._main_tags = main_tags
@@ -90,6 +96,7 @@ class Preparation:
         self._overwrite = overwrite
         self._transcoder = transcoder
         self._filters = tuple(filters)
+        self._temporary_directory = temporary_directory
         self._summarizer = Summarizer(main_tags, dictionary)
 
     @property
@@ -110,7 +117,14 @@ class Preparation:
         """
         if not len(data):
             raise BadFileFormat("Received an empty DICOM file")
-        summary = self._summarize(data, arrival.sent_size)
+        replaced: Buffer | None = None
+        try:
+            summary = self._summarize(data, arrival.sent_size)
+        except BadFileFormat:
+            replaced = self._without_padding(arrival, data)
+            if replaced is None:
+                raise
+            data, summary = replaced, self._summarize(replaced)
         for accept in self._filters:
             if (refusal := accept(arrival, data, summary)) is not None:
                 ids = _hierarchy(summary)
@@ -118,15 +132,32 @@ class Preparation:
                 return StoreResult(StoreStatus.FILTERED_OUT, ids)
         transcoded = None if self._transcoder is None else self._transcoder(data, summary)
         if transcoded is not None:
-            data, summary = transcoded, self._summarize(transcoded)
+            data = replaced = transcoded
+            summary = self._summarize(transcoded)
         overwrite = arrival.overwrite or self._overwrite
         ids = _hierarchy(summary)
         if len(data) >= LOOK_FIRST and self._stays(ids, overwrite, data):
             return StoreResult(StoreStatus.ALREADY_STORED, ids)
-        return Prepared(self._record(ids, summary, arrival, overwrite), transcoded)
+        return Prepared(self._record(ids, summary, arrival, overwrite), replaced)
 
     def _summarize(self, data: Buffer, sent_size: int | None = None) -> DicomSummary:
         return self._summarizer.summarize(data, self._runtime.default_encoding.name, sent_size)
+
+    def _without_padding(self, arrival: Arrival, data: Buffer) -> Buffer | None:
+        """A file without what a DICOM peer appended to its data set; None where that is not what is wrong.
+
+        As the reference does: it reads such a data set from the network, but not such a file.
+        """
+        if arrival.origin.kind is not Origin.DICOM_PROTOCOL:
+            return None
+        end = self._summarizer.padding_start(data)
+        if end is None:
+            return None
+        log.info("Dropping %d bytes of padding that %s sent", len(data) - end, arrival.origin.remote_aet)
+        copy = ScratchFile(self._temporary_directory, "padded")
+        for start in range(0, end, _PIECE):
+            copy.write(data[start : min(end, start + _PIECE)])
+        return copy.whole()
 
     def _stays(self, ids: Hierarchy, overwrite: OverwriteMode, data: Buffer) -> bool:
         """Whether an instance is stored, and stays as it is."""

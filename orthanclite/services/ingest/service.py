@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 from orthanclite.core.buffers import Buffer
@@ -36,6 +37,7 @@ class IngestOptions:
     store_md5: bool = True  # StoreMD5ForAttachments
     store_dicom: bool = True  # StoreDicom
     read_only: bool = False  # ReadOnly: everything is refused
+    temporary_directory: Path | None = None  # TemporaryDirectory; None for that of the system
 
 
 class Workload(NamedTuple):
@@ -77,7 +79,14 @@ class IngestService:
         self._blobs = blobs
         self._options = options
         self._preparation = Preparation(
-            index, main_tags, dictionary, runtime, options.overwrite, transcoder, filters
+            index,
+            main_tags,
+            dictionary,
+            runtime,
+            options.overwrite,
+            transcoder,
+            filters,
+            options.temporary_directory,
         )
         self._strategies = strategies(
             blobs, journal, FileOptions(options.compress, options.store_md5), helper
@@ -154,7 +163,7 @@ class IngestService:
                     return _done(prepared)
                 if not self._options.store_dicom:
                     return self._committer.submit(Submission(prepared.record))
-                source = arrival.content if prepared.transcoded is None else prepared.transcoded
+                source = arrival.content if prepared.replaced is None else prepared.replaced
                 strategy = self._strategy(source)
                 file = File(source)
                 blob = strategy.begin(file)

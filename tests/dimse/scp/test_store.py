@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 from io import BytesIO
 from pathlib import Path
@@ -19,12 +20,12 @@ from pydicom.uid import (
 from pynetdicom.dsutils import encode
 
 from orthanclite.core.constants import Metadata
-from orthanclite.core.errors import DatabaseUnavailable, FullStorage, OrthancError
+from orthanclite.core.errors import BadFileFormat, DatabaseUnavailable, FullStorage, OrthancError
 from orthanclite.core.levels import Level
 from orthanclite.dimse.scp.part10 import IMPLEMENTATION_CLASS_UID
 from orthanclite.services.ingest.service import IngestService
 from tests.dimse.conftest import StartServer
-from tests.dimse.support import CT, IMPLICIT, ct, implicit, needs_dcmtk, send_bytes, write_many
+from tests.dimse.support import CT, IMPLICIT, ct, eventually, implicit, needs_dcmtk, send_bytes, write_many
 
 
 def test_the_data_set_is_stored_byte_for_byte(start: StartServer) -> None:
@@ -120,6 +121,128 @@ def test_each_failure_has_its_status(start: StartServer, data: bytes, status: in
         assert send_bytes(association, implicit(ct()), uid=ct().SOPInstanceUID) == 0x0000
     assert len(site.instances()) == 1
     assert len(list(site.lab.blobs.scan())) == 1
+
+
+def small(explicit: bool) -> bytes:
+    """A data set without pixel data."""
+    dataset = ct()
+    del dataset.PixelData
+    encoded = encode(dataset, not explicit, True)
+    assert encoded
+    return encoded
+
+
+@pytest.mark.parametrize("kind", [b"\0", b"\xff", b" "], ids=["nul", "ff", "blank"])
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian])
+def test_padding_behind_a_data_set_is_dropped(
+    start: StartServer, kind: bytes, syntax: pydicom.uid.UID
+) -> None:
+    site = start()
+    sizes = [1, 2, 4, 6, 7, 8, 9, 10, 12, 16, 100, 30_000]
+    sent = {}
+    with site.associate(CT, syntaxes=[syntax]) as association:
+        for size in sizes:
+            uid = f"1.2.{size}"
+            whole = encode(ct(SOPInstanceUID=uid), syntax.is_implicit_VR, syntax.is_little_endian)
+            assert whole
+            sent[uid] = whole, whole + kind * size
+            assert send_bytes(association, whole + kind * size, uid) == 0x0000
+    for instance in site.instances():
+        file = site.file(instance)
+        stored = pydicom.dcmread(BytesIO(file))
+        whole, padded = sent.pop(stored.SOPInstanceUID)
+        # Zeros may be elements, of a group that no data set has: then they are kept.
+        assert file.endswith(whole) or (kind == b"\0" and file.endswith(padded))
+        assert stored.PixelData == ct().PixelData
+    assert not sent
+
+
+@pytest.mark.parametrize("explicit", [True, False])
+def test_padding_behind_a_data_set_without_pixels_is_dropped(start: StartServer, explicit: bool) -> None:
+    site = start()
+    syntax = ExplicitVRLittleEndian if explicit else ImplicitVRLittleEndian
+    with site.associate(CT, syntaxes=[syntax]) as association:
+        data = small(explicit) + bytes(6)
+        assert send_bytes(association, data, uid=ct().SOPInstanceUID) == 0x0000
+    assert site.file(site.instances()[0]).endswith(small(explicit))
+
+
+def test_padding_behind_a_large_data_set_is_dropped(start: StartServer) -> None:
+    site = start()
+    dataset = ct(PixelData=bytes(range(256)) * 131072)  # 32 MiB
+    with site.associate(CT, syntaxes=IMPLICIT) as association:
+        data = implicit(dataset)
+        assert send_bytes(association, data + b"\0\0\xff\xff", uid=dataset.SOPInstanceUID) == 0x0000
+    (instance,) = site.instances()
+    assert site.file(instance).endswith(data)
+    assert eventually(lambda: len(list(site.lab.blobs.scan())) == 1)
+
+
+def test_padding_behind_encapsulated_pixels_is_dropped(start: StartServer) -> None:
+    site = start()
+    dataset = pydicom.dcmread(str(get_testdata_file("JPEG2000.dcm")))
+    encoded = encode(dataset, False, True)
+    assert encoded
+    with site.associate(dataset.SOPClassUID, syntaxes=[JPEG2000]) as association:
+        data = encoded + b"\xff" * 5
+        sop_class = str(dataset.SOPClassUID)
+        assert send_bytes(association, data, dataset.SOPInstanceUID, sop_class) == 0x0000
+    assert site.file(site.instances()[0]).endswith(encoded)
+
+
+@pytest.mark.parametrize(
+    "tail", [b"a", b"trailing text", b"\0\0a", b"\xe0\x7f\x10\0", bytes(4) + b"\x0e"], ids=str
+)
+def test_what_is_more_than_padding_is_refused(start: StartServer, tail: bytes) -> None:
+    site = start()
+    with site.associate(CT, syntaxes=IMPLICIT) as association:
+        assert send_bytes(association, implicit(ct()) + tail, uid=ct().SOPInstanceUID) == 0xC000
+    assert site.instances() == []
+
+
+def test_a_file_with_padding_is_no_file_of_the_network(start: StartServer) -> None:
+    """Uploaded over HTTP it is refused, as by the reference."""
+    site = start()
+    with site.associate(CT, syntaxes=IMPLICIT) as association:
+        assert send_bytes(association, implicit(ct()), uid=ct().SOPInstanceUID) == 0x0000
+    file = site.file(site.instances()[0])
+    with pytest.raises(BadFileFormat):
+        site.lab.store(file + bytes(6))
+
+
+GROUP_2 = {
+    "syntax": struct.pack("<HHI", 2, 0x10, 20) + b"1.2.840.10008.1.2.1\0",
+    "class": struct.pack("<HHI", 2, 2, 4) + b"1.2\0",
+    "length": struct.pack("<HHII", 2, 0, 4, 12),
+}
+
+
+@pytest.mark.parametrize("elements", GROUP_2.values(), ids=GROUP_2)
+def test_group_2_in_a_data_set_is_kept_and_means_nothing(start: StartServer, elements: bytes) -> None:
+    site = start()
+    data = elements + implicit(ct())
+    with site.associate(CT, syntaxes=IMPLICIT) as association:
+        assert send_bytes(association, data, uid=ct().SOPInstanceUID) == 0x0000
+    (instance,) = site.instances()
+    assert site.file(instance).endswith(data)
+    values = site.lab.index.annotations.metadata(Level.INSTANCE, instance)
+    assert values[Metadata.TRANSFER_SYNTAX].value == ImplicitVRLittleEndian
+    assert values[Metadata.SOP_CLASS_UID].value == CT
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ExplicitVRBigEndian])
+def test_group_2_in_an_explicit_data_set(start: StartServer, syntax: pydicom.uid.UID) -> None:
+    site = start()
+    encoded = encode(ct(), False, syntax.is_little_endian)
+    assert encoded
+    order = "<" if syntax.is_little_endian else ">"
+    data = struct.pack(order + "HH2sH", 2, 0x10, b"UI", 18) + b"1.2.840.10008.1.2\0" + encoded
+    with site.associate(CT, syntaxes=[syntax]) as association:
+        assert send_bytes(association, data, uid=ct().SOPInstanceUID) == 0x0000
+    (instance,) = site.instances()
+    assert site.file(instance).endswith(data)
+    values = site.lab.index.annotations.metadata(Level.INSTANCE, instance)
+    assert values[Metadata.TRANSFER_SYNTAX].value == syntax
 
 
 @pytest.mark.parametrize(
