@@ -37,6 +37,7 @@ class DicomServerOptions:
     maximum_pdu_length: int = 16384  # bytes, of what peers may send
     scp_timeout: int = 30  # seconds without a message before an association is closed; 0 for never
     maximum_associations: int = 256  # open at the same time; more are rejected for the time being
+    maximum_associations_per_host: int = 128  # so that no host locks out all others
     tls: TlsOptions | None = None
 
 

@@ -97,7 +97,7 @@ def test_who_waits_for_a_thread_is_not_taken_for_silent(
 
 
 def test_one_association_too_many_is_rejected_for_the_time_being(start: StartServer) -> None:
-    site = start(maximum_associations=2)
+    site = start(maximum_associations=2, maximum_associations_per_host=2)
     with site.associate() as first, site.associate() as second:
         assert first.is_established
         assert second.is_established

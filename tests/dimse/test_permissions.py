@@ -141,7 +141,7 @@ def test_each_service_has_its_flag(service: Service) -> None:
 
 
 def test_more_associations_than_allowed_are_rejected_for_now(start: StartServer) -> None:
-    site = start(maximum_associations=2)
+    site = start(maximum_associations=2, maximum_associations_per_host=2)
     with site.associate() as first, site.associate() as second:
         assert first.is_established
         assert second.is_established

@@ -70,6 +70,7 @@ class EventDrivenDul(DULServiceProvider):
         self._postponed: list[bytes] = []  # responses of this thread, until a message is sent completely
         self._max_data_pdu = max(association.ae.maximum_pdu_size + _PDU_SLACK, _LENIENT_PDU)
         self._busy = False
+        self._awaits_first = False
         self._has_sent = False  # in the last round: the peer's turn, where it has something to say
 
     @property
@@ -81,6 +82,7 @@ class EventDrivenDul(DULServiceProvider):
         """The thread. In place of pynetdicom's loop, which sleeps for some microseconds before each PDU."""
         self._idle_timer.start()
         self.assoc._dul_ready.set()
+        self._limit_negotiation(self.assoc.acse_timeout)
         try:
             while not self._kill_thread:
                 self._do_round()
@@ -95,6 +97,12 @@ class EventDrivenDul(DULServiceProvider):
             self.to_user_queue.put(None)
             self._owner.wake()
             self._close_pipe()
+
+    def _limit_negotiation(self, seconds: float | None) -> None:
+        """Bound the time until the peer's first PDU is there: sent in drips, it would hold its connection."""
+        self._awaits_first = seconds is not None
+        if isinstance(self.socket, BufferedSocket):
+            self.socket.give_up_in(seconds)
 
     def _do_round(self) -> None:
         """Send or read once, and act on what came of it."""
@@ -254,6 +262,8 @@ class EventDrivenDul(DULServiceProvider):
                 self.event_queue.put("Evt19")
                 return
             body = connection.take(length)
+            if self._awaits_first:
+                self._limit_negotiation(None)
         except OSError as exc:
             LOGGER.info("The connection broke within a PDU: %s", exc)
             self.event_queue.put("Evt17")

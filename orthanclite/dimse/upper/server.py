@@ -21,6 +21,7 @@ from orthanclite.dicom.writing.elements import IMPLEMENTATION_CLASS_UID, IMPLEME
 from orthanclite.dimse.conversation import Offer, Offers
 from orthanclite.dimse.options import DicomServerOptions, ModalitiesLookup
 from orthanclite.dimse.permissions import Permissions
+from orthanclite.dimse.upper.admission import Places
 from orthanclite.dimse.upper.association import EventDrivenAssociation
 from orthanclite.dimse.upper.contexts import ContextPolicy
 from orthanclite.dimse.upper.tls import server_context
@@ -30,6 +31,7 @@ from orthanclite.services.server.runtime import RuntimeOptions
 LOGGER = logging.getLogger(__name__)
 
 _NEGOTIATION_TIMEOUT = 30.0  # seconds for a peer to send its request, and to close after a release
+_CONNECTIONS = 2  # that may be open, for each association that may be
 _MESSAGE_MEMORY = 64 << 20
 """Bytes that messages on their way in may take together, besides those whose data set is streamed."""
 _REJECT_PERMANENT, _REJECT_TRANSIENT = 0x01, 0x02
@@ -57,8 +59,11 @@ class DicomServer:
         self._offers = Offers(offers)
         self._budget = MemoryBudget(_MESSAGE_MEMORY)
         self._contexts = ContextPolicy(runtime, self._offers)
-        self._admission = threading.Lock()
-        self._admitted: set[EventDrivenAssociation] = set()
+        self._associations = Places(options.maximum_associations, options.maximum_associations_per_host)
+        # Those that are rejected, or have not associated yet, need places, too.
+        self._connections = Places(
+            _CONNECTIONS * options.maximum_associations, _CONNECTIONS * options.maximum_associations_per_host
+        )
         self._listener: DicomListener | None = None
         self._thread: threading.Thread | None = None
 
@@ -88,7 +93,12 @@ class DicomServer:
         tls: ssl.SSLContext | None = None if options.tls is None else server_context(options.tls)
         try:
             listener = DicomListener(
-                application, (options.host, options.port), self._make_handler(), tls, timeout
+                application,
+                (options.host, options.port),
+                self._make_handler(),
+                tls,
+                timeout,
+                self._connections,
             )
         except OSError as exc:
             raise NetworkProtocol(f"Cannot listen on the DICOM port {options.port}: {exc}") from exc
@@ -165,25 +175,13 @@ class DicomServer:
             self._reject(association, _REJECT_PERMANENT, _SOURCE_USER, _CALLED_AET_UNKNOWN)
         elif rights is None:
             self._reject(association, _REJECT_PERMANENT, _SOURCE_USER, _CALLING_AET_UNKNOWN)
-        elif not self._admit(association):
+        elif not self._associations.take(peer.ip, association.is_alive):
             self._reject(association, _REJECT_TRANSIENT, _SOURCE_PRESENTATION, _LIMIT_EXCEEDED)
         else:
             association.rights = rights
             proposed = association.requestor.primitive.presentation_context_definition_list
             association.acceptor.supported_contexts = self._contexts.supported(proposed)
             LOGGER.info("Association of %s, calling %s", peer, peer.called_aet)
-
-    def _admit(self, association: EventDrivenAssociation) -> bool:
-        """Count an association, unless there are enough.
-
-        Only those that were let in count: of many that come at the same moment, all would be one too many.
-        """
-        with self._admission:
-            self._admitted = {one for one in self._admitted if one.is_alive()}
-            if len(self._admitted) >= self._options.maximum_associations:
-                return False
-            self._admitted.add(association)
-            return True
 
     @staticmethod
     def _reject(association: EventDrivenAssociation, result: int, source: int, reason: int) -> None:

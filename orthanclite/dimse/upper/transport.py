@@ -12,6 +12,7 @@ import os
 import select
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -19,13 +20,18 @@ from typing import Any
 from pynetdicom import evt
 from pynetdicom.transport import AssociationSocket, ThreadedAssociationServer
 
+from orthanclite.dimse.peer import plain_ip
+from orthanclite.dimse.upper.admission import Places
+
 LOGGER = logging.getLogger(__name__)
 
 _BUFFER = 160 * 1024
 """Bytes read at once at most; grows for peers that send larger PDUs. Memory is taken as it is written to."""
+_SHORTEST = 0.001  # seconds: a time-out of zero would mean not to wait
 _PDU_HEAD = 6  # bytes
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 _LISTEN_BACKLOG = 128
+_HAND_SHAKE_TIMEOUT = 10.0  # seconds
 
 
 def tune(connection: socket.socket, timeout: float | None) -> None:
@@ -49,6 +55,14 @@ class BufferedSocket(AssociationSocket):
         super().__init__(association, client_socket=connection)
         self._buffer = memoryview(bytearray(_BUFFER))
         self._start = self._end = 0  # of what was read and not handed out yet
+        self._timeout = connection.gettimeout()
+        self._deadline: float | None = None
+
+    def give_up_in(self, seconds: float | None) -> None:
+        """Let reading fail from that moment on, however little comes at a time; None to take it back."""
+        self._deadline = None if seconds is None else time.monotonic() + seconds
+        if seconds is None and self.socket is not None:
+            self.socket.settimeout(self._timeout)
 
     @property
     def buffered(self) -> int:
@@ -118,6 +132,8 @@ class BufferedSocket(AssociationSocket):
         if connection is None:
             raise OSError("The connection is closed")
         self._make_room(wanted)
+        if self._deadline is not None:
+            connection.settimeout(max(_SHORTEST, self._deadline - time.monotonic()))
         count = connection.recv_into(self._buffer[self._end :])
         acknowledge(connection)
         self._end += count
@@ -156,7 +172,8 @@ class DicomListener(ThreadedAssociationServer):
     """Accepts connections. A TLS hand-shake is made in the thread of its connection: others need not wait.
 
     :param handler: makes the association of a connection
-    :param timeout: seconds for a read, a write and the hand-shake; None for no limit
+    :param timeout: seconds for a read and a write; None for no limit
+    :param places: bounds the connections that are open, associated or not
     """
 
     daemon_threads = True
@@ -169,7 +186,9 @@ class DicomListener(ThreadedAssociationServer):
         handler: Callable[..., Any],
         tls: ssl.SSLContext | None,
         timeout: float | None,
+        places: Places,
     ) -> None:
+        self._places = places
         self._tls = tls
         self._connection_timeout = timeout
         # The presentation contexts are decided on for each association.
@@ -181,24 +200,31 @@ class DicomListener(ThreadedAssociationServer):
         connection, address = self.socket.accept()
         try:
             tune(connection, self._connection_timeout)
-        except OSError:
+            if self._tls is not None:
+                connection = self._tls.wrap_socket(
+                    connection, server_side=True, do_handshake_on_connect=False
+                )
+            if not self._places.take(plain_ip(address[0]), lambda: connection.fileno() != -1):
+                raise OSError(f"Too many connections of {address[0]}")
+        except (OSError, ValueError) as exc:
+            LOGGER.info("Closed a connection: %s", exc)
             connection.close()
-            raise
+            raise OSError("Closed") from exc
         return connection, address
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """In the thread of the connection: shake hands, then start the association."""
-        if self._tls is None:
-            super().finish_request(request, client_address)
-            return
-        try:
-            secured = self._tls.wrap_socket(request, server_side=True)
-        except (OSError, ValueError) as exc:
-            LOGGER.warning("DICOM TLS: refused the connection of %s: %s", client_address[0], exc)
-            with suppress(OSError):
-                request.close()
-            return
-        super().finish_request(secured, client_address)
+        if isinstance(request, ssl.SSLSocket):
+            try:
+                request.settimeout(_HAND_SHAKE_TIMEOUT)  # for all of it, however it is cut into pieces
+                request.do_handshake()
+                request.settimeout(self._connection_timeout)
+            except (OSError, ValueError) as exc:
+                LOGGER.warning("DICOM TLS: refused the connection of %s: %s", client_address[0], exc)
+                with suppress(OSError):
+                    request.close()
+                return
+        super().finish_request(request, client_address)
 
     def service_actions(self) -> None:
         """Nothing: pynetdicom collects garbage here, which stops all threads when there is much of it."""

@@ -215,10 +215,13 @@ ACCEPTED, REJECTED, ABORTED = 2, 3, 7  # the kinds of PDUs
 
 
 def answer(site: Site, encoded: bytes) -> int:
-    """The kind of PDU with which a request is answered."""
+    """The kind of PDU with which a request is answered; 0 where the connection is closed."""
     with site.connect() as connection:
-        connection.sendall(encoded)
-        return connection.recv(1)[0]
+        try:
+            connection.sendall(encoded)
+            return int.from_bytes(connection.recv(1), "big")
+        except ConnectionError:
+            return 0
 
 
 def without_unknown(encoded: bytes) -> bytes:
