@@ -11,6 +11,7 @@ from orthanclite.core.errors import (
     InexistentTag,
     OrthancError,
     ParameterOutOfRange,
+    ReadOnly,
 )
 
 SUCCESS = 0x0000
@@ -32,6 +33,7 @@ _STORE_STATUSES: tuple[tuple[type[OrthancError], int], ...] = (
     (BadFileFormat, CANNOT_UNDERSTAND),
     (FullStorage, OUT_OF_RESOURCES),
     (DatabaseUnavailable, OUT_OF_RESOURCES),
+    (ReadOnly, OUT_OF_RESOURCES),
 )
 
 

@@ -72,6 +72,8 @@ class SpecialConditions:
             values = [value for value in values if value in constraint.values]
         if constraint.match is Match.WILDCARD:
             return self._of_set_pattern(constraint)
+        if not values:
+            return Condition(lambda source: false())
         parts = [f"\\{value}\\" for value in values if value]
         in_modalities = constraint.tag == MODALITIES_IN_STUDY
 

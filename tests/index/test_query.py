@@ -264,9 +264,10 @@ def test_a_page_is_the_beginning_of_the_whole(world: World, level: Level) -> Non
         *([FindRequest(level, parent=parent)] if level > Level.PATIENT else []),
     ]
     for tag in COMPUTED_TAGS:
-        for value in ("2", "CT", "1.2.840.10008.5.1.4.1.1.2", "*", ""):
+        for value in ("2", "CT", "ct", "1.2.840.10008.5.1.4.1.1.2", "*", ""):
             match = Match.WILDCARD if value == "*" else Match.LIST
-            requests.append(FindRequest(level, (Constraint(tag, match, (value,)),)))
+            for heeds_case in (False, True):
+                requests.append(FindRequest(level, (Constraint(tag, match, (value,), heeds_case),)))
     for request in requests:
         whole = world.find(request)
         for since, limit in ((0, 5), (2, 3)):
