@@ -20,7 +20,13 @@ from pydicom.uid import (
 from pynetdicom.dsutils import encode
 
 from orthanclite.core.constants import Metadata
-from orthanclite.core.errors import BadFileFormat, DatabaseUnavailable, FullStorage, OrthancError
+from orthanclite.core.errors import (
+    BadFileFormat,
+    DatabaseUnavailable,
+    FullStorage,
+    OrthancError,
+    ReadOnly,
+)
 from orthanclite.core.levels import Level
 from orthanclite.dimse.scp.part10 import IMPLEMENTATION_CLASS_UID
 from orthanclite.services.ingest.service import IngestService
@@ -247,7 +253,12 @@ def test_group_2_in_an_explicit_data_set(start: StartServer, syntax: pydicom.uid
 
 @pytest.mark.parametrize(
     ("error", "status"),
-    [(FullStorage(), 0xA700), (DatabaseUnavailable("The queue is full"), 0xA700), (OrthancError(), 0x0110)],
+    [
+        (FullStorage(), 0xA700),
+        (DatabaseUnavailable("The queue is full"), 0xA700),
+        (ReadOnly(), 0xA700),
+        (OrthancError(), 0x0110),
+    ],
 )
 def test_a_server_that_cannot_store_says_so(
     start: StartServer, monkeypatch: pytest.MonkeyPatch, error: OrthancError, status: int
