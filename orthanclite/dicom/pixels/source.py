@@ -17,7 +17,13 @@ from typing import IO, Any
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 
-from orthanclite.core.errors import BadFileFormat, NoPixelData, ParameterOutOfRange, UnsupportedMediaType
+from orthanclite.core.errors import (
+    BadFileFormat,
+    CorruptedFile,
+    NoPixelData,
+    ParameterOutOfRange,
+    UnsupportedMediaType,
+)
 from orthanclite.dicom.encoding import (
     DEFLATED_LITTLE_ENDIAN,
     EXPLICIT_LITTLE_ENDIAN,
@@ -123,16 +129,24 @@ class PixelSource:
         return fragments.whole()
 
 
+def _opened(path: Path) -> IO[bytes]:
+    try:
+        return path.open("rb")
+    except OSError as exc:  # it may have been deleted since it was found
+        raise CorruptedFile(f"The stored file {path.name} cannot be opened: {exc.strerror}") from exc
+
+
 @contextmanager
 def buffer_of(data: ImageData) -> Iterator[bytes | mmap.mmap]:
     """The content of a file for the time of a ``with`` block, mapped where it is on the disk.
 
     :raises BadFileFormat: for an empty file.
+    :raises CorruptedFile: where it cannot be opened.
     """
     if isinstance(data, bytes):
         yield data
         return
-    with data.open("rb") if isinstance(data, Path) else nullcontext(data) as file:
+    with _opened(data) if isinstance(data, Path) else nullcontext(data) as file:
         try:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except ValueError as exc:  # an empty file cannot be mapped
@@ -178,7 +192,7 @@ def transfer_syntax_of(data: Path | bytes) -> str:
     if isinstance(data, bytes):
         head = data[:_HEAD]
     else:
-        with data.open("rb") as file:
+        with _opened(data) as file:
             head = file.read(_HEAD)
     try:
         return read_header(head).transfer_syntax
