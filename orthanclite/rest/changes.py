@@ -15,6 +15,8 @@ from orthanclite.web.call import Call
 from orthanclite.web.routing import Arg, Router
 
 _DEFAULT_LIMIT = 100
+_LARGEST_PAGE = 100_000
+"""Entries of one answer, which is made in memory; `Done` tells that there are more."""
 _CHANGE_TYPES = {change.label: change for change in ChangeType}
 
 _UIDS = (
@@ -92,7 +94,8 @@ def _window(call: Call) -> tuple[int, int, int | None]:
             if number is None:
                 return 0, _DEFAULT_LIMIT, None
             numbers[name] = number
-    return numbers.get("since", 0), numbers.get("limit", _DEFAULT_LIMIT), numbers.get("to")
+    limit = min(numbers.get("limit", _DEFAULT_LIMIT), _LARGEST_PAGE)
+    return numbers.get("since", 0), limit, numbers.get("to")
 
 
 def _types(text: str) -> list[ChangeType]:

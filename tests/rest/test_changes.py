@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from orthanclite.core.model import ChangesPage, ExportsPage
+from orthanclite.core.ports import ChangeLog
+from orthanclite.rest.changes import changes_routes
+from orthanclite.web.call import Call
 from tests.support.records import dicom_file
 from tests.support.server import Server
 
@@ -137,3 +141,28 @@ def test_exports_are_empty_before_anything_is_sent(busy: Server) -> None:
     assert busy.get("/exports?last") == {"Done": True, "Exports": [], "Last": 0}
     answer = busy.client.delete("/exports")
     assert (answer.status_code, answer.content) == (200, b"")
+
+
+class _Limits:
+    """A log that notes how much is asked of it."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def changes(self, since: int, limit: int, to: int | None, types: object) -> ChangesPage:
+        self.asked.append(limit)
+        return ChangesPage((), True, 0)
+
+    def exports(self, since: int, limit: int) -> ExportsPage:
+        self.asked.append(limit)
+        return ExportsPage((), True, 0)
+
+
+@pytest.mark.parametrize("path", ["/changes", "/exports"])
+def test_an_answer_has_a_bounded_number_of_entries(path: str) -> None:
+    log = _Limits()
+    operations = changes_routes(cast(ChangeLog, log)).operations
+    [handler] = [one.handler for one in operations if (one.method, one.path) == ("GET", path)]
+    for limit in ("5", "100000", "100001", "9" * 30):
+        handler(Call("GET", path, query_string=f"limit={limit}"))
+    assert log.asked == [5, 100_000, 100_000, 100_000]
