@@ -7,8 +7,10 @@ from typing import Any, cast
 
 import pytest
 
+from orthanclite.core.constants import Origin
 from orthanclite.core.model import ChangesPage, ExportsPage
 from orthanclite.core.ports import ChangeLog
+from orthanclite.core.principal import Principal
 from orthanclite.rest.changes import changes_routes
 from orthanclite.web.call import Call
 from tests.support.records import dicom_file
@@ -164,5 +166,5 @@ def test_an_answer_has_a_bounded_number_of_entries(path: str) -> None:
     operations = changes_routes(cast(ChangeLog, log)).operations
     [handler] = [one.handler for one in operations if (one.method, one.path) == ("GET", path)]
     for limit in ("5", "100000", "100001", "9" * 30):
-        handler(Call("GET", path, query_string=f"limit={limit}"))
+        handler(Call("GET", path, Principal(Origin.REST_API), query_string=f"limit={limit}"))
     assert log.asked == [5, 100_000, 100_000, 100_000]
