@@ -14,6 +14,7 @@ from orthanclite import __version__, logs
 from orthanclite.config import Settings, load
 from orthanclite.core.error_codes import ERROR_MESSAGES
 from orthanclite.core.errors import CannotWriteFile, OrthancError
+from orthanclite.core.file_modes import keep_files_private
 from orthanclite.core.log_levels import LogCategory, LogLevel
 from orthanclite.core.ports import Blobs, Maintenance, Properties
 
@@ -30,6 +31,7 @@ _LEVEL_HELP = ((LogLevel.VERBOSE, "log more"), (LogLevel.TRACE, "log everything"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; the exit status of the process."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    keep_files_private()
     try:
         return _dispatch(arguments)
     except OrthancError as exc:

@@ -19,17 +19,19 @@ __all__ = ["openapi", "run", "stores", "upgrade"]
 def run(settings: Settings) -> bool:
     """Serve until asked to stop; whether to start anew, with the configuration read again."""
     from orthanclite.app.database import sole_user
+    from orthanclite.app.interruption import ended_by_signals
     from orthanclite.app.process import ServerProcess
 
-    with sole_user(settings):
+    with ended_by_signals(), sole_user(settings):
         return ServerProcess(settings).run()
 
 
 def upgrade(settings: Settings) -> None:
     """Migrate the database to the schema of this version."""
     from orthanclite.app.database import open_index, sole_user
+    from orthanclite.app.interruption import ended_by_signals
 
-    with sole_user(settings):
+    with ended_by_signals(), sole_user(settings):
         open_index(settings, upgrade=True).close()
 
 

@@ -7,13 +7,10 @@ import fcntl
 import hashlib
 import logging
 import os
-import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 from orthanclite.app.database_settings import database_url, limits, server_name
 from orthanclite.config import Settings
@@ -25,6 +22,7 @@ from orthanclite.core.errors import (
     IncompatibleDatabaseVersion,
     OrthancError,
 )
+from orthanclite.core.file_modes import OTHERS
 from orthanclite.index import SqlIndex
 
 _SERVERS_LOCK = ".orthanclite-servers"
@@ -42,9 +40,9 @@ def open_index(settings: Settings, upgrade: bool = False) -> SqlIndex:
     :raises IncompatibleDatabaseVersion: for a schema that is older (without ``upgrade``) or newer
     """
     if settings.postgresql.enable_index:
-        with _ended_by_sigterm():
-            return _wait_for_postgresql(settings, upgrade)
+        return _wait_for_postgresql(settings, upgrade)
     url = database_url(settings)
+    _make_private(Path(str(url.database)))
     try:
         return SqlIndex(url, limits(settings), upgrade)
     except IncompatibleDatabaseVersion:
@@ -67,22 +65,14 @@ def _wait_for_postgresql(settings: Settings, upgrade: bool) -> SqlIndex:
             time.sleep(postgresql.connection_retry_interval)
 
 
-@contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM end the process within the block, with status 0.
-
-    It would do so anyway, but for the first process of a container: the kernel gives that one only those that
-    it has asked for (kill(2)). Threads that would hold up the end do not exist yet.
-    """
-
-    def end(number: int, frame: FrameType | None) -> NoReturn:
-        raise SystemExit(0)
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def _make_private(index: Path) -> None:
+    """Take the rights of others away from an SQLite index that an earlier version has made for everybody."""
+    for suffix in ("", "-wal", "-shm", ".lock"):
+        path = index.with_name(index.name + suffix)
+        with suppress(OSError):  # there is none, or it is another user's
+            mode = path.stat().st_mode
+            if mode & OTHERS:
+                path.chmod(mode & 0o777 & ~OTHERS)
 
 
 @contextmanager

@@ -28,6 +28,23 @@ from orthanclite.index.session import Session, Statements
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for another process that has locked the SQLite file."""
 
+READ_TIMEOUT = 60
+"""Seconds that PostgreSQL may take for a statement that reads."""
+
+LOCK_TIMEOUT = 30
+"""Seconds that a transaction waits on PostgreSQL for one of another server; longer than the next."""
+
+PAUSE_TIMEOUT = 20
+"""Seconds after which PostgreSQL ends a transaction whose server is silent, and which holds up the others."""
+
+_KEEPALIVE = {
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30000,
+}
+"""Notices within a minute that PostgreSQL's host is gone (libpq, "Parameter Key Words")."""
+
 READERS = 16
 """Connections that read at the same time; further ones wait for a free one."""
 
@@ -47,8 +64,13 @@ class Database:
             self._readers = self._sqlite(query_only=True)
             self._writers = self._sqlite(query_only=False)
         else:
-            self._readers = self._postgresql(min(READERS, max(1, (connections or READERS + 1) - 1)))
-            self._writers = self._postgresql(1)
+            readers = min(READERS, max(1, (connections or READERS + 1) - 1))
+            self._readers = self._postgresql(readers, f"statement_timeout = '{READ_TIMEOUT}s'")
+            self._writers = self._postgresql(
+                1,
+                f"lock_timeout = '{LOCK_TIMEOUT}s'",
+                f"idle_in_transaction_session_timeout = '{PAUSE_TIMEOUT}s'",
+            )
         self.statements = Statements(self._readers.dialect)
         self._own = threading.local()
         self._reserved: list[Connection] = []
@@ -80,9 +102,10 @@ class Database:
 
         return engine
 
-    def _postgresql(self, size: int) -> Engine:
+    def _postgresql(self, size: int, *settings: str) -> Engine:
         engine = create_engine(
             self.url,
+            connect_args={name: value for name, value in _KEEPALIVE.items() if name not in self.url.query},
             pool_size=size,
             max_overflow=0,
             pool_timeout=60,
@@ -94,8 +117,8 @@ class Database:
         def set_up(connection: psycopg.Connection[Any], record: object) -> None:
             # Compiling a statement costs more than any search takes, and a plan made for one pattern or range
             # of dates is wrong for the next.
-            connection.execute("SET jit = off")
-            connection.execute("SET plan_cache_mode = force_custom_plan")
+            for setting in ("jit = off", "plan_cache_mode = force_custom_plan", *settings):
+                connection.execute(f"SET {setting}")
             connection.commit()
 
         return engine
@@ -114,6 +137,18 @@ class Database:
                 return
             with self._readers.connect() as connection:
                 yield Session(connection, self.statements)
+
+    @contextmanager
+    def patient_reader(self) -> Iterator[Session]:
+        """A session whose statements may take as long as they want."""
+        with self.reader() as session:
+            if not self.is_sqlite:
+                session.command("SET statement_timeout = 0")
+            try:
+                yield session
+            finally:
+                if not self.is_sqlite:
+                    session.command(f"SET statement_timeout = '{READ_TIMEOUT}s'")
 
     def reserve_reader(self) -> None:
         """Have this thread read through a connection of its own: it waits for no other reader."""
@@ -142,8 +177,16 @@ def is_retryable(error: BaseException) -> bool:
     return isinstance(error, psycopg.Error) and error.sqlstate in RETRYABLE
 
 
+_OUT_OF_TIME = frozenset({"57014", "55P03"})
+"""SQLSTATEs of a statement that took too long, and of one that waited too long for a lock."""
+
+
 def is_connection_lost(error: BaseException) -> bool:
-    return isinstance(error, psycopg.OperationalError) and (error.sqlstate or "08").startswith(("08", "57"))
+    if isinstance(error, psycopg.errors.IdleInTransactionSessionTimeout):  # see PAUSE_TIMEOUT
+        return True
+    if not isinstance(error, psycopg.OperationalError) or error.sqlstate in _OUT_OF_TIME:
+        return False
+    return (error.sqlstate or "08").startswith(("08", "57"))
 
 
 def is_transient(error: BaseException) -> bool:
@@ -154,7 +197,8 @@ def is_transient(error: BaseException) -> bool:
 def concerns_all(error: BaseException) -> bool:
     """Whether the database itself is to blame, so that other transactions would fail alike."""
     lost = is_connection_lost(error) or isinstance(error, DatabaseUnavailable)
-    return lost or _sqlite_code(error) in _SQLITE_GENERAL
+    late = isinstance(error, psycopg.Error) and error.sqlstate in _OUT_OF_TIME
+    return lost or late or _sqlite_code(error) in _SQLITE_GENERAL
 
 
 def may_be_committed(error: BaseException) -> bool:
@@ -196,6 +240,8 @@ def translate(error: Exception) -> OrthancError:
     if isinstance(cause, psycopg.DataError | OverflowError):
         # A value that no column holds, such as a text with a NUL: what the client has sent is to blame.
         return ParameterOutOfRange(str(cause).strip())
+    if isinstance(cause, psycopg.errors.QueryCanceled):
+        return DatabaseUnavailable("The database takes too long for the answer")
     if is_transient(cause) or isinstance(cause, psycopg.OperationalError):
         return DatabaseUnavailable(str(cause).strip())
     if _sqlite_code(cause) in _SQLITE_BUSY:

@@ -74,6 +74,8 @@ def _upgrade(database: Database, revision: str = "head") -> None:
         try:
             if not database.is_sqlite:
                 # Several servers may start on an empty database at the same time.
+                connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
+                connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
             command.upgrade(config, revision)
         except BaseException:

@@ -45,7 +45,7 @@ class PlannerStatistics:
         """Analyse the tables if one of them has more than twice the rows of the last time; whether it did."""
         if self._database.is_sqlite:
             return False
-        with self._database.reader() as session:
+        with self._database.patient_reader() as session:
             if not session.one(_GROWN, small=SMALL):
                 return False
             session.command(_ANALYZE)

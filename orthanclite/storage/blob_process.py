@@ -146,7 +146,10 @@ class BlobProcess:
             number, *result = orjson.loads(answer)
             with self._lock:
                 task = self._tasks.pop(number)
-            _settle(task.stored, result)
+            try:
+                _settle(task.stored, result)
+            except Exception as exc:  # noqa: BLE001 - who waits must know, and the thread goes on
+                task.stored.set_exception(exc)
             del task  # whose memory is free now
             answered = True
         return answered
