@@ -79,8 +79,8 @@ class Answer:
             return Answer(answer.status_code, (), code)
         assert int(answer.headers["content-length"]) == len(answer.content)
         headers = tuple(sorted(item for item in answer.headers.items() if item[0] not in UNLIKE_HEADERS))
-        # The placeholder stands elsewhere for the moment only: 302, as release 1.13 answers.
-        status = 302 if answer.status_code == 301 else answer.status_code
+        # The placeholder stands elsewhere for the moment only: 307, as release 1.13 answers.
+        status = 307 if answer.status_code == 301 else answer.status_code
         return Answer(status, headers, _decoded(route, answer))
 
 
