@@ -123,7 +123,7 @@ def test_a_full_disk(tmp_path: Path, compressed: bool) -> None:
                     if answer.status_code != 200:
                         break
                 if size:
-                    assert answer.status_code == 500, f"the disk is never full with {size}"
+                    assert answer.status_code == 507, f"the disk is never full with {size}"
                     assert answer.json()["OrthancStatus"] == 19
                     assert sender.c_store(size) == OUT_OF_RESOURCES
             assert len(sender.acknowledged) > 5
@@ -145,7 +145,7 @@ def test_files_that_the_system_does_not_allow(tmp_path: Path) -> None:
         sender = Sender(server)
         assert sender.upload(MEGABYTE).status_code == 200
         answer = sender.upload(20 * MEGABYTE)
-        assert (answer.status_code, answer.json()["OrthancStatus"]) == (500, 19)
+        assert (answer.status_code, answer.json()["OrthancStatus"]) == (507, 19)
         assert sender.c_store(20 * MEGABYTE) == OUT_OF_RESOURCES
         assert sender.upload(MEGABYTE).status_code == 200
         sender.check()
