@@ -322,9 +322,8 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._linger()
 
     def abandon(self) -> None:
-        if self._exchange is not None:
-            self._exchange.disconnect()
-        self._linger()
+        self._closing = True
+        self._transport.close()
 
     def _close(self) -> None:
         """Close after the answer: at once where the client sends nothing more of its request."""
@@ -374,7 +373,10 @@ class HttpConnection(asyncio.BufferedProtocol):
     def _give_up_waiting(self) -> None:
         """End a wait for a head, for a next request, or for a client that should have closed."""
         if self._closing or not self._begun:
-            self._transport.close()
+            if self.writing_paused and not self._closing:  # the client still reads the last answer
+                self._deadline = self._loop.time() + self._config.timeout_keep_alive
+            else:
+                self._transport.close()
         else:
             self._refuse(Refused(408, "The head of the request was not complete in time."))
 
