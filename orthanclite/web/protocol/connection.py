@@ -57,7 +57,9 @@ class HttpConnection(asyncio.BufferedProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        self._config = config
+        self._asgi_version = config.asgi_version
+        self._root_path = config.root_path
+        self._keep_alive_timeout = config.timeout_keep_alive
         self._state = server_state
         self._app_state = app_state
         self._application = config.loaded_app
@@ -181,10 +183,10 @@ class HttpConnection(asyncio.BufferedProtocol):
     def _begin(self, head: Head, first: bytes) -> None:
         """Begin to serve a request."""
         raw_path, path, query = head.location()
-        root = self._config.root_path
+        root = self._root_path
         scope: MutableMapping[str, Any] = {
             "type": "http",
-            "asgi": {"version": self._config.asgi_version, "spec_version": "2.3"},
+            "asgi": {"version": self._asgi_version, "spec_version": "2.3"},
             "http_version": head.version,
             "server": self._server,
             "client": self._client,
@@ -192,7 +194,7 @@ class HttpConnection(asyncio.BufferedProtocol):
             "method": head.method,
             "root_path": root,
             "path": root + path,
-            "raw_path": root.encode("ascii") + raw_path,
+            "raw_path": root.encode() + raw_path if root else raw_path,
             "query_string": query,
             "headers": head.headers,
             "state": self._app_state.copy(),
@@ -284,10 +286,8 @@ class HttpConnection(asyncio.BufferedProtocol):
         # only have announced some. Neither could be told from the next request.
         if exchange.awaits_continue:
             return False
-        return exchange.head.method not in _WITHOUT_CONTENT or exchange.arrived or self._direct_has_begun()
-
-    def _direct_has_begun(self) -> bool:
-        return self._direct is not None and self._direct.has_begun
+        begun = exchange.arrived or (self._direct is not None and self._direct.has_begun)
+        return begun or exchange.head.method not in _WITHOUT_CONTENT
 
     def answered(self, exchange: Exchange) -> None:
         self._state.total_requests += 1
@@ -302,7 +302,7 @@ class HttpConnection(asyncio.BufferedProtocol):
 
     def _await_next(self) -> None:
         self._exchange = None
-        self._deadline = self._loop.time() + self._config.timeout_keep_alive
+        self._deadline = self._loop.time() + self._keep_alive_timeout
         data, self._ahead = self._ahead, b""
         self._hold(0)
         if data:
@@ -374,7 +374,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         """End a wait for a head, for a next request, or for a client that should have closed."""
         if self._closing or not self._begun:
             if self.writing_paused and not self._closing:  # the client still reads the last answer
-                self._deadline = self._loop.time() + self._config.timeout_keep_alive
+                self._deadline = self._loop.time() + self._keep_alive_timeout
             else:
                 self._transport.close()
         else:

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 
 from orthanclite.core.buffers import Buffer
 from orthanclite.web.protocol import answers
-from orthanclite.web.protocol.head import Head, Header
+from orthanclite.web.protocol.head import Head, Header, tokens
 
 Sent = bytes | bytearray | memoryview
 """A part of an answer."""
@@ -189,8 +189,8 @@ class Exchange:
     def _start(self, status: int, headers: list[Header]) -> None:
         answers.check(headers)
         self.started = True
-        tokens = [value.lower() for name, value in headers if name.lower() == b"connection"]
-        if b"close" in tokens or not (self.received_all or self._line.stays_in_step(self)):
+        closing = any(name.lower() == b"connection" and b"close" in tokens(value) for name, value in headers)
+        if closing or not (self.received_all or self._line.stays_in_step(self)):
             self.keep_alive = False
         lengths = [value for name, value in headers if name.lower() == b"content-length"]
         if status in (204, 304) or self.head.method == "HEAD":

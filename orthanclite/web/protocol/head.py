@@ -26,6 +26,7 @@ _FIRST_BYTES = re.compile(rb"(?:\r\n|\r\Z)?(?:" + _TOKEN + rb"|\Z)")
 _STRAY_BYTES = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)|[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _TEXT = bytes([0x09, *range(0x20, 0x7F), *range(0x80, 0x100)])
 """The bytes that a line of a head may have (RFC 9110, 5.5)."""
+_SPECIAL_LINE = re.compile(rb"\r\n(?:[ \t]|upgrade:)", re.IGNORECASE)
 _UPGRADE = re.compile(rb"\r\nupgrade:[^\r]*", re.IGNORECASE)
 _HOST = re.compile(
     rb"(?:\[[0-9A-Fa-f:.]+(?:%[0-9A-Za-z._~%-]+)?\])?[0-9A-Za-z._~!$&'()*+;=%-]*(?::[0-9]{0,5})?"
@@ -112,21 +113,19 @@ class Head:
         found: dict[bytes, bytes] = {}
         for name, value in self._ruled:
             if name == b"connection":
-                if any(token.strip(_BLANKS).lower() == b"close" for token in value.split(b",")):
+                if value != b"keep-alive" and b"close" in tokens(value):
                     self.keep_alive = False
             elif name in found:
                 raise Refused(400, f"There is more than one header {name.decode()}.")
             else:
                 found[name] = value
-        self._check_host(found)
+        self._check_host(found.get(b"host"))
         self._frame(found)
-        self.expects_continue = (
-            found.get(b"expect", b"").lower() == b"100-continue" and self.version == "1.1" and self.has_body
-        )
+        if found.get(b"expect", b"").lower() == b"100-continue":
+            self.expects_continue = self.version == "1.1" and self.has_body
 
-    def _check_host(self, found: Mapping[bytes, bytes]) -> None:
+    def _check_host(self, host: bytes | None) -> None:
         """RFC 9112, 3.2: exactly one, but for clients of HTTP/1.0."""
-        host = found.get(b"host")
         if host is None:
             if self.version == "1.1":
                 raise Refused(400, "There is no header Host.")
@@ -145,6 +144,11 @@ class Head:
             if size is None:
                 raise Refused(400, "Content-Length is no number.")
             self.length = size
+
+
+def tokens(value: bytes) -> list[bytes]:
+    """The members of a list such as that of ``Connection``, in lower case."""
+    return [token.strip(_BLANKS) for token in value.lower().split(b",")]
 
 
 def read_head(raw: bytes) -> Head:
@@ -170,14 +174,16 @@ def read_head(raw: bytes) -> Head:
         raise Refused(400, "The head has a control character.")
     if lines - 2 > MOST_HEADERS:
         raise Refused(431, "There are too many headers.")
-    if b"\r\n " in raw or b"\r\n\t" in raw:
-        raise Refused(400, "A header goes on in a second line.")
+    if _SPECIAL_LINE.search(raw):
+        if b"\r\n " in raw or b"\r\n\t" in raw:
+            raise Refused(400, "A header goes on in a second line.")
+        # A server may ignore it (RFC 9110, 7.8). The parser would take the body for another protocol.
+        raw = _UPGRADE.sub(b"", raw)
     head = Head(method.decode(), target, version.decode())
-    # A parser of its own for each head: nothing of a message can bear on the next. It must not see the header
-    # Upgrade, which a server may ignore (RFC 9110, 7.8): it would take the body for another protocol.
+    # A parser of its own for each head: nothing of a message can bear on the next.
     parser = httptools.HttpRequestParser(head)
     try:
-        parser.feed_data(_UPGRADE.sub(b"", raw))
+        parser.feed_data(raw)
     except httptools.HttpParserError as exc:
         raise Refused(400, "The head is malformed.") from exc
     head.apply_rules()

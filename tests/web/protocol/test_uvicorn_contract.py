@@ -1,7 +1,7 @@
 """What the protocol relies on in uvicorn: a release that changes it fails here, and says what.
 
-The seam is public: ``Config(http=...)`` takes a class, and ``Server`` makes one of it for each connection. How
-it is made, and what the server looks at afterwards, is documented nowhere.
+The seam is public: ``Config(http=...)`` takes a class, and ``Server`` makes one of it for each connection.
+How it is made, and what the server looks at afterwards, is documented nowhere.
 """
 
 from __future__ import annotations
