@@ -28,7 +28,7 @@ from orthanclite.web.protocol.head import (
     check_beginning,
     read_head,
 )
-from orthanclite.web.protocol.patrol import LARGEST_READ, Meter, Patrol, unacknowledged
+from orthanclite.web.protocol.patrol import LARGEST_READ, Meter, Patrol, address, unacknowledged
 
 _HEAD_READ = 16 * 1024
 """Bytes to read at once while a head is expected, of which few belong to a body."""
@@ -77,7 +77,8 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._closing = False  # nothing that comes is looked at any more
         self._deadline = math.inf
         self._incoming, self._outgoing = Meter(self.patrol.body_period), Meter(self.patrol.answer_period)
-        self._received = self._written = 0
+        self._received = self._written = 0  # bytes
+        self._read = 0  # bytes of the answers that the client is known to have
 
     # -- the transport -----------------------------------------------------------------------------
 
@@ -86,8 +87,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._state.connections.add(self)  # type: ignore[arg-type]
         self.patrol.add(self)
         self._deadline = self._loop.time() + self.patrol.head_timeout
-        self._client = _address(transport.get_extra_info("peername"))
-        self._server = _address(transport.get_extra_info("sockname"))
+        self._client, self._server = address(transport, "peername"), address(transport, "sockname")
         self._scheme = "http" if transport.get_extra_info("sslcontext") is None else "https"
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -228,9 +228,7 @@ class HttpConnection(asyncio.BufferedProtocol):
 
     def _direct_has_come(self) -> None:
         direct, exchange = self._direct, self._exchange
-        assert direct is not None
-        assert exchange is not None
-        if not direct.missing:
+        if direct is not None and exchange is not None and not direct.missing:
             self._direct = None
             exchange.deliver(direct.part(), True)
             self._body_has_come()
@@ -364,10 +362,18 @@ class HttpConnection(asyncio.BufferedProtocol):
                 self._refuse(Refused(408, "The body of the request comes too slowly."))
         else:
             self._incoming.stop()
+        self._check_reader(now)
+
+    def _check_reader(self, now: float) -> None:
         unsent = self._transport.get_write_buffer_size()
         if not unsent:
             self._outgoing.stop()
-        elif self._outgoing.is_too_slow(now, self._written - unsent - unacknowledged(self._transport)):
+            return
+        read = self._written - unsent - unacknowledged(self._transport)
+        if read > self._read and self.writing_paused:
+            self.patrol.is_unread(self, unsent)  # others have waited longer
+        self._read = read
+        if self._outgoing.is_too_slow(now, read):
             self.abort()
 
     def _give_up_waiting(self) -> None:
@@ -391,8 +397,3 @@ def http_protocol(patrol: Patrol) -> type[asyncio.Protocol]:
     """The protocol with its parameters, in the form that uvicorn wants."""
     made = type("HttpConnection", (HttpConnection,), {"patrol": patrol})
     return cast(type[asyncio.Protocol], made)  # event loops take either kind
-
-
-def _address(name: Any) -> tuple[str, int] | None:
-    """The host and the port of a socket; None for a local one."""
-    return (str(name[0]), int(name[1])) if isinstance(name, tuple) else None

@@ -163,6 +163,8 @@ class Exchange:
             self._start(message["status"], list(message.get("headers", ())))
         elif self.started and not self.complete and kind == "http.response.body":
             self._continue(message.get("body", b""), message.get("more_body", False))
+            if self._line.writing_paused and not self.complete:
+                await self._line.drain()  # before the application makes the next part
         else:
             raise RuntimeError(f"ASGI message {kind!r} out of turn")
 

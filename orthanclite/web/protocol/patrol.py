@@ -23,8 +23,8 @@ LEAST_RATE = 1000
 LARGEST_READ = 256 * 1024
 """Bytes that are read at once."""
 MOST_UNREAD = 128 * 1024 * 1024
-"""Bytes of answers that wait to be read, on all connections together. Beyond, the one that has waited longest
-is closed."""
+"""Bytes of answers that wait to be read, on all connections together. Beyond, the one whose client has read
+nothing for the longest time is closed."""
 _ROUND = 0.5
 """Seconds."""
 _SHORTEST_PERIOD = 5.0
@@ -88,7 +88,9 @@ class Patrol:
     scratch: memoryview = field(default_factory=lambda: memoryview(bytearray(LARGEST_READ)))
     """Memory into which all connections can read: what they read is copied at once."""
     _connections: set[Watched] = field(default_factory=set)
-    _unread: dict[Watched, int] = field(default_factory=dict)  # bytes, the longest wait first
+    _unread: dict[Watched, int] = field(
+        default_factory=dict
+    )  # bytes; who has read nothing for the longest time comes first
     _unread_bytes: int = 0
     _timer: asyncio.TimerHandle | None = None
 
@@ -114,7 +116,10 @@ class Patrol:
         self.is_read(connection)
 
     def is_unread(self, connection: Watched, size: int) -> None:
-        """Note that ``size`` bytes wait for the client; others that have waited longer may have to go."""
+        """Note that ``size`` bytes wait for the client; others that have waited longer may have to go.
+
+        To be called again when the client has read some of it.
+        """
         self.is_read(connection)
         self._unread[connection] = size
         self._unread_bytes += size
@@ -138,6 +143,12 @@ class Patrol:
             connection.check(now)
         if self._connections:
             self._timer = loop.call_later(_ROUND, self._look)
+
+
+def address(transport: asyncio.BaseTransport, name: str) -> tuple[str, int] | None:
+    """The host and the port of one side (``peername``, ``sockname``); None for a local socket."""
+    found = transport.get_extra_info(name)
+    return (str(found[0]), int(found[1])) if isinstance(found, tuple) else None
 
 
 def unacknowledged(transport: asyncio.Transport) -> int:
