@@ -61,8 +61,8 @@ async def _store(
             await call.run(file.write, body)
             return await call.run(_store_archive, uploads, file, origin)
     if _is_quick(uploads.workload(body), body):
-        return await wrap_future(uploads.begin(body, origin))
-    return await wrap_future(await call.run(uploads.begin, body, origin))
+        return await wrap_future(uploads.begin(body, origin, call.sent_size))
+    return await wrap_future(await call.run(uploads.begin, body, origin, call.sent_size))
 
 
 def _is_quick(work: Workload, body: Buffer) -> bool:
@@ -86,6 +86,8 @@ async def _spool(
             async for chunk in chunks:
                 await call.run(file.write, chunk)
             return await call.run(_store_archive, uploads, file, origin)
+    if call.sent_size is not None:
+        await call.run(uploads.refuse_endless, head, call.sent_size)
     reception = uploads.receive()
     try:
         await call.run(reception.write, head)
@@ -94,7 +96,7 @@ async def _spool(
     except BaseException:
         reception.abort()
         raise
-    return await call.run(Reception.finish, reception, origin)
+    return await call.run(Reception.finish, reception, origin, call.sent_size)
 
 
 def _store_archive(uploads: UploadService, file: IO[bytes], origin: IngestOrigin) -> list[StoreResult]:

@@ -51,6 +51,7 @@ class Call:
         "path",
         "principal",
         "run",
+        "sent_size",
         "wants_xml",
     )
 
@@ -72,6 +73,7 @@ class Call:
         self.operations: Sequence[str] = ()  # names of the routes below this one, sorted
         self.chunks: AsyncIterator[Buffer] | None = None  # the body, for async handlers that stream
         self.run: Runner | None = None  # set for async handlers
+        self.sent_size: int | None = None  # bytes that came for a body that is inflated, so far; else None
         self.wants_xml = False  # in place of JSON
         self._query_string = query_string
         self._arguments: list[tuple[str, str]] | None = None

@@ -184,7 +184,7 @@ class Dispatcher:
             raise BodyTooLarge("The body of the request is larger than MaximumRequestBodySizeMB")
         async with aclosing(read_chunks(receive, limit, self._policy.request_timeout)) as raw:
             gzipped = headers.get(b"content-encoding", b"").strip().lower() == b"gzip"
-            chunks: AsyncIterator[Buffer] = inflate(raw, limit) if gzipped else raw
+            chunks: AsyncIterator[Buffer] = inflate(_noted(raw, call), limit) if gzipped else raw
             boundary = boundary_of(call.header("content-type")) if call.method == "POST" else None
             if boundary is not None:
                 return await self._handle_form(operation, call, chunks, boundary)
@@ -297,6 +297,14 @@ def _without_handler(node: Node, method: str) -> Response:
 async def _nothing() -> AsyncIterator[bytes]:
     """A body without any bytes."""
     for chunk in tuple[bytes, ...]():
+        yield chunk
+
+
+async def _noted(chunks: AsyncIterator[Buffer], call: Call) -> AsyncIterator[Buffer]:
+    """Tell ``call`` how many bytes were sent for its body."""
+    call.sent_size = 0
+    async for chunk in chunks:
+        call.sent_size += len(chunk)
         yield chunk
 
 

@@ -104,7 +104,7 @@ class Preparation:
         """Whether more is done with a file than to read its header."""
         return self._transcoder is not None or bool(self._filters)
 
-    def refuse_endless(self, head: bytes, sent_size: int) -> None:
+    def refuse_endless(self, head: Buffer, sent_size: int) -> None:
         """See :meth:`.IngestService.refuse_endless`."""
         self._summarizer.refuse_endless(head, sent_size)
 

@@ -33,9 +33,9 @@ class Reception:
         """
         self._writer.write(memoryview(data))
 
-    def finish(self, origin: IngestOrigin) -> StoreResult:
+    def finish(self, origin: IngestOrigin, sent_size: int | None = None) -> StoreResult:
         """Store what was written; see :meth:`.IngestService.store` for the errors."""
-        return self.begin_finish(origin).result()
+        return self.begin_finish(origin, sent_size).result()
 
     def begin_finish(self, origin: IngestOrigin, sent_size: int | None = None) -> Future[StoreResult]:
         """Begin to store what was written.

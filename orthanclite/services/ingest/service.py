@@ -126,14 +126,15 @@ class IngestService:
         """
         return self.take(Arrival(data, origin, metadata or {}, overwrite)).result()
 
-    def begin(self, data: Buffer, origin: IngestOrigin) -> Future[StoreResult]:
+    def begin(self, data: Buffer, origin: IngestOrigin, sent_size: int | None = None) -> Future[StoreResult]:
         """Begin to store one DICOM file that is in memory; see :meth:`store`, also for the errors.
 
-        ``data`` must not change until the future is done.
+        :param data: must not change until the future is done
+        :param sent_size: bytes that were sent for it, where it was compressed on its way
         """
-        return self.take(Arrival(data, origin))
+        return self.take(Arrival(data, origin, sent_size=sent_size))
 
-    def refuse_endless(self, head: bytes, sent_size: int) -> None:
+    def refuse_endless(self, head: Buffer, sent_size: int) -> None:
         """Look at the first bytes of a file that was compressed, before the rest is inflated.
 
         :param sent_size: bytes that were sent for them

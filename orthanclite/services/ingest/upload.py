@@ -44,9 +44,16 @@ class UploadService:
         """What :meth:`begin` does with a file."""
         return self._ingest.workload(body)
 
-    def begin(self, body: Buffer, origin: IngestOrigin) -> Future[StoreResult]:
-        """Begin to store a DICOM file that is in memory."""
-        return self._ingest.begin(body, origin)
+    def begin(self, body: Buffer, origin: IngestOrigin, sent_size: int | None = None) -> Future[StoreResult]:
+        """Begin to store a DICOM file that is in memory.
+
+        :param sent_size: bytes that were sent for it, where it was compressed on its way
+        """
+        return self._ingest.begin(body, origin, sent_size)
+
+    def refuse_endless(self, head: Buffer, sent_size: int) -> None:
+        """See :meth:`.IngestService.refuse_endless`."""
+        self._ingest.refuse_endless(head, sent_size)
 
     def receive(self) -> Reception:
         """Begin a DICOM file that arrives in pieces."""
