@@ -12,14 +12,8 @@ import pytest
 from sqlalchemy import NullPool, create_engine, update
 
 from orthanclite.core.model import InstanceRecord
-from orthanclite.core.ports import (
-    Leases,
-    MemoryLeases,
-    MemoryRegistryRows,
-    MemoryServers,
-    RegistryRows,
-    Servers,
-)
+from orthanclite.core.ports import Leases, MemoryRegistryRows, RegistryRows, Servers
+from orthanclite.core.ports.testing import MemoryLeases, MemoryServers
 from orthanclite.core.registry import Modality
 from orthanclite.index import SqlIndex
 from orthanclite.index import schema as tables

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from orthanclite.core.errors import DatabaseUnavailable
-from orthanclite.core.ports import MemoryLeases, MemoryRuntimeSettings, MemoryServers
+from orthanclite.core.ports import MemoryRuntimeSettings
+from orthanclite.core.ports.testing import MemoryLeases, MemoryServers
 from orthanclite.services.server.membership import BEAT, SILENCE, Membership
 
 

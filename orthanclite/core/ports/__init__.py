@@ -20,7 +20,7 @@ from orthanclite.core.ports.registries import (
     RuntimeSettings,
 )
 from orthanclite.core.ports.resources import Resources, Search
-from orthanclite.core.ports.servers import Leases, MemoryLeases, MemoryServers, Servers
+from orthanclite.core.ports.servers import Leases, Servers
 
 __all__ = [
     "Annotations",
@@ -33,10 +33,8 @@ __all__ = [
     "Leases",
     "LocalBlobs",
     "Maintenance",
-    "MemoryLeases",
     "MemoryRegistryRows",
     "MemoryRuntimeSettings",
-    "MemoryServers",
     "Properties",
     "RegistryRows",
     "Resources",
