@@ -204,6 +204,11 @@ INTENDED: tuple[Intended, ...] = (
         request="/attachments/[a-z]+$",
     ),
     Intended(
+        "`limit=0` in a list is no limit (release 1.13).",
+        where="body/length",
+        request="limit=0",
+    ),
+    Intended(
         "`/plugins` names the built-in capabilities.",
         where="body/.*",
         request="^GET /plugins$",
