@@ -1,6 +1,6 @@
 """Bodies of requests of all sizes, as slow or strange clients send them: what arrives is what was sent.
 
-Those from ``SMALLEST`` to ``LARGEST`` go past the parser of uvicorn.
+Those from ``SMALLEST`` to ``LARGEST`` are read straight into memory.
 """
 
 from __future__ import annotations
@@ -179,6 +179,35 @@ def test_bodies_that_nobody_wants(site: Server, path: str) -> None:
         assert connection.answer()[0] in (200, 400, 404)
         connection.send(b"GET /tools/now HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert connection.answer()[0] == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+@pytest.mark.parametrize("size", [7, 300_000])
+def test_a_body_that_is_announced_and_does_not_come(site: Server, method: str, size: int) -> None:
+    """As Orthanc's sample for Node does with each GET after a POST: answered at once, and nothing is mixed up."""
+    now = f"{method} /tools/now HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n".encode()
+    expected = 200 if method == "GET" else 405
+    started = time.monotonic()
+    with Client(site) as connection:
+        connection.send(now)
+        assert connection.answer()[0] == expected
+        assert connection.is_closed()
+    assert time.monotonic() - started < 10  # a client that falls silent is waited for three times as long
+    with Client(site) as connection:
+        connection.send(now + bytes(size))
+        assert connection.answer()[0] == expected
+
+
+def test_a_body_of_gigabytes_that_drips_blocks_nobody(site: Server) -> None:
+    """What is announced costs nothing until it comes."""
+    head = b"POST /tools/lookup HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4000000000\r\n\r\n"
+    with ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(Client(site)).send(head + bytes(1000))
+        time.sleep(0.1)
+        started = time.monotonic()
+        assert site.client.post("/tools/lookup", content=bytes(3_000_000)).status_code == 200
+        assert time.monotonic() - started < 10  # for so long it would wait for room
 
 
 def test_clients_that_hang_up(site: Server) -> None:
