@@ -184,7 +184,7 @@ def test_bodies_that_nobody_wants(site: Server, path: str) -> None:
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 @pytest.mark.parametrize("size", [7, 300_000])
 def test_a_body_that_is_announced_and_does_not_come(site: Server, method: str, size: int) -> None:
-    """As Orthanc's sample for Node does with each GET after a POST: answered at once, and nothing is mixed up."""
+    """As Orthanc's sample for Node does with each GET after a POST: answered at once, nothing is mixed up."""
     now = f"{method} /tools/now HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n".encode()
     expected = 200 if method == "GET" else 405
     started = time.monotonic()
