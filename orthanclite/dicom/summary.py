@@ -275,7 +275,7 @@ def _identifier(reader: _Reader, tags: Mapping[Level, TagValues], level: Level) 
 def _unidentified(reader: _Reader) -> OrthancError:
     """The error for a file that has no identifying UID, or an empty one: the reference tells them apart."""
     if all(IDENTIFIER_OF[level] in reader.positions for level in _UID_LEVELS):
-        return EmptyIdentifier("The StudyInstanceUID, the SeriesInstanceUID or the SOPInstanceUID is empty")
+        return EmptyIdentifier("missing StudyInstanceUID, SeriesInstanceUID or SOPInstanceUID")
     return InexistentTag()
 
 
