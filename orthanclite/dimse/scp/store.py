@@ -171,6 +171,8 @@ class IncomingInstance:
 
     def _check(self) -> int:
         """Whether the data set is what the command announces, as the reference (DCMTK) checks it."""
+        if not self._size:
+            return CANNOT_UNDERSTAND
         found = sop_identity(self._head, self._transfer_syntax)
         if found.conclusive and None in (found.class_uid, found.instance_uid):
             return CANNOT_UNDERSTAND

@@ -16,6 +16,7 @@ from typing import Any, Protocol, cast
 from pynetdicom import evt
 from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
+from pynetdicom.fsm import InvalidEventError
 from pynetdicom.pdu import A_ABORT_RQ
 from pynetdicom.pdu_primitives import P_DATA
 
@@ -86,6 +87,10 @@ class EventDrivenDul(DULServiceProvider):
         try:
             while not self._kill_thread:
                 self._do_round()
+        # The peer sent what it may not send now, or what it sent can have no meaning.
+        except (InvalidEventError, ValueError) as exc:
+            LOGGER.warning("Aborting the association of %s: %s", self._owner.name, exc)
+            self._break_off()
         # Whatever it is, the peer must not wait for an answer that nobody will send.
         except Exception:
             LOGGER.exception("Aborting the association of %s", self._owner.name)

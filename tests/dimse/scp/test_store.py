@@ -28,10 +28,21 @@ from orthanclite.core.errors import (
     ReadOnly,
 )
 from orthanclite.core.levels import Level
+from orthanclite.dimse.command import command_pdu, data_pdus, encode_command
 from orthanclite.dimse.scp.part10 import IMPLEMENTATION_CLASS_UID
 from orthanclite.services.ingest.service import IngestService
 from tests.dimse.conftest import StartServer
-from tests.dimse.support import CT, IMPLICIT, ct, eventually, implicit, needs_dcmtk, send_bytes, write_many
+from tests.dimse.support import (
+    CT,
+    IMPLICIT,
+    ct,
+    eventually,
+    implicit,
+    needs_dcmtk,
+    paused,
+    send_bytes,
+    write_many,
+)
 
 
 def test_the_data_set_is_stored_byte_for_byte(start: StartServer) -> None:
@@ -117,7 +128,17 @@ def test_large_instances_go_to_the_storage_while_they_arrive(
         (b"garbage!" * 100, 0xC000),
         (b"\0\0", 0xC000),
     ],
-    ids=["good", "instance", "class", "no-uid", "no-study", "empty-study", "truncated", "garbage", "tiny"],
+    ids=[
+        "good",
+        "instance",
+        "class",
+        "no-uid",
+        "no-study",
+        "empty-study",
+        "truncated",
+        "garbage",
+        "tiny",
+    ],
 )
 def test_each_failure_has_its_status(start: StartServer, data: bytes, status: int) -> None:
     site = start()
@@ -127,6 +148,17 @@ def test_each_failure_has_its_status(start: StartServer, data: bytes, status: in
         assert send_bytes(association, implicit(ct()), uid=ct().SOPInstanceUID) == 0x0000
     assert len(site.instances()) == 1
     assert len(list(site.lab.blobs.scan())) == 1
+
+
+def test_an_empty_data_set_is_refused(start: StartServer) -> None:
+    site = start()
+    values: dict[int, int | str | bytes] = {2: CT, 0x100: 1, 0x110: 1, 0x800: 1, 0x1000: "1.2.3"}
+    with site.associate(CT, syntaxes=IMPLICIT) as association, paused(association):
+        assert association.dul.socket is not None
+        pdus = command_pdu(1, encode_command(values)) + b"".join(data_pdus(1, [b""], 0))
+        association.dul.socket.send(pdus)
+        _, answer = association.dimse.get_msg(block=True)
+        assert getattr(answer, "Status", None) == 0xC000
 
 
 def small(explicit: bool) -> bytes:
