@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
 from orthanclite.core.constants import Origin
 
 
-class Access(Enum):
+class Access(StrEnum):
     """What an operation does to the server; each operation declares one."""
 
     READ = "read"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from starlette.types import Scope
 
@@ -22,13 +23,17 @@ _logger = logging.getLogger("orthanclite.http")
 _OVERRIDES = {"PUT": "PUT", "DELETE": "DELETE"}
 
 
-@dataclass(frozen=True, slots=True)
-class Visitor:
+class Visitor(NamedTuple):
     """A request that was let in."""
 
     principal: Principal
     method: str | None  # after an override; None for one that does not exist
-    headers: dict[bytes, bytes]  # of headers that are repeated, the last
+
+
+@lru_cache(maxsize=1024)
+def _principal(user: str, address: str) -> Principal:
+    """The principal of a request; most come from a few clients, many times a second."""
+    return Principal(Origin.REST_API, user, address)
 
 
 class Entrance:
@@ -54,7 +59,7 @@ class Entrance:
             if isinstance(login, Response):
                 return login
             user = login
-        return Visitor(Principal(Origin.REST_API, user, remote_ip), method, headers)
+        return Visitor(_principal(user, remote_ip), method)
 
     async def _log_in(self, headers: Mapping[bytes, bytes], remote_ip: str) -> str | Response:
         """The user of a request whose credentials were not seen before, or its refusal."""

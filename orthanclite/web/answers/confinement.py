@@ -8,6 +8,7 @@ be inert comes with a Content Security Policy that takes its origin and its scri
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from orthanclite.web.answers.responses import Header
 
@@ -36,10 +37,15 @@ _INERT = frozenset(
 )
 
 
+@lru_cache(maxsize=256)
+def _is_inert(media_type: bytes) -> bool:
+    return media_type.partition(b";")[0].strip().lower() in _INERT
+
+
 def confined(headers: Sequence[Header]) -> Sequence[Header]:
     """``headers`` of an answer with a body, completed where its media type is not known to be inert."""
     for name, value in headers:
-        if name == b"content-type" and value.partition(b";")[0].strip().lower() in _INERT:
+        if name == b"content-type" and _is_inert(value):
             return headers
     if any(name == _SANDBOX[0] for name, _ in headers):
         return headers
