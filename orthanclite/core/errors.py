@@ -13,6 +13,7 @@
     ├── NetworkProtocol             500   (9)
     ├── DatabaseError               500  (11)
     │   ├── IncompatibleDatabaseVersion   (18)
+    │   ├── ClaimLost               500  (11)
     │   └── DatabaseUnavailable     503  (36)
     │       └── CommitUncertain     503  (36)
     ├── CannotWriteFile             500  (14)
@@ -28,6 +29,7 @@
     ├── UnknownDicomTag             500  (27)
     ├── Unauthorized                401  (29)
     ├── NotAcceptable               406  (34)
+    ├── CanceledJob                 500  (37)
     ├── BadRange                    416  (41)
     ├── RevisionConflict            409  (43)
     ├── ForbiddenAccess             403  (45)
@@ -113,6 +115,10 @@ class IncompatibleDatabaseVersion(DatabaseError):
     code, status, message = 18, 500, "Incompatible version of the database"
 
 
+class ClaimLost(DatabaseError):
+    """A job is not this worker's any more."""
+
+
 class DatabaseUnavailable(DatabaseError):
     code, status = 36, 503
     message = "The database is currently not available (probably a transient situation)"
@@ -176,6 +182,10 @@ class Unauthorized(OrthancError):
 class NotAcceptable(OrthancError):
     code, status = 34, 406
     message = "Cannot send a response which is acceptable according to the Accept HTTP header"
+
+
+class CanceledJob(OrthancError):
+    code, status, message = 37, 500, "This job was canceled"
 
 
 class BadRange(OrthancError):

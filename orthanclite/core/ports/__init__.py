@@ -10,6 +10,7 @@ from __future__ import annotations
 from orthanclite.core.ports.annotations import Annotations
 from orthanclite.core.ports.blobs import BlobHelper, Blobs, BlobWriter, LocalBlobs
 from orthanclite.core.ports.ingest import BlobJournal, Ingest
+from orthanclite.core.ports.jobs import Jobs
 from orthanclite.core.ports.log import ChangeLog
 from orthanclite.core.ports.maintenance import Maintenance
 from orthanclite.core.ports.properties import Properties
@@ -30,6 +31,7 @@ __all__ = [
     "Blobs",
     "ChangeLog",
     "Ingest",
+    "Jobs",
     "Leases",
     "LocalBlobs",
     "Maintenance",
