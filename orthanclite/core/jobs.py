@@ -5,10 +5,10 @@ make a :class:`Run` and calls its ``step`` until it is done. Each step tells its
 wants to find again after a crash is in ``Progress.saved``, and is committed before the next step begins.
 
 A step may be repeated: a server can die, or be given up by the others, after the effect of a step and before
-what it has saved is committed. So a repeated step must have the same effect as one. An instance that is stored
-again under the same identifiers is stored once; identifiers are therefore drawn and saved in a step of their
-own, before the first step that uses them. What a job brings forth otherwise is an :class:`Output`, which exists
-once it is committed with the end of the job.
+what it has saved is committed. So a repeated step must have the same effect. An instance that is stored
+again with the same identifiers is stored once; identifiers are therefore drawn and saved in a step before the
+first one that uses them. What a job brings forth otherwise is an :class:`Output`, which exists once it is
+committed with the end of the job.
 """
 
 from __future__ import annotations
