@@ -107,6 +107,17 @@ class Charset:
             _warn_of_loss(self.terms, "written", _this_minute())
             return text.encode(self.codec, "ignore")
 
+    def holds(self, text: str, vr: str = "LO") -> bool:
+        """Whether ``text`` can be written in this repertoire and read again."""
+        if text.isascii():
+            return True
+        codecs = [codec_of(term) for term in self.terms if designation_of(term) is not None]
+        known = [self.codec, *codecs] if self.extended else [self.codec]
+        return (
+            all(any(_has(codec, char) for codec in known) for char in set(text))
+            and self.decode(self.encode(text), vr) == text
+        )
+
     def _encode_extended(self, text: str) -> bytes:
         first, *others = self.terms or ("",)
         # At the beginning of each run the initial set is active: it needs no designation.
@@ -138,6 +149,14 @@ class Charset:
             else:
                 _warn_of_loss(self.terms, "written", _this_minute())
         return bytes(result)
+
+
+def _has(codec: str, char: str) -> bool:
+    try:
+        char.encode(codec)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _this_minute() -> int:

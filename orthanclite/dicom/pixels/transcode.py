@@ -7,7 +7,6 @@ one is a derived image with a SOPInstanceUID of its own (PS3.3 C.7.6.1.1.5, C.12
 from __future__ import annotations
 
 import mmap
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -45,6 +44,7 @@ from orthanclite.dicom.pixels.reencode import encode, head, merged, split_at_pix
 from orthanclite.dicom.pixels.source import ImageData, PixelSource, buffer_of, locate
 from orthanclite.dicom.reading.dataset import DataSet, DicomFile, Element
 from orthanclite.dicom.reading.parser import parse, parse_dataset
+from orthanclite.dicom.writing.deflation import deflated
 from orthanclite.dicom.writing.elements import file_head
 
 DEFAULT_QUALITY = 90
@@ -297,18 +297,7 @@ def _assemble(
         parts = chain(parts, [head(PIXEL_DATA, pixels.vr, pixels.length, encoding)], pixels.value)
     parts = chain(parts, [encode(after, encoding)])
     yield file_head(_uid(file.dataset, SOP_CLASS_UID), sop_uid, target)
-    yield from _deflated(parts) if target == DEFLATED_LITTLE_ENDIAN else parts
-
-
-def _deflated(parts: Iterator[bytes]) -> Iterator[bytes]:
-    deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    size = 0
-    for part in parts:
-        piece = deflater.compress(part)
-        size += len(piece)
-        yield piece
-    last = deflater.flush()
-    yield last + b"\0" * ((size + len(last)) % 2)  # PS3.5 A.5
+    yield from deflated(parts) if target == DEFLATED_LITTLE_ENDIAN else parts
 
 
 def _uid(dataset: DataSet, tag: int) -> str:

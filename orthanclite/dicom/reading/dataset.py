@@ -35,6 +35,8 @@ class DataSet:
     big_endian: bool
     elements: dict[int, Element] = field(default_factory=dict)
     big_endian_pixels: bool = False  # where only the words of the pixel data are so
+    start: int = 0  # of an item: where its first element is
+    end: int = 0  # of an item: behind it, its delimiter included
 
     def raw(self, tag: int) -> bytes | None:
         """The value as stored, padding included; None where ``tag`` is absent."""

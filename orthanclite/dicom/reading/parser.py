@@ -186,7 +186,7 @@ class _Parser:
                 return items, pos
             if tag != ITEM:
                 raise InvalidBytes
-            item = DataSet(data, encoding.big_endian)
+            item = DataSet(data, encoding.big_endian, start=pos)
             if length == UNDEFINED_LENGTH:
                 pos = self.read(item, pos, end, encoding, depth)
             elif pos + length <= end:
@@ -194,6 +194,7 @@ class _Parser:
                 pos += length
             else:
                 raise InvalidBytes
+            item.end = pos
             items.append(item)
         if delimited:
             raise InvalidBytes

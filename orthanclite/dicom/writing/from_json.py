@@ -57,12 +57,14 @@ class JsonEncoder:
     :param charset: of the text
     :param creator: the private creator that private tags belong to
     :param interpret_binary: whether a data URI stands for its content
+    :param interpret_text: whether it does so in the VRs of text, too
     """
 
     dictionary: TagDictionary
     charset: Charset
     creator: str = ""
     interpret_binary: bool = True
+    interpret_text: bool = True
 
     def elements(self, tags: Mapping[str, Any], depth: int = 0) -> dict[int, bytes]:
         """The encoded elements by tag.
@@ -85,16 +87,20 @@ class JsonEncoder:
                 encoded[tag] = self.element(tag, value, depth)
         return encoded
 
-    def element(self, tag: int, value: object, depth: int = 0) -> bytes:
-        """One encoded element; see :meth:`elements` for the errors."""
-        vr = self.dictionary.vr(tag, self.creator or self.dictionary.creator_of(tag))
+    def element(self, tag: int, value: object, depth: int = 0, vr: str | None = None) -> bytes:
+        """One encoded element; see :meth:`elements` for the errors.
+
+        :param vr: None for that of the dictionary
+        """
+        vr = vr or self.dictionary.vr(tag, self.creator or self.dictionary.creator_of(tag))
         if vr == "SQ":
             return self._sequence(tag, value, depth)
         if value is None:
             return element(tag, vr, b"")
         if not isinstance(value, str):
             raise BadParameterType(f"Bad Parameter type for tag {tag_key(tag)}")
-        if self.interpret_binary and (uri := parse_data_uri(value)) is not None:
+        interpreted = self.interpret_binary and (self.interpret_text or vr not in TEXT_VRS)
+        if interpreted and (uri := parse_data_uri(value)) is not None:
             return element(tag, vr, uri.content)
         try:
             return element(tag, vr, self._value(vr, value))

@@ -1,0 +1,309 @@
+"""From a plan and a parsed file to the elements that change, in whatever sequence they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from orthanclite.core.errors import BadFileFormat, BadRequest, ParameterOutOfRange
+from orthanclite.core.main_tags import PIXEL_DATA
+from orthanclite.dicom.charsets import Charset
+from orthanclite.dicom.dictionary import SIGNED_LIKE_PIXELS, TagDictionary, is_private
+from orthanclite.dicom.edit.paths import TagPath
+from orthanclite.dicom.edit.plan import EditPlan
+from orthanclite.dicom.edit.profiles import Action
+from orthanclite.dicom.edit.rewrite import Change, Changes, Items, Replacement, Value, items_encoding
+from orthanclite.dicom.encoding import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LE, UNCOMPRESSED_SYNTAXES, Encoding
+from orthanclite.dicom.reading.dataset import (
+    SPECIFIC_CHARACTER_SET,
+    DataSet,
+    DicomFile,
+    Element,
+    item_charset,
+)
+from orthanclite.dicom.reading.parser import parse_dataset, parse_items
+from orthanclite.dicom.writing.from_json import JsonEncoder
+
+CHARSET_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
+"""The VRs whose text is in the character set of the data set (PS3.5 section 6.1.2.3)."""
+
+
+class DoesNotFit(Exception):
+    """A text cannot be expressed in the character set that it would be in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recoding:
+    """Another character set for all text of a file."""
+
+    charset: Charset
+    term: str  # of SpecificCharacterSet; empty to be without
+
+
+_Entry = tuple[TagPath, str, Any]
+"""A line of a plan: where, what is done there (``keep``, ``replace``, ``remove``), and the new value."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """What the plan says of one data set: of its own elements by tag, and of what is in its sequences."""
+
+    keep: frozenset[int] = frozenset()
+    replace: Mapping[int, Any] = field(default_factory=dict)
+    remove: frozenset[int] = frozenset()
+    deep: tuple[_Entry, ...] = ()
+
+    @staticmethod
+    def of(entries: Sequence[_Entry]) -> _Rules:
+        def tags(what: str) -> frozenset[int]:
+            return frozenset(path.tag for path, done, _ in entries if done == what and not path.steps)
+
+        return _Rules(
+            tags("keep"),
+            {path.tag: value for path, done, value in entries if done == "replace" and not path.steps},
+            tags("remove"),
+            tuple(entry for entry in entries if entry[0].steps),
+        )
+
+    def below(self, sequence: int, index: int) -> _Rules:
+        """What it says of an item of a sequence."""
+        if not self.deep:
+            return _NOTHING
+        inner = ((path.below(sequence, index), done, value) for path, done, value in self.deep)
+        found = [(path, done, value) for path, done, value in inner if path is not None]
+        return _Rules.of(found) if found else _NOTHING
+
+
+_NOTHING = _Rules()
+
+
+class Changer:
+    """Applies a plan to one file."""
+
+    def __init__(
+        self, file: DicomFile, plan: EditPlan, dictionary: TagDictionary, recoding: Recoding | None
+    ) -> None:
+        self._file = file
+        self._plan = plan
+        self._dictionary = dictionary
+        self._recoding = recoding
+        self._kept = {path.tag for path in plan.keep if not path.steps}
+        self._removed = {path.tag for path in plan.remove if not path.steps} if plan.profile else set()
+
+    def changes(self, charset: Charset) -> Changes:
+        """The changed elements; ``charset`` is that of the file.
+
+        :raises DoesNotFit: where a text does not fit its character set.
+        :raises OrthancError: for a value that its VR cannot express, see :class:`.JsonEncoder`.
+        """
+        plan = self._plan
+        entries: list[_Entry] = [(path, "keep", None) for path in plan.keep]
+        entries += [(path, "replace", value) for path, value in plan.replace.items()]
+        entries += [(path, "remove", None) for path in plan.remove]
+        rules = _Rules.of(entries)
+        return self._dataset(self._file.dataset, rules, self._file.encoding, charset, nested=False)
+
+    def _dataset(
+        self, dataset: DataSet, rules: _Rules, encoding: Encoding, charset: Charset, nested: bool
+    ) -> dict[int, Change]:
+        changes: dict[int, Change] = {}
+        for element in dataset:
+            tag = element.tag
+            if tag & 0xFFFF == 0:  # a group length: it follows from the rest
+                continue
+            self._element(dataset, element, rules, encoding, charset, nested, changes)
+        for tag, value in rules.replace.items():
+            if tag not in rules.keep and self._may_be_written(tag):
+                changes[tag] = self._new(dataset, tag, value, charset)
+        self._announce(dataset, nested, changes)
+        return changes
+
+    def _element(
+        self,
+        dataset: DataSet,
+        element: Element,
+        rules: _Rules,
+        encoding: Encoding,
+        charset: Charset,
+        nested: bool,
+        changes: dict[int, Change],
+    ) -> None:
+        """Add the change of an element, if there is one, to ``changes``."""
+        tag = element.tag
+        held = tag in rules.keep or (nested and tag in self._kept)
+        if not held:
+            if tag in rules.replace:
+                return
+            if tag in rules.remove or self._is_removed(tag, nested):
+                changes[tag] = None
+                return
+            action = self._action(tag, nested)
+            if action is not None:
+                changes[tag] = self._treated(dataset, element, action)
+                return
+        change: Change
+        inner = self._items(dataset, element, encoding)
+        if inner is not None:
+            change = self._sequence(tag, inner, rules, charset, held)
+        elif nested and not held and element.vr == "UI" and self._plan.references:
+            change = self._referenced(dataset.value(element))
+        else:
+            change = self._recoded(dataset, element, charset)
+        if change is not None:
+            changes[tag] = change
+
+    def _action(self, tag: int, nested: bool) -> Action | None:
+        if not nested and tag in self._plan.renew:
+            return Action.RENEW
+        return None if self._plan.profile is None else self._plan.profile.action(tag, nested)
+
+    def _treated(self, dataset: DataSet, element: Element, action: Action) -> Value | None:
+        if action is Action.REMOVE:
+            return None
+        content = self._renewed(dataset.value(element)) if action is Action.RENEW else b""
+        return Value(element.vr, content)
+
+    def _is_removed(self, tag: int, nested: bool) -> bool:
+        if nested and tag in self._removed:
+            return True
+        return self._plan.remove_private and is_private(tag)
+
+    def _sequence(
+        self, tag: int, inner: tuple[list[DataSet], Encoding], rules: _Rules, charset: Charset, verbatim: bool
+    ) -> Items | None:
+        items, encoding = inner
+        found: list[Changes | None] = []
+        for index, item in enumerate(items):
+            own = item_charset(item, charset)
+            if verbatim:
+                found.append(self._texts(item, encoding, own) or None)
+            else:
+                below = rules.below(tag, index)
+                found.append(self._dataset(item, below, encoding, own, nested=True) or None)
+        return Items(items, found, encoding) if any(found) else None
+
+    def _texts(self, dataset: DataSet, encoding: Encoding, charset: Charset) -> dict[int, Change]:
+        """The changes of what is kept as it is: at most its text is in another character set."""
+        if self._recoding is None:
+            return {}
+        changes: dict[int, Change] = {}
+        for element in dataset:
+            inner = self._items(dataset, element, encoding)
+            change: Change
+            if inner is None:
+                change = self._recoded(dataset, element, charset)
+            else:
+                change = self._sequence(
+                    element.tag, inner, _Rules(frozenset(), {}, frozenset()), charset, True
+                )
+            if change is not None:
+                changes[element.tag] = change
+        self._announce(dataset, True, changes)
+        return changes
+
+    def _items(
+        self, dataset: DataSet, element: Element, encoding: Encoding
+    ) -> tuple[list[DataSet], Encoding] | None:
+        """The items of a sequence and their layout; None where ``element`` is none."""
+        if element.items is not None:
+            return element.items, items_encoding(dataset, element, encoding)
+        if element.vr != "UN" or element.start - element.offset != (12 if encoding.explicit else 8):
+            return None
+        if self._dictionary.vr(element.tag, dataset.creator(element.tag)) != "SQ":
+            return None
+        try:  # written by who did not know it: in implicit little endian (PS3.5 section 6.2.2)
+            return parse_items(dataset.data, element, IMPLICIT_LE, self._dictionary), IMPLICIT_LE
+        except BadFileFormat:
+            return None
+
+    def _renewed(self, value: bytes) -> bytes:
+        texts = (text.strip(" \0") for text in value.decode("latin_1").split("\\"))
+        renewed = (
+            self._plan.references.get(text) or self._plan.new_uid(text) if text else "" for text in texts
+        )
+        return "\\".join(renewed).encode("latin_1")
+
+    def _referenced(self, value: bytes) -> Value | None:
+        """The UIDs of edited objects among ``value`` replaced by their new ones."""
+        texts = [text.strip(" \0") for text in value.decode("latin_1").split("\\")]
+        if not any(text in self._plan.references for text in texts):
+            return None
+        new = "\\".join(self._plan.references.get(text, text) for text in texts)
+        return Value("UI", new.encode("latin_1"))
+
+    def _may_be_written(self, tag: int) -> bool:
+        """Whether a data set holds such an element: not command elements, meta information, group lengths.
+
+        :raises ParameterOutOfRange: for the tag of a delimiter.
+        :raises BadRequest: for the pixel data of a compressed image.
+        """
+        if tag >> 16 == 0xFFFE:
+            raise ParameterOutOfRange("Not the tag of an element")
+        if tag == PIXEL_DATA and self._file.transfer_syntax not in UNCOMPRESSED_SYNTAXES:
+            raise BadRequest("The pixel data of a compressed image cannot be replaced")
+        return tag >> 16 >= 4 and tag & 0xFFFF != 0
+
+    def _new(self, dataset: DataSet, tag: int, value: Any, charset: Charset) -> Change:
+        target = charset if self._recoding is None else self._recoding.charset
+        if not all(_fits(text, target) for text in _texts_of(value)):
+            raise DoesNotFit
+        old = dataset.elements.get(tag)
+        encoder = JsonEncoder(self._dictionary, target, self._plan.creator, interpret_text=False)
+        vr = old.vr if old is not None and old.vr == "SS" and tag in SIGNED_LIKE_PIXELS else None
+        content = encoder.element(tag, value, vr=vr)
+        if tag == PIXEL_DATA and len(content) % 2:
+            raise ParameterOutOfRange("A tag with OW VR must have an even number of bytes")
+        source = parse_dataset(content, EXPLICIT_LITTLE_ENDIAN, self._dictionary, whole=True)
+        return Replacement(source, source.elements[tag])
+
+    def _recoded(self, dataset: DataSet, element: Element, charset: Charset) -> Value | None:
+        """A text in the new character set; None where its bytes are the same."""
+        if self._recoding is None or element.fragments is not None:
+            return None
+        vr = element.vr
+        if vr == "UN":
+            vr = self._dictionary.vr(element.tag, dataset.creator(element.tag))
+        if vr not in CHARSET_VRS:
+            return None
+        raw = dataset.value(element)
+        if raw.isascii() and b"\x1b" not in raw:
+            return None
+        text = charset.decode(raw, vr)
+        if not self._recoding.charset.holds(text, vr):
+            raise DoesNotFit
+        content = self._recoding.charset.encode(text)
+        # Of a VR with one-byte padding, whatever VR the file has it in.
+        return None if content == raw else Value(element.vr, content + b" " * (len(content) % 2))
+
+    def _announce(self, dataset: DataSet, nested: bool, changes: dict[int, Change]) -> None:
+        """Let a data set name its new character set; an item only where it named one before."""
+        if self._recoding is None or (nested and SPECIFIC_CHARACTER_SET not in dataset.elements):
+            return
+        term = self._recoding.term
+        if term and dataset.raw(SPECIFIC_CHARACTER_SET) != _padded(term):
+            changes[SPECIFIC_CHARACTER_SET] = Value("CS", term.encode("ascii"))
+        elif term:
+            changes.pop(SPECIFIC_CHARACTER_SET, None)
+        elif SPECIFIC_CHARACTER_SET in dataset.elements:
+            changes[SPECIFIC_CHARACTER_SET] = None
+
+
+def _padded(term: str) -> bytes:
+    return term.encode("ascii") + b" " * (len(term) % 2)
+
+
+def _fits(text: str, charset: Charset) -> bool:
+    """Whether a new text can be written; without a character set that is named, in ASCII only."""
+    return text.isascii() or (bool(charset.terms) and charset.holds(text) and charset.holds(text, "PN"))
+
+
+def _texts_of(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts_of(item)
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from _texts_of(inner)

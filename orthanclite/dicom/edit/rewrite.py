@@ -1,0 +1,204 @@
+"""The bytes of a file after changes: what is untouched is copied as it stands, or not copied at all.
+
+A result is a list of parts, each new bytes or a stretch of the file that it was made from. Pixel data, of
+whatever size, is one stretch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from orthanclite.core.buffers import Buffer
+from orthanclite.dicom.encoding import (
+    IMPLICIT_LE,
+    ITEM,
+    ITEM_DELIMITER,
+    SEQUENCE_DELIMITER,
+    UNDEFINED_LENGTH,
+    Encoding,
+)
+from orthanclite.dicom.pixels.reencode import encode, head
+from orthanclite.dicom.reading.dataset import DataSet, DicomFile, Element
+from orthanclite.dicom.writing.deflation import deflated
+from orthanclite.dicom.writing.elements import pad
+
+_PIECE = 1 << 20  # bytes that are given at a time
+
+Stretch = tuple[int, int]
+Part = bytes | Stretch
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """Another value for an element, in the byte order of its data set; padded where it is written."""
+
+    vr: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """Another element, from a data set of its own in explicit little endian."""
+
+    source: DataSet
+    element: Element
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """Changes within a sequence, for each item those of its elements; None where the item stays as it is."""
+
+    items: list[DataSet]
+    changes: list[Changes | None]
+    encoding: Encoding
+
+
+Change = Value | Replacement | Items | None
+"""What becomes of an element; None removes it."""
+
+Changes = Mapping[int, Change]
+"""The changed elements of a data set, and the new ones, by tag."""
+
+
+@dataclass(frozen=True, slots=True)
+class EditedFile:
+    """A changed file, as parts of the file that it was made from; valid as long as that is."""
+
+    head: bytes  # preamble and file meta information
+    data: Buffer
+    parts: list[Part]
+    deflated: bool
+    sop_instance_uid: str
+
+    def pieces(self) -> Iterator[bytes]:
+        """Its bytes, at most a megabyte of the original at a time."""
+        yield self.head
+        yield from deflated(self._dataset()) if self.deflated else self._dataset()
+
+    def tobytes(self) -> bytes:
+        """Its bytes in one piece."""
+        return b"".join(self.pieces())
+
+    def _dataset(self) -> Iterator[bytes]:
+        for part in self.parts:
+            if isinstance(part, bytes):
+                yield part
+                continue
+            start, end = part
+            for first in range(start, end, _PIECE):
+                yield self.data[first : min(first + _PIECE, end)]
+
+
+def rewrite(file: DicomFile, changes: Changes) -> list[Part]:
+    """The data set of ``file`` with ``changes``."""
+    return list(_joined(_dataset(file.dataset, changes, file.encoding)))
+
+
+def items_encoding(dataset: DataSet, element: Element, encoding: Encoding) -> Encoding:
+    """The layout of the items of a sequence: one of VR UN is in implicit little endian (PS3.5 6.2.2)."""
+    is_unknown = encoding.explicit and dataset.data[element.offset + 4 : element.offset + 6] == b"UN"
+    return IMPLICIT_LE if is_unknown else encoding
+
+
+def _dataset(dataset: DataSet, changes: Changes, encoding: Encoding) -> list[Part]:
+    parts: list[Part] = []
+    lengths: dict[int, int] = {}  # of the groups, in bytes
+    places: dict[int, int] = {}  # where the elements are that tell them
+    new = sorted(tag for tag in changes if tag not in dataset.elements and changes[tag] is not None)
+    for element in dataset:
+        while new and new[0] < element.tag:
+            _add(parts, lengths, new[0], _changed(dataset, None, new[0], changes, encoding))
+            new.pop(0)
+        if element.tag & 0xFFFF == 0 and element.end - element.start == 4:
+            places[element.tag >> 16] = len(parts)
+            parts.append((element.offset, element.end))
+        elif element.tag in changes:
+            _add(parts, lengths, element.tag, _changed(dataset, element, element.tag, changes, encoding))
+        else:
+            _add(parts, lengths, element.tag, [(element.offset, element.end)])
+    for tag in new:
+        _add(parts, lengths, tag, _changed(dataset, None, tag, changes, encoding))
+    touched = {tag >> 16 for tag in changes}
+    for group, place in places.items():
+        if group in touched:  # group lengths are retired, but wrong ones mislead who believes them
+            content = encoding.long_length.pack(lengths.get(group, 0))
+            parts[place] = head(group << 16, "UL", 4, encoding) + content
+    return parts
+
+
+def _add(parts: list[Part], lengths: dict[int, int], tag: int, added: list[Part]) -> None:
+    parts += added
+    lengths[tag >> 16] = lengths.get(tag >> 16, 0) + _size(added)
+
+
+def _changed(
+    dataset: DataSet, element: Element | None, tag: int, changes: Changes, encoding: Encoding
+) -> list[Part]:
+    change = changes[tag]
+    if change is None:
+        return []
+    if isinstance(change, Value):
+        content = pad(change.content, change.vr)
+        return [head(tag, change.vr, len(content), encoding) + content]
+    if isinstance(change, Replacement):
+        return [encode([(change.source, change.element)], encoding)]
+    assert element is not None  # changes within a sequence need one
+    return _sequence(dataset, element, change, encoding)
+
+
+def _sequence(dataset: DataSet, element: Element, change: Items, encoding: Encoding) -> list[Part]:
+    parts: list[Part] = []
+    for item, changes in zip(change.items, change.changes, strict=True):
+        parts += [(item.start - 8, item.end)] if changes is None else _item(item, changes, change.encoding)
+    beginning = dataset.data[element.offset : element.start - 4]
+    if _is_undefined(dataset, element.start):
+        undefined = encoding.long_length.pack(UNDEFINED_LENGTH)
+        return [beginning + undefined, *parts, _mark(SEQUENCE_DELIMITER, 0, change.encoding)]
+    return [beginning + encoding.long_length.pack(_size(parts)), *parts]
+
+
+def _item(item: DataSet, changes: Changes, encoding: Encoding) -> list[Part]:
+    parts = _dataset(item, changes, encoding)
+    if _is_undefined(item, item.start):
+        return [_mark(ITEM, UNDEFINED_LENGTH, encoding), *parts, _mark(ITEM_DELIMITER, 0, encoding)]
+    return [_mark(ITEM, _size(parts), encoding), *parts]
+
+
+def _is_undefined(dataset: DataSet, start: int) -> bool:
+    """Whether the length before the value at ``start`` is undefined."""
+    return dataset.data[start - 4 : start] == b"\xff\xff\xff\xff"
+
+
+def _mark(tag: int, length: int, encoding: Encoding) -> bytes:
+    return encoding.implicit_head.pack(tag >> 16, tag & 0xFFFF, length)
+
+
+def _size(parts: Iterable[Part]) -> int:
+    return sum(len(part) if isinstance(part, bytes) else part[1] - part[0] for part in parts)
+
+
+def _joined(parts: Iterable[Part]) -> Iterator[Part]:
+    """The same bytes in fewer parts: neighbours become one."""
+    new: list[bytes] = []
+    copied: Stretch | None = None
+    for part in parts:
+        if isinstance(part, bytes):
+            if copied is not None:
+                yield copied
+                copied = None
+            new.append(part)
+            continue
+        if new:
+            yield b"".join(new)
+            new.clear()
+        if copied is not None and copied[1] == part[0]:
+            copied = (copied[0], part[1])
+            continue
+        if copied is not None:
+            yield copied
+        copied = part
+    if new:
+        yield b"".join(new)
+    if copied is not None:
+        yield copied
