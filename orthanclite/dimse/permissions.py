@@ -38,14 +38,15 @@ class Permissions:
     def rights(self, peer: Peer) -> frozenset[Service] | None:
         """The services that a peer may use; None where it may not even associate.
 
-        A registered modality may always associate, whatever it then may do.
+        A registered modality may always associate, whatever it then may do. Of several that the peer can be,
+        each must allow what it asks for.
         """
         always = self._options.always_allow
         modalities = list(self._known(peer))
         if not modalities and not always & _ASSOCIATION_SERVICES:
             return None
-        granted = {service for service in Service for one in modalities if service.allowed_to(one)}
-        return always | granted
+        granted = (one for one in Service if all(one.allowed_to(modality) for modality in modalities))
+        return always.union(granted) if modalities else always
 
     def _known(self, peer: Peer) -> Iterator[Modality]:
         """The registered modalities that the peer can be."""

@@ -71,6 +71,31 @@ def test_what_a_modality_may_not_do_aborts_the_association(start: StartServer) -
         assert association.send_c_echo().Status == 0x0000
 
 
+def test_what_one_of_several_modalities_may_not_do_is_refused() -> None:
+    """Two entries with one AET: release 1.13 allows what both allow."""
+    loopback = Peer("TWICE", "127.0.0.1", "ORTHANC")
+    entries = [
+        Modality("TWICE", "127.0.0.1", 104, allow_find=False),
+        Modality("twice", "127.0.0.1", 105, allow_store=False),
+        Modality("OTHER", "127.0.0.1", 106, allow_echo=False),
+    ]
+
+    def rights(**options: object) -> frozenset[Service] | None:
+        always = options.pop("always_allow", NOTHING)
+        chosen = DicomServerOptions(always_allow=always, **options)  # type: ignore[arg-type]
+        return Permissions(chosen, lambda: entries).rights(loopback)
+
+    granted = rights()
+    assert granted is not None
+    assert Service.ECHO in granted
+    assert not granted & {Service.FIND, Service.STORE}
+    assert Service.FIND in (rights(always_allow=frozenset({Service.FIND})) or ())
+    strict = rights(strict_aet=True)
+    assert strict is not None
+    assert Service.STORE in strict
+    assert Service.FIND not in strict
+
+
 def test_what_is_open_to_all_is_open_to_listed_modalities(start: StartServer) -> None:
     site = start(MODALITIES)
     with site.associate(ECHO, CT, aet="LIMITED") as association:
@@ -112,7 +137,7 @@ def test_an_association_keeps_the_rights_that_it_began_with(start: StartServer) 
         assert "Status" not in association.send_c_store(ct())
 
 
-def test_one_of_several_entries_of_an_aet_is_enough() -> None:
+def test_the_entry_of_the_host_that_calls_counts() -> None:
     options = DicomServerOptions(always_allow=NOTHING, check_modality_host=True)
     permissions = Permissions(
         options,
@@ -126,7 +151,8 @@ def test_one_of_several_entries_of_an_aet_is_enough() -> None:
     assert elsewhere == frozenset(Service) - {Service.MOVE}
     assert permissions.rights(Peer("A", "192.0.2.8", "B")) is None
     both = Permissions(DicomServerOptions(always_allow=NOTHING), permissions._modalities)
-    assert both.rights(Peer("a", "192.0.2.8", "B")) == frozenset(Service)
+    expected = frozenset(Service) - {Service.STORE, Service.MOVE}
+    assert both.rights(Peer("a", "192.0.2.8", "B")) == expected
 
 
 def test_ipv4_addresses_within_ipv6() -> None:

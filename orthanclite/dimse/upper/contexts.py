@@ -9,7 +9,6 @@ from pydicom.uid import UID
 from pynetdicom.presentation import PresentationContext
 
 from orthanclite.dicom.encoding import (
-    DEFLATED_LITTLE_ENDIAN,
     EXPLICIT_BIG_ENDIAN,
     EXPLICIT_LITTLE_ENDIAN,
     IMPLICIT_LITTLE_ENDIAN,
@@ -19,10 +18,10 @@ from orthanclite.dimse.conversation import Offers
 from orthanclite.dimse.upper.associate_request import context_of, valid_uid
 from orthanclite.services.server.runtime import RuntimeOptions
 
-_PREFERRED = (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN, EXPLICIT_BIG_ENDIAN, DEFLATED_LITTLE_ENDIAN)
-"""In this order, before the compressed ones: as the reference does where one context offers several."""
-
-_UNCOMPRESSED = tuple(UID(uid) for uid in _PREFERRED[:3])
+_UNCOMPRESSED = tuple(
+    UID(uid) for uid in (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN, EXPLICIT_BIG_ENDIAN)
+)
+"""Of services other than storage, in the order of preference."""
 
 # Never stored, even where unknown SOP classes are: the standard knows them, as services of another kind.
 _OTHER_SERVICES = frozenset(
@@ -40,28 +39,43 @@ class ContextPolicy:
         self._offers = offers
 
     def supported(self, requested: Iterable[PresentationContext]) -> list[PresentationContext]:
-        """What this server accepts of the contexts that a peer proposes."""
-        classes: dict[UID, set[UID]] = {}  # and the syntaxes proposed for each
+        """What this server accepts of the contexts that a peer proposes.
+
+        Of a context for storage, only the syntax that is accepted is left in the proposal: the first that
+        this server takes, as in the reference. PS3.8 leaves the choice to the acceptor, peers name first what
+        their files have, and contexts of one class may differ in it.
+        """
+        classes: dict[UID, list[PresentationContext]] = {}
         for context in requested:
             if context.abstract_syntax is not None:
-                classes.setdefault(context.abstract_syntax, set()).update(context.transfer_syntax)
-        storage = self._storage_syntaxes() if self._offers.has_storage else ()
+                classes.setdefault(context.abstract_syntax, []).append(context)
+        storage = self._storage_syntaxes() if self._offers.has_storage else {}
         contexts = []
-        for uid, proposed in classes.items():
+        for uid, proposals in classes.items():
             if uid in self._offers.sop_classes:
+                proposed = {syntax for proposal in proposals for syntax in proposal.transfer_syntax}
                 contexts.append(_context(uid, _UNCOMPRESSED, proposed))
             elif storage and self._runtime.accepts_sop_class(uid) and uid not in _OTHER_SERVICES:
-                context = _context(uid, storage, proposed)
+                context = _context(uid, tuple(storage), _narrowed(proposals, storage))
                 if self._offers.sends_instances:
                     # A peer that proposes so may be the SCP: it gets its instances over this association.
                     context.scu_role = context.scp_role = True
                 contexts.append(context)
         return contexts
 
-    def _storage_syntaxes(self) -> Sequence[UID]:
-        accepted = self._runtime.transfer_syntaxes
-        first = [uid for uid in _PREFERRED if uid in accepted]
-        return [valid_uid(uid.encode()) for uid in (*first, *(uid for uid in accepted if uid not in first))]
+    def _storage_syntaxes(self) -> dict[UID, None]:
+        return dict.fromkeys(valid_uid(uid.encode()) for uid in self._runtime.transfer_syntaxes)
+
+
+def _narrowed(proposals: Iterable[PresentationContext], accepted: Collection[UID]) -> set[UID]:
+    """Leave in each proposal the first syntax that is accepted, if any is; all that are left."""
+    left: set[UID] = set()
+    for proposal in proposals:
+        first = next((syntax for syntax in proposal.transfer_syntax if syntax in accepted), None)
+        if first is not None:
+            proposal.transfer_syntax = [first]
+            left.add(first)
+    return left
 
 
 def _context(uid: UID, syntaxes: Sequence[UID], proposed: Collection[UID]) -> PresentationContext:

@@ -34,18 +34,22 @@ def negotiated(site: Site, sop_class: str, syntaxes: Sequence[str] | None = None
 @pytest.mark.parametrize(
     ("proposed", "chosen"),
     [
-        ([IMPLICIT, EXPLICIT, JPEG], EXPLICIT),
-        ([JPEG, IMPLICIT], IMPLICIT),
-        ([BIG_ENDIAN, IMPLICIT], IMPLICIT),
-        ([DEFLATED, JPEG], DEFLATED),
-        ([JPEG], JPEG),
+        ([IMPLICIT, EXPLICIT, JPEG], IMPLICIT),
+        ([EXPLICIT, IMPLICIT], EXPLICIT),
+        ([JPEG, IMPLICIT], JPEG),
+        ([BIG_ENDIAN, IMPLICIT], BIG_ENDIAN),
+        (["1.2.3.4", DEFLATED, JPEG], DEFLATED),
         (["1.2.3.4"], 4),
     ],
 )
-def test_uncompressed_syntaxes_are_preferred(
+def test_the_first_syntax_that_can_be_stored_is_accepted(
     start: StartServer, proposed: list[str], chosen: str | int
 ) -> None:
     assert negotiated(start(), CT, proposed) == chosen
+
+
+def test_other_services_prefer_explicit_vr(start: StartServer) -> None:
+    assert negotiated(start(), ECHO, [JPEG, IMPLICIT, BIG_ENDIAN, EXPLICIT]) == EXPLICIT
 
 
 @pytest.mark.parametrize(
@@ -60,7 +64,7 @@ def test_uncompressed_syntaxes_are_preferred(
     ],
 )
 def test_all_storage_classes_are_accepted(start: StartServer, sop_class: str, accepted: bool) -> None:
-    assert negotiated(start(), sop_class) == (EXPLICIT if accepted else 3)
+    assert negotiated(start(), sop_class) == (IMPLICIT if accepted else 3)
 
 
 def accepted_contexts(site: Site, proposed: Sequence[tuple[str, list[str]]]) -> list[tuple[str, str]]:
@@ -89,7 +93,7 @@ def test_all_known_classes_are_accepted_in_all_known_syntaxes(start: StartServer
     proposed = [(CT, [syntax]) for syntax in syntaxes]
     assert accepted_contexts(site, proposed) == [(CT, syntax) for syntax in syntaxes]
     everything = [(uid, syntaxes) for uid in KNOWN_STORAGE_CLASSES]
-    assert accepted_contexts(site, everything) == [(uid, EXPLICIT) for uid in KNOWN_STORAGE_CLASSES]
+    assert accepted_contexts(site, everything) == [(uid, syntaxes[0]) for uid in KNOWN_STORAGE_CLASSES]
 
 
 def test_only_the_configured_syntaxes_are_accepted(start: StartServer) -> None:
@@ -105,6 +109,7 @@ def test_each_context_of_a_class_gets_its_own_syntax(start: StartServer) -> None
     proposed = [
         (CT, [JPEG]),
         (CT, [BIG_ENDIAN, EXPLICIT]),
+        (CT, [EXPLICIT, BIG_ENDIAN]),
         (RETIRED_ULTRASOUND, [IMPLICIT]),
         (CT, ["1.2.3.4"]),
         (CT, [IMPLICIT, DEFLATED]),
@@ -112,6 +117,7 @@ def test_each_context_of_a_class_gets_its_own_syntax(start: StartServer) -> None
     ]
     assert accepted_contexts(start(), proposed) == [
         (CT, JPEG),
+        (CT, BIG_ENDIAN),
         (CT, EXPLICIT),
         (RETIRED_ULTRASOUND, IMPLICIT),
         (CT, IMPLICIT),
