@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import socket
 
 from sqlalchemy.engine import URL, make_url
@@ -12,6 +13,7 @@ from orthanclite.config.storage import MaximumStorageMode, PostgreSQLSettings
 from orthanclite.index import Limits
 
 _MEGABYTE = 1 << 20
+_HASH = re.compile("[0-9a-f]{8}(-[0-9a-f]{8}){4}")
 
 
 def database_url(settings: Settings) -> URL:
@@ -41,18 +43,29 @@ def _postgresql_url(settings: PostgreSQLSettings) -> URL:
     )
 
 
-def server_name(settings: Settings) -> str:
-    """What identifies this server over restarts among those on one database.
+def server_identifier(settings: Settings) -> str:
+    """What ``/system`` shows: ``DatabaseServerIdentifier``, or a SHA-1 hash in Orthanc's spelling.
 
-    ``DatabaseServerIdentifier``, or a SHA-1 hash as Orthanc has it: of the name of the host, the AET and the
-    ports. The name of a container's host is made anew with each container.
+    It is the hash of the name of the host, the AET and the ports. The name of a container's host is made anew
+    with each container.
     """
     configured = settings.storage.database_server_identifier
     if configured:
         return configured
     dicom, http = settings.dicom, settings.http
     parts = (socket.gethostname(), dicom.aet, str(dicom.port), str(http.port))
-    return hashlib.sha1("|".join(parts).encode(), usedforsecurity=False).hexdigest()
+    digest = hashlib.sha1("|".join(parts).encode(), usedforsecurity=False).hexdigest()
+    return "-".join(digest[start : start + 8] for start in range(0, 40, 8))
+
+
+def server_name(settings: Settings) -> str:
+    """What identifies this server over restarts among those on one database.
+
+    A hash stands there without dashes, as it always has: its spelling may change, and it may be copied from
+    ``/system`` into the configuration, without this being another server.
+    """
+    identifier = server_identifier(settings)
+    return identifier.replace("-", "") if _HASH.fullmatch(identifier) else identifier
 
 
 def limits(settings: Settings) -> Limits:

@@ -8,9 +8,9 @@ from sqlalchemy import bindparam, func, select, update
 
 from orthanclite.core.constants import AttachmentType, ChangeType
 from orthanclite.core.levels import Level
-from orthanclite.core.model import Attachment, ResourceRef
+from orthanclite.core.model import Attachment, DeleteOutcome, ResourceRef
 from orthanclite.index.database import Database
-from orthanclite.index.remove import Limits, delete_resource, make_room
+from orthanclite.index.remove import Limits, delete_resource, recycle
 from orthanclite.index.resources import read_attachments
 from orthanclite.index.schema import TABLES, VERSION, attachments, signatures
 from orthanclite.index.session import Many, any_of, chunks
@@ -99,10 +99,10 @@ class SqlMaintenance:
 
         return self._writer.run(operation)
 
-    def recycle(self) -> tuple[str, ...]:
-        if not self._limits.active or self._limits.reject:
-            return ()
-        return tuple(self._writer.run(lambda tx: make_room(tx, self._limits, 0, "")[1]))
+    def recycle(self) -> DeleteOutcome | None:
+        if not self._limits.active:
+            return None
+        return self._writer.run(lambda tx: recycle(tx, self._limits))
 
     def attachment_catalog(self) -> Iterator[tuple[Level, str, Attachment]]:
         for level in Level:

@@ -183,12 +183,31 @@ def make_room(
     while not _fits(tx, limits, size, is_new):
         if limits.reject:
             raise FullStorage("The limits of the storage area are reached (MaximumStorageMode is Reject)")
-        oldest = tx.session.value(_OLDEST_PATIENT, spared=patient)
+        oldest = _recycle_oldest(tx, patient)
         if oldest is None:
             raise FullStorage("No unprotected patient is left to recycle")
-        recycled.append(ResourceRef(Level.PATIENT, tx.session.value(_PUBLIC_ID[Level.PATIENT], key=oldest)))
-        blobs += _delete_tree(tx, Level.PATIENT, Many([oldest]))
+        recycled += oldest.deleted
+        blobs += oldest.removed_blobs
     return recycled, blobs
+
+
+def recycle(tx: Transaction, limits: Limits) -> DeleteOutcome | None:
+    """Recycle one patient, if what is stored is beyond the limits.
+
+    :return: None where it is not, where nothing may be recycled, and in mode Reject
+    """
+    if limits.reject or _fits(tx, limits, 0, new_patient=False):
+        return None
+    return _recycle_oldest(tx, "")
+
+
+def _recycle_oldest(tx: Transaction, spared: str) -> DeleteOutcome | None:
+    """Remove the unprotected patient that received nothing for the longest time, but not ``spared``."""
+    oldest = tx.session.value(_OLDEST_PATIENT, spared=spared)
+    if oldest is None:
+        return None
+    patient = ResourceRef(Level.PATIENT, tx.session.value(_PUBLIC_ID[Level.PATIENT], key=oldest))
+    return DeleteOutcome(None, tuple(_delete_tree(tx, Level.PATIENT, Many([oldest]))), (patient,))
 
 
 def _fits(tx: Transaction, limits: Limits, size: int, new_patient: bool) -> bool:

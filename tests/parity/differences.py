@@ -226,7 +226,7 @@ INTENDED_OF_1_13: tuple[Intended, ...] = (
     Intended(
         "`/system` tells the version, the schema and the libraries of this server, and of capabilities, "
         "threads and caches only those that it has.",
-        where=r"answer(/\$gzip)?/(Capabilities|DatabaseBackendPlugin|DatabaseServerIdentifier|DatabaseVersion"
+        where=r"answer(/\$gzip)?/(Capabilities|DatabaseBackendPlugin|DatabaseVersion"
         r"|Performance|ThirdPartyVersions|Version)(/.*)?",
         request="GET /system$",
     ),

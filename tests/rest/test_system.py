@@ -46,7 +46,7 @@ def test_system_of_a_server_without_a_configuration(server: Server) -> None:
     postgresql = "PostgreSQL" in server.config
     assert system.pop("DatabaseBackendPlugin") == ("postgresql-index" if postgresql else None)
     assert isinstance(system.pop("DatabaseVersion"), int)
-    assert re.fullmatch("[0-9a-f]{40}", system.pop("DatabaseServerIdentifier"))
+    assert re.fullmatch("[0-9a-f]{8}(-[0-9a-f]{8}){4}", system.pop("DatabaseServerIdentifier"))
     versions = system.pop("ThirdPartyVersions")
     assert versions["sqlite"] == sqlite3.sqlite_version
     assert versions["pydicom"] == pydicom.__version__

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from orthanclite.app.database_settings import server_name
+from orthanclite.app.database_settings import server_identifier
 from orthanclite.app.wiring.additions import Additions
 from orthanclite.app.wiring.content import ContentWing
 from orthanclite.app.wiring.foundation import Foundation
@@ -59,7 +59,7 @@ def _information(base: Foundation) -> SystemInformation:
         main_tags=base.main_tags.signatures,
         check_revisions=storage.check_revisions,
         database_backend="postgresql-index" if settings.postgresql.enable_index else None,
-        database_server_identifier=server_name(settings),
+        database_server_identifier=server_identifier(settings),
         default_retrieve_method=settings.scu.default_retrieve_method,
         ingest_transcoding=settings.transcoding.ingest or "",
         maximum_patients=storage.maximum_patients,

@@ -16,6 +16,8 @@ from orthanclite.services.server.system import ORTHANC_VERSION, BuiltIn
 from orthanclite.services.upkeep.duties import Periodic, settle
 from orthanclite.services.upkeep.housekeeper import INTERVAL, Housekeeper
 from orthanclite.services.upkeep.reconstruct import ReconstructService
+from orthanclite.services.upkeep.recycling import INTERVAL as RECYCLING_INTERVAL
+from orthanclite.services.upkeep.recycling import Recycling
 from orthanclite.services.upkeep.renewal import FileRenewal
 from orthanclite.services.upkeep.sweep import OrphanSweep
 
@@ -49,6 +51,8 @@ def upkeep_wing(base: Foundation, content: ContentWing, ingest: IngestWing) -> U
     if not storage.read_only:
         duties.append(base.shared_duty("housekeeper", INTERVAL, tags.run, INTERVAL))
         duties.append(base.shared_duty("file housekeeper", INTERVAL, files.run, INTERVAL))
+        if storage.maximum_patients or storage.maximum_size_mb:
+            duties.append(_recycler(base))
         if not base.membership.is_sole:
             refresh = index.statistics.refresh
             duties.append(base.shared_duty("statistics", STATISTICS_INTERVAL, refresh, 1.0))
@@ -71,6 +75,16 @@ def _file_options(settings: Settings) -> dict[str, object]:
         options["IngestTranscodingOfUncompressed"] = transcoding.ingest_uncompressed
         options["IngestTranscodingOfCompressed"] = transcoding.ingest_compressed
     return options
+
+
+def _recycler(base: Foundation) -> Periodic:
+    recycling = Recycling(base.index.maintenance, base.blobs, base.events)
+    duty = base.shared_duty("recycler", RECYCLING_INTERVAL, lambda: recycling.run(is_over))
+
+    def is_over() -> bool:
+        return duty.stopping
+
+    return duty
 
 
 def _sweeper(base: Foundation) -> Periodic:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from orthanclite.core.levels import Level
-from orthanclite.core.model import Attachment, ResourceRef
+from orthanclite.core.model import Attachment, DeleteOutcome, ResourceRef
 
 
 class Maintenance(Protocol):
@@ -16,8 +16,11 @@ class Maintenance(Protocol):
         """Log the stable event of resources unchanged since ``older_than`` (epoch seconds)."""
         ...
 
-    def recycle(self) -> tuple[str, ...]:
-        """Remove the oldest unprotected patients while over the limits; the UUIDs of the blobs to delete."""
+    def recycle(self) -> DeleteOutcome | None:
+        """Remove the oldest unprotected patient, if what is stored is beyond the limits.
+
+        None where nothing is to be removed, or may be: in mode Reject nothing is.
+        """
         ...
 
     def attachment_catalog(self) -> Iterator[tuple[Level, str, Attachment]]:
