@@ -297,6 +297,6 @@ def test_a_server_that_may_not_write_stores_nothing_over_dicom(frozen: Server) -
     association = entity.associate("127.0.0.1", frozen.dicom_port, ae_title="ORTHANC")
     assert association.is_established
     status = association.send_c_store(dcmread(BytesIO(dicom_file(instance="1.2.3.99"))))
-    assert status.Status == 0x0110
+    assert status.Status == 0xA700
     association.release()
     assert frozen.get("/statistics")["CountInstances"] == 1
