@@ -13,6 +13,7 @@ from pathlib import Path
 
 from orthanclite.core.errors import CannotWriteFile
 from orthanclite.core.log_levels import LogCategory, LogLevel, category_of, set_level
+from orthanclite.core.metrics import Metrics
 from orthanclite.core.printable import printable
 
 _LETTERS = ((logging.ERROR, "E"), (logging.WARNING, "W"), (logging.INFO, "I"))
@@ -44,6 +45,24 @@ class OrthancFormatter(logging.Formatter):
             trace = self.formatException(record.exc_info)
             text += "".join("\n" + printable(line) for line in trace.split("\n"))
         return text
+
+
+class LogCounter(logging.Handler):
+    """Counts the warnings and errors that are logged while it is open, in two metrics."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        super().__init__(logging.WARNING)
+        self._metrics = metrics
+        metrics.declare("orthanclite_warnings_logged", "orthanclite_errors_logged")
+        logging.getLogger().addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        kind = "errors" if record.levelno >= logging.ERROR else "warnings"
+        self._metrics.add(f"orthanclite_{kind}_logged")
+
+    def close(self) -> None:
+        logging.getLogger().removeHandler(self)
+        super().close()
 
 
 def set_up(options: LogOptions) -> None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from orthanclite.config import Settings
+from orthanclite.core.metrics import Metrics
 from orthanclite.storage import FileStorage
 from orthanclite.storage.blob_process import BlobProcess
 from orthanclite.storage.shared_memory import SharedMemory
 
 
-def open_blobs(settings: Settings) -> FileStorage:
+def open_blobs(settings: Settings, metrics: Metrics | None = None) -> FileStorage:
     """The storage area; made where there is none.
 
     :raises CannotWriteFile: where it cannot be made
     """
-    return FileStorage(settings.storage.directory, settings.storage.sync)
+    return FileStorage(settings.storage.directory, settings.storage.sync, metrics=metrics)
 
 
 def start_blob_process(settings: Settings, blobs: FileStorage, memory: SharedMemory) -> BlobProcess | None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 _WINDOW_MS = 10_000
-"""Durations show the largest one of the last ten seconds."""
+"""What varies shows the largest, or smallest, value of the last ten seconds."""
 
 
 class Metrics:
@@ -22,6 +22,7 @@ class Metrics:
         self.enabled = enabled
         self._lock = threading.Lock()
         self._values: dict[str, tuple[float, int]] = {}
+        self._watched: list[Callable[[], None]] = []
 
     def set(self, name: str, value: float) -> None:
         if self.enabled:
@@ -51,6 +52,20 @@ class Metrics:
             if known is None or value >= known[0] or now - known[1] > _WINDOW_MS:
                 self._values[name] = (value, now)
 
+    def observe_lowest(self, name: str, value: float) -> None:
+        """Keep the minimum of the last ten seconds."""
+        if not self.enabled:
+            return
+        now = _now_ms()
+        with self._lock:
+            known = self._values.get(name)
+            if known is None or value <= known[0] or now - known[1] > _WINDOW_MS:
+                self._values[name] = (value, now)
+
+    def watch(self, observe: Callable[[], None]) -> None:
+        """Have ``observe`` called before the metrics are shown: for what stays as it is without an event."""
+        self._watched.append(observe)
+
     @contextmanager
     def timer(self, name: str) -> Iterator[None]:
         """Observe the milliseconds that a block takes, also where it fails."""
@@ -67,6 +82,8 @@ class Metrics:
 
     def render(self) -> str:
         """The text of ``/tools/metrics-prometheus``, sorted by name."""
+        for observe in self._watched:
+            observe()
         with self._lock:
             values = sorted(self._values.items())
         return "".join(f"{name} {_number(value)} {timestamp}\n" for name, (value, timestamp) in values)

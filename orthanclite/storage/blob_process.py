@@ -18,6 +18,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,6 +43,7 @@ class _Task(NamedTuple):
     piece: SharedPiece
     hashed: bool
     stored: Future[StoredBlob]
+    started: float  # of time.perf_counter()
 
 
 class BlobProcess:
@@ -76,7 +78,7 @@ class BlobProcess:
 
     def store(self, data: bytes | mmap.mmap, hashed: bool) -> Future[StoredBlob]:
         assert isinstance(data, SharedPiece)
-        task = _Task(data, hashed, Future())
+        task = _Task(data, hashed, Future(), time.perf_counter())
         if not self._send(task):
             self._store_here(task)
         return task.stored
@@ -150,6 +152,8 @@ class BlobProcess:
                 _settle(task.stored, result)
             except Exception as exc:  # noqa: BLE001 - who waits must know, and the thread goes on
                 task.stored.set_exception(exc)
+            else:
+                self._storage.note_written(len(task.piece), time.perf_counter() - task.started)
             del task  # whose memory is free now
             answered = True
         return answered

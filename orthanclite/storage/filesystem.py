@@ -17,6 +17,7 @@ import os
 import re
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,7 @@ from orthanclite.core.buffers import Buffer, View
 from orthanclite.core.digest import md5_of
 from orthanclite.core.disk import Writing
 from orthanclite.core.errors import CannotWriteFile, CorruptedFile, OrthancError
+from orthanclite.core.metrics import Metrics
 from orthanclite.core.model import StoredBlob
 from orthanclite.storage.sync import sync_file_system
 
@@ -49,19 +51,26 @@ _CAN_START_SYNC = sys.platform == "linux"  # whose advice DONTNEED begins to wri
 class FileBlobWriter:
     """See ``core.ports.BlobWriter``."""
 
-    def __init__(self, storage: FileStorage, name: str, descriptor: int) -> None:
+    def __init__(self, storage: FileStorage, name: str, descriptor: int, seconds: float) -> None:
+        """:param seconds: that it took to create the file"""
         self.uuid = name
         self._storage = storage
         self._descriptor = descriptor
+        self._size = 0
+        self._seconds = seconds
 
     def write(self, data: View) -> None:
+        started = time.perf_counter()
         view = memoryview(data)
+        self._size += len(view)
         with _WRITING:
             while view:
                 view = view[os.write(self._descriptor, view) :]
+        self._seconds += time.perf_counter() - started
 
     def write_direct(self, data: memoryview) -> None:
         """Write data that begins at a page of memory, past the file cache where the file system can do so."""
+        started = time.perf_counter()
         whole = len(data) // mmap.PAGESIZE * mmap.PAGESIZE
         written = 0
         flags = fcntl.fcntl(self._descriptor, fcntl.F_GETFL)
@@ -70,6 +79,8 @@ class FileBlobWriter:
             while written < whole:
                 written += os.write(self._descriptor, data[written:whole])
         fcntl.fcntl(self._descriptor, fcntl.F_SETFL, flags)
+        self._size += written
+        self._seconds += time.perf_counter() - started
         self.write(data[written:])
 
     def start_sync(self) -> None:
@@ -79,12 +90,19 @@ class FileBlobWriter:
                 os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def commit(self) -> None:
+        started = time.perf_counter()
         try:
             with _WRITING:
                 if self._storage.sync:
                     os.fsync(self._descriptor)
         finally:
             self.close()
+        self._storage.note_written(self._size, self._seconds + time.perf_counter() - started)
+
+    def leave_unsynced(self) -> None:
+        """Have the file complete, but not yet on the disk."""
+        self.close()
+        self._storage.note_written(self._size, self._seconds)
 
     def abort(self) -> None:
         self.close()
@@ -103,10 +121,14 @@ class FileStorage:
     :param root: the storage folder (``StorageDirectory``); created when missing
     :param sync: whether a committed blob is synced to the disk (``SyncStorageArea``)
     :param direct: whether :meth:`put_hashed` writes past the file cache, data that begins at a page
+    :param metrics: shown how long files take
     """
 
-    def __init__(self, root: Path, sync: bool = True, direct: bool = False) -> None:
+    def __init__(
+        self, root: Path, sync: bool = True, direct: bool = False, metrics: Metrics | None = None
+    ) -> None:
         self.root = root
+        self._metrics = metrics or Metrics(enabled=False)
         self.sync = sync
         self._direct = direct
         self._lock = threading.Lock()
@@ -122,7 +144,13 @@ class FileStorage:
     def local(self) -> FileStorage:
         return self
 
+    def note_written(self, size: int, seconds: float) -> None:
+        """Note that a file of ``size`` bytes was written, in so much time."""
+        self._metrics.observe("orthanc_storage_create_duration_ms", round(seconds * 1000))
+        self._metrics.add("orthanc_storage_written_bytes", size)
+
     def create(self) -> FileBlobWriter:
+        started = time.perf_counter()
         with _WRITING:
             name, folder = self._new_name()
             for _ in range(_ATTEMPTS):
@@ -133,7 +161,7 @@ class FileStorage:
                     self._make_folder(folder)
             else:
                 raise CannotWriteFile(f"The folder {folder} vanishes as soon as it is made")
-        return FileBlobWriter(self, name, descriptor)
+        return FileBlobWriter(self, name, descriptor, time.perf_counter() - started)
 
     def put(self, data: View) -> str:
         with self._writing() as writer:
@@ -144,7 +172,7 @@ class FileStorage:
     def put_unsynced(self, data: bytes) -> str:
         with self._writing() as writer:
             writer.write(data)
-            writer.close()
+            writer.leave_unsynced()
         return writer.uuid
 
     def put_hashed(self, data: memoryview, hashed: bool) -> StoredBlob:
@@ -245,7 +273,7 @@ class FileStorage:
             raise CorruptedFile(f"The stored file {uuid} cannot be opened: {exc.strerror}") from exc
 
     def read(self, uuid: str, start: int = 0, length: int | None = None) -> bytes:
-        with self.open(uuid) as file:
+        with self._metrics.timer("orthanc_storage_read_duration_ms"), self.open(uuid) as file:
             try:
                 if start:
                     file.seek(start)
@@ -281,12 +309,13 @@ class FileStorage:
 
     def delete(self, uuid: str) -> None:
         path = self.path(uuid)
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as exc:
-            raise CannotWriteFile(f"The stored file {uuid} cannot be removed: {exc.strerror}") from exc
-        if path.parent != self._folder:
-            self._remove_if_empty(path.parent)
+        with self._metrics.timer("orthanc_storage_remove_duration_ms"):
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as exc:
+                raise CannotWriteFile(f"The stored file {uuid} cannot be removed: {exc.strerror}") from exc
+            if path.parent != self._folder:
+                self._remove_if_empty(path.parent)
 
     def get_mark(self) -> str | None:
         try:

@@ -63,6 +63,7 @@ _PAUSE = 1.0
 
 _ACTIVE = "orthanc_rest_api_active_requests"
 _DURATION = "orthanc_rest_api_duration_ms"
+_FREE_THREADS = "orthanc_available_http_threads"
 
 
 class Dispatcher:
@@ -94,6 +95,8 @@ class Dispatcher:
         self._budget = budget or MemoryBudget()
         self._uploads = ChunkedUploads()
         self._active = 0
+        self._at_work = 0  # of the threads of ``pool``; more than there are while others wait for one
+        metrics.watch(self._observe_load)
         self._quick_from = 0.0 if policy.quick and not policy.compression else math.inf
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -102,7 +105,7 @@ class Dispatcher:
         sender = Sender(scope, headers, receive, send, self._policy, self._run)
         started = time.perf_counter()
         self._active += 1
-        self._metrics.set(_ACTIVE, self._active)
+        self._metrics.observe(_ACTIVE, self._active)
         try:
             try:
                 response = await self._respond(scope, headers, receive)
@@ -120,7 +123,6 @@ class Dispatcher:
         finally:
             self._active -= 1
             self._metrics.observe(_DURATION, round((time.perf_counter() - started) * 1000))
-            self._metrics.set(_ACTIVE, self._active)
 
     async def _respond(
         self, scope: Scope, headers: dict[bytes, bytes], receive: Receive
@@ -247,7 +249,7 @@ class Dispatcher:
             return response
         slow = operation.slow is not None and operation.slow(call)
         pool = self._slow_pool if slow else self._pool
-        return await asyncio.get_running_loop().run_in_executor(pool, self._answer, handler, call)
+        return await self._run_in(pool, self._answer, handler, call)
 
     def _answer(self, handler: SyncHandler, call: Call) -> Response:
         response = self._call(handler, call)
@@ -284,7 +286,24 @@ class Dispatcher:
         return error_response(error, method, path, self._policy.describe_errors)
 
     async def _run(self, function: Callable[..., T], *args: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)
+        return await self._run_in(self._pool, function, *args)
+
+    async def _run_in(self, pool: Executor, function: Callable[..., T], *args: Any) -> T:
+        counted = pool is self._pool
+        self._at_work += counted
+        self._metrics.observe_lowest(_FREE_THREADS, self._free_threads)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(pool, function, *args)
+        finally:
+            self._at_work -= counted
+
+    @property
+    def _free_threads(self) -> int:
+        return max(0, self._policy.threads - self._at_work)
+
+    def _observe_load(self) -> None:
+        self._metrics.observe(_ACTIVE, self._active)
+        self._metrics.observe_lowest(_FREE_THREADS, self._free_threads)
 
 
 def _without_handler(node: Node, method: str) -> Response:

@@ -15,6 +15,8 @@ from orthanclite.services.content.file_tags import FileTags
 from orthanclite.services.content.files import InstanceFiles
 from orthanclite.services.content.tags import TagService
 
+_MEGABYTE = 1 << 20
+
 
 @dataclass(frozen=True, slots=True)
 class ContentWing:
@@ -30,6 +32,8 @@ def content_wing(base: Foundation) -> ContentWing:
     storage, types = base.settings.storage, base.settings.data.user_content_types
     files = InstanceFiles(base.index.resources, base.reader, base.dictionary, base.runtime, base.metrics)
     cache = ByteCache()
+    base.metrics.watch(lambda: base.metrics.set("orthanc_storage_cache_count", len(cache)))
+    base.metrics.watch(lambda: base.metrics.set("orthanc_storage_cache_size_mb", cache.size / _MEGABYTE))
     tags = TagService(files, base.reader, base.dictionary, cache, base.metrics)
     attachments = AttachmentService(
         base.index.annotations,

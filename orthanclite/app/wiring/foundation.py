@@ -69,7 +69,7 @@ def lay_foundation(settings: Settings) -> Foundation:
     :raises OrthancError: where index or storage cannot be used
     """
     metrics = Metrics(settings.http.metrics_enabled)
-    blobs = open_blobs(settings)
+    blobs = open_blobs(settings, metrics)
     index = open_index(settings)
     journal = JournalKeeper(index.journal, blobs)
     membership = Membership(index.servers, index.leases, server_name(settings), journal.adopt)

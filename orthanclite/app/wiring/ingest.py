@@ -50,6 +50,7 @@ def ingest_wing(base: Foundation, imaging: ImagingWing) -> IngestWing:
         transcoding,
         blob_process,
         events=base.events,
+        metrics=base.metrics,
     )
     member_limit = settings.http.maximum_archive_member_mb * _MEGABYTE
     uploads = UploadService(ingest, member_limit, base.temporary_folder)

@@ -48,7 +48,7 @@ def network_wing(
         _options(base.settings),
         base.runtime,
         lambda: remotes.modalities.all().values(),
-        offers(backends, base.settings.dicom.threads),
+        offers(backends, base.settings.dicom.threads, base.metrics),
     )
     offered = [("Find SCP", QUERY_MODELS)]
     if service is not None:

@@ -10,6 +10,7 @@ from orthanclite.app.wiring.foundation import Foundation
 from orthanclite.app.wiring.ingest import IngestWing
 from orthanclite.config import Settings
 from orthanclite.index.statistics import INTERVAL as STATISTICS_INTERVAL
+from orthanclite.logs import LogCounter
 from orthanclite.rest.housekeeper import housekeeper_routes
 from orthanclite.services.ingest.storing import FileOptions
 from orthanclite.services.server.system import ORTHANC_VERSION, BuiltIn
@@ -61,6 +62,7 @@ def upkeep_wing(base: Foundation, content: ContentWing, ingest: IngestWing) -> U
         Additions(
             routers=(housekeeper_routes({"MainDicomTags": tags.status, "Files": files.status}),),
             duties=tuple(duties),
+            endings=(LogCounter(base.metrics).close,),
             built_in=(BuiltIn("housekeeper", ORTHANC_VERSION, "Brings what is stored to today's options"),),
         ),
     )

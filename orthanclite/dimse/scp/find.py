@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 
 from orthanclite.core.errors import BadFileFormat, OrthancError
+from orthanclite.core.metrics import Metrics
 from orthanclite.core.query import SPECIFIC_CHARACTER_SET
 from orthanclite.dicom.attributes import Attribute, Attributes, encode_attributes, read_attributes
 from orthanclite.dicom.charsets import Charset, charset_of
@@ -35,6 +36,7 @@ QUERY_MODELS = frozenset(
         "1.2.840.10008.5.1.4.1.2.3.1",  # Patient/Study Only
     }
 )
+_DURATION = "orthanc_find_scp_duration_ms"
 WORKLIST_MODELS = frozenset({"1.2.840.10008.5.1.4.31"})
 
 
@@ -44,6 +46,7 @@ class FindScp:
     :param finder: what answers
     :param dictionary: the one by which identifiers are read
     :param slots: entered while answers are looked for, not while a peer takes its time to read them
+    :param metrics: shown how long it takes
     """
 
     def __init__(
@@ -52,16 +55,19 @@ class FindScp:
         dictionary: TagDictionary,
         runtime: RuntimeOptions,
         slots: AbstractContextManager[object],
+        metrics: Metrics,
     ) -> None:
         self._finder = finder
         self._dictionary = dictionary
         self._runtime = runtime
         self._slots = slots
+        self._metrics = metrics
 
     def serve(self, request: Message, conversation: Conversation) -> None:
         """Answer a C-FIND-RQ, up to its final response."""
         try:
-            status = self._serve(request, conversation)
+            with self._metrics.timer(_DURATION):
+                status = self._serve(request, conversation)
         except OrthancError as exc:
             LOGGER.warning("Cannot answer a query of %s: %s", conversation.peer, exc)
             conversation.respond(find_status(exc), comment=error_comment(exc))

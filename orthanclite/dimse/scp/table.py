@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 
+from orthanclite.core.metrics import Metrics
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dimse.command import C_ECHO_RQ, C_FIND_RQ, C_STORE_RQ
 from orthanclite.dimse.conversation import Offer
 from orthanclite.dimse.scp.echo import VERIFICATION, EchoScp
 from orthanclite.dimse.scp.find import QUERY_MODELS, WORKLIST_MODELS, Finder, FindScp
+from orthanclite.dimse.scp.slots import Slots
 from orthanclite.dimse.scp.store import Ingest, StoreScp
 from orthanclite.dimse.service import Service
 from orthanclite.services.server.runtime import RuntimeOptions
@@ -26,21 +27,23 @@ class Backends:
     worklists: Finder | None = None
 
 
-def offers(backends: Backends, threads: int) -> list[Offer]:
+def offers(backends: Backends, threads: int, metrics: Metrics | None = None) -> list[Offer]:
     """The table.
 
     :param threads: operations that all services work on at the same time
+    :param metrics: where it is shown how they do
     """
-    slots = threading.BoundedSemaphore(threads)
+    metrics = metrics or Metrics()
+    slots = Slots(threads, metrics)
     dictionary, runtime = backends.dictionary, backends.runtime
     table = [
         Offer(Service.ECHO, C_ECHO_RQ, VERIFICATION, EchoScp()),
         Offer(Service.STORE, C_STORE_RQ, None, StoreScp(backends.ingest, slots)),
     ]
     if backends.resources is not None:
-        find = FindScp(backends.resources, dictionary, runtime, slots)
+        find = FindScp(backends.resources, dictionary, runtime, slots, metrics)
         table.append(Offer(Service.FIND, C_FIND_RQ, QUERY_MODELS, find))
     if backends.worklists is not None:
-        find = FindScp(backends.worklists, dictionary, runtime, slots)
+        find = FindScp(backends.worklists, dictionary, runtime, slots, metrics)
         table.append(Offer(Service.FIND_WORKLIST, C_FIND_RQ, WORKLIST_MODELS, find))
     return table

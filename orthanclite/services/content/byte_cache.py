@@ -16,6 +16,14 @@ class ByteCache:
         self._values: OrderedDict[Hashable, bytes] = OrderedDict()
         self._lock = threading.Lock()
 
+    def __len__(self) -> int:
+        return len(self._values)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all values."""
+        return self._used
+
     def get(self, key: Hashable) -> bytes | None:
         with self._lock:
             value = self._values.get(key)

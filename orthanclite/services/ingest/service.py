@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from orthanclite.core.errors import ReadOnly
 from orthanclite.core.events import Events
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import MainTags
+from orthanclite.core.metrics import Metrics
 from orthanclite.core.model import OverwriteMode, StoredBlob
 from orthanclite.core.ports import BlobHelper, Blobs, Ingest
 from orthanclite.dicom.dictionary import TagDictionary
@@ -26,6 +28,8 @@ from orthanclite.services.ingest.prepare import LOOK_FIRST, IngestFilter, Ingest
 from orthanclite.services.ingest.reception import Reception
 from orthanclite.services.ingest.storing import File, FileOptions, Strategy, strategies
 from orthanclite.services.server.runtime import RuntimeOptions
+
+_DURATION = "orthanc_store_dicom_duration_ms"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,7 @@ class IngestService:
     :param helper: stores what it can take of the large instances, instead of the caller
     :param filters: decide what comes in
     :param events: told of what was stored
+    :param metrics: shown how long it takes
     """
 
     def __init__(
@@ -75,9 +80,11 @@ class IngestService:
         helper: BlobHelper | None = None,
         filters: Sequence[IngestFilter] = (),
         events: Events | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._blobs = blobs
         self._options = options
+        self._metrics = metrics or Metrics()
         self._preparation = Preparation(
             index,
             main_tags,
@@ -155,6 +162,14 @@ class IngestService:
 
         A blob that it was written to is removed where it is not kept.
         """
+        started = time.perf_counter()
+        stored = self._take(arrival)
+        stored.add_done_callback(
+            lambda _: self._metrics.observe(_DURATION, round((time.perf_counter() - started) * 1000))
+        )
+        return stored
+
+    def _take(self, arrival: Arrival) -> Future[StoreResult]:
         self._refuse_if_read_only()
         kept: File | None = None
         try:

@@ -1,0 +1,112 @@
+"""Each metric moves with what it counts, on a server of its own."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from pydicom.dataset import Dataset
+from pynetdicom import AE
+
+from orthanclite.core.metrics import Metrics
+from orthanclite.logs import LogCounter
+from tests.support.records import dicom_file
+from tests.support.server import Server, orthanclite, running
+
+CONFIG = {"HttpThreadsCount": 7, "DicomThreadsCount": 5, "DicomAlwaysAllowFind": True}
+STUDY_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with running(orthanclite(tmp_path, CONFIG)) as started:
+        yield started
+
+
+def shown(server: Server) -> dict[str, float]:
+    lines = server.client.get("/tools/metrics-prometheus").text.splitlines()
+    return {name: float(value) for name, value, _ in (line.split(" ") for line in lines)}
+
+
+def wait_for(server: Server, condition: Callable[[dict[str, float]], bool]) -> dict[str, float]:
+    """The metrics once they are as they should be: files are written, and threads free, a little later."""
+    deadline = time.monotonic() + 60
+    while not condition(found := shown(server)):
+        assert time.monotonic() < deadline, found
+        time.sleep(0.1)
+    return found
+
+
+def test_storage(server: Server) -> None:
+    names = [f"orthanc_storage_{what}_duration_ms" for what in ("create", "read", "remove")]
+    names += ["orthanc_store_dicom_duration_ms", "orthanc_storage_written_bytes"]
+    assert not set(names) & set(shown(server))
+    sizes, ids = [], []
+    for side in (4, 300, 2000):  # by way of the journal, of a thread, of the second process
+        content = dicom_file(side=side, instance=f"1.2.{side}")
+        sizes.append(len(content))
+        ids.append(server.client.post("/instances", content=content).json()["ID"])
+        wait_for(server, lambda shown: shown.get(names[-1]) == sum(sizes))
+    assert set(names) - set(shown(server)) == set(names[1:3])
+    for id in ids:
+        assert server.client.get(f"/instances/{id}/file").status_code == 200
+        assert server.client.get(f"/instances/{id}/tags").status_code == 200
+    server.client.delete(f"/instances/{ids[0]}")
+    wait_for(server, lambda shown: set(names) <= set(shown))
+
+
+def test_the_cache_of_tags(server: Server) -> None:
+    id = server.upload(dicom_file())["ID"]
+    before = shown(server)
+    server.get(f"/instances/{id}/tags")
+    after = shown(server)
+    for name in ("count", "size_mb"):
+        assert after[f"orthanc_storage_cache_{name}"] > before[f"orthanc_storage_cache_{name}"] == 0
+    server.get(f"/instances/{id}/tags")
+    assert shown(server)["orthanc_storage_cache_hit_count"] == after["orthanc_storage_cache_hit_count"] + 1
+
+
+def test_threads_and_queries(server: Server) -> None:
+    before = shown(server)
+    assert before["orthanc_available_dicom_threads"] == 5
+    assert "orthanc_find_scp_duration_ms" not in before
+    application = AE("TESTER")
+    application.add_requested_context(STUDY_FIND)
+    association = application.associate("127.0.0.1", server.dicom_port)
+    query = Dataset()
+    query.QueryRetrieveLevel, query.PatientID = "STUDY", ""
+    assert [status.Status for status, _ in association.send_c_find(query, STUDY_FIND)] == [0]
+    association.release()
+    found = wait_for(server, lambda shown: "orthanc_find_scp_duration_ms" in shown)
+    assert found["orthanc_available_dicom_threads"] == 4
+    server.client.get("/tools/now")
+    server.client.get("/patients")
+    assert 0 <= shown(server)["orthanc_available_http_threads"] <= 6  # the thread that shows them
+
+
+def test_the_lowest_value_of_ten_seconds_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0
+    monkeypatch.setattr("orthanclite.core.metrics._now_ms", lambda: now)
+    counted, free = Metrics(), 5
+    counted.watch(lambda: counted.observe_lowest("free", free))
+    seen = []
+    for now, free in ((0, 5), (1000, 2), (2000, 4), (11_001, 4), (11_002, 5)):  # noqa: B007
+        seen.append(float(counted.render().split(" ")[1]))
+    assert seen == [5, 2, 2, 4, 4]
+
+
+def test_what_is_logged() -> None:
+    metrics = Metrics()
+    counter = LogCounter(metrics)
+    logger = logging.getLogger("orthanclite.generic")
+    try:
+        for level in (logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL):
+            logger.log(level, "as the test of metrics has it")
+    finally:
+        counter.close()
+    logger.error("which nobody counts")
+    assert metrics.get("orthanclite_warnings_logged") == 1
+    assert metrics.get("orthanclite_errors_logged") == 2
