@@ -10,6 +10,7 @@ from __future__ import annotations
 from struct import error as StructError
 
 from orthanclite.core.buffers import Buffer
+from orthanclite.core.errors import BadFileFormat
 from orthanclite.core.main_tags import PIXEL_DATA
 from orthanclite.dicom.dictionary import SIGNED_LIKE_PIXELS, TagDictionary, is_private
 from orthanclite.dicom.encoding import (
@@ -35,6 +36,8 @@ from orthanclite.dicom.reading.header import (
 )
 from orthanclite.dicom.reading.inflation import inflate
 
+MAX_PARSED = 2_000_000
+"""Elements, items and fragments of one file: each is an object of some hundred bytes here."""
 _BITS_ALLOCATED = 0x00280100
 _PIXEL_REPRESENTATION = 0x00280103
 
@@ -54,6 +57,8 @@ def parse(data: Buffer, dictionary: TagDictionary, *, whole: bool = False) -> Di
         parser.read(dataset, start, len(body), encoding, 0)
     except (InvalidBytes, StructError) as exc:
         raise invalid_file(len(data)) from exc
+    except TooManyElements as exc:
+        raise BadFileFormat(f"A DICOM file of more than {MAX_PARSED} elements cannot be shown") from exc
     if header.transfer_syntax == GE_BIG_ENDIAN_PIXELS:
         bits = int.from_bytes(dataset.raw(_BITS_ALLOCATED) or b"", "little")
         dataset.big_endian_pixels = has_big_endian_pixels(header.transfer_syntax, bits)
@@ -82,6 +87,8 @@ def parse_dataset(
         _Parser(body, encoding, dictionary, whole).read(dataset, 0, len(body), encoding, 0)
     except (InvalidBytes, StructError) as exc:
         raise invalid_file(len(data)) from exc
+    except TooManyElements as exc:
+        raise BadFileFormat(f"A DICOM file of more than {MAX_PARSED} elements cannot be shown") from exc
     return dataset
 
 
@@ -98,19 +105,28 @@ def parse_items(
         )
     except (InvalidBytes, StructError) as exc:
         raise invalid_file(len(data)) from exc
+    except TooManyElements as exc:
+        raise BadFileFormat(f"A DICOM file of more than {MAX_PARSED} elements cannot be shown") from exc
     return items
 
 
 class _Parser:
     """One pass over one buffer."""
 
-    __slots__ = ("data", "dictionary", "root", "whole")
+    __slots__ = ("data", "dictionary", "left", "root", "whole")
 
     def __init__(self, data: Buffer, root: Encoding, dictionary: TagDictionary, whole: bool) -> None:
         self.data = data
         self.root = root
         self.dictionary = dictionary
         self.whole = whole
+        self.left = MAX_PARSED
+
+    def count(self) -> None:
+        """:raises TooManyElements: where this element or item is one too many"""
+        self.left -= 1
+        if self.left < 0:
+            raise TooManyElements
 
     def read(self, dataset: DataSet, pos: int, end: int, encoding: Encoding, depth: int) -> int:
         """Read elements into ``dataset`` up to ``end`` or an item delimiter; the position behind it."""
@@ -118,6 +134,7 @@ class _Parser:
             raise InvalidBytes
         data, elements = self.data, dataset.elements
         while pos < end:
+            self.count()
             tag, vr_bytes, length, start = read_head(data, pos, encoding)
             if start > end or tag in (SEQUENCE_DELIMITER, ITEM):
                 raise InvalidBytes
@@ -186,6 +203,7 @@ class _Parser:
                 return items, pos
             if tag != ITEM:
                 raise InvalidBytes
+            self.count()
             item = DataSet(data, encoding.big_endian, start=pos)
             if length == UNDEFINED_LENGTH:
                 pos = self.read(item, pos, end, encoding, depth)
@@ -205,7 +223,7 @@ class _Parser:
             if element.end > end:
                 raise InvalidBytes
             return element.end
-        element.fragments, element.end = read_fragments(self.data, element.start, end, encoding)
+        element.fragments, element.end = read_fragments(self.data, element.start, end, encoding, MAX_PARSED)
         return element.end
 
 
