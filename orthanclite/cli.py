@@ -8,6 +8,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 from orthanclite import __version__, logs
@@ -73,6 +74,8 @@ def _serve(options: argparse.Namespace) -> int:
 
     while True:
         settings = _load_settings(options.configurations)
+        if options.no_jobs:
+            settings = replace(settings, jobs=replace(settings.jobs, save=False))
         if options.openapi is not None:
             _write(options.openapi, json.dumps(app.openapi(settings), indent=2) + "\n")
             return EXIT_OK

@@ -16,6 +16,7 @@ from orthanclite.app.wiring.foundation import lay_foundation
 from orthanclite.app.wiring.hooks import hooks_wing
 from orthanclite.app.wiring.imaging import imaging_wing
 from orthanclite.app.wiring.ingest import ingest_wing
+from orthanclite.app.wiring.jobs import jobs_wing
 from orthanclite.app.wiring.network import network_wing
 from orthanclite.app.wiring.remotes import remotes_wing
 from orthanclite.app.wiring.resources import resources_wing
@@ -46,7 +47,8 @@ class House:
         search = search_wing(base, content)
         upkeep = upkeep_wing(base, content, ingest)
         resources = resources_wing(base, imaging, search, upkeep)
-        archive = archive_wing(base, imaging)
+        jobs = jobs_wing(base)
+        archive = archive_wing(base, imaging, jobs)
         edit = edit_wing(base, content, imaging, ingest)
         remotes = remotes_wing(base)
         worklists = worklists_wing(base, search)
@@ -60,6 +62,7 @@ class House:
             search,
             upkeep,
             resources,
+            jobs,
             archive,
             edit,
             remotes,
@@ -68,11 +71,12 @@ class House:
             hooks,
         )
         additions = [wing.adds for wing in wings]
-        additions.append(server_wing(base, content, lifecycle, additions).adds)
+        additions.append(server_wing(base, content, jobs, lifecycle, additions).adds)
         if settings.http.explorer_enabled:
             additions.append(Additions(routers=(start_page_routes(),)))
         self._additions = additions
         self.dicom = network.dicom
+        self.job_events = jobs.engine.events
         self.application = Application(
             [router for adds in additions for router in adds.routers],
             _policy(settings),
@@ -93,10 +97,14 @@ class House:
         try:
             yield
         finally:
-            await self.stop_dicom()
+            await self.stop_serving()
 
-    async def stop_dicom(self) -> None:
-        """Serve DICOM no more; associations under way get their time to finish. May be called again."""
+    async def stop_serving(self) -> None:
+        """Serve DICOM no more, and end the streams of events; what is under way gets its time to finish.
+
+        May be called again.
+        """
+        self.job_events.close()
         await asyncio.to_thread(self.dicom.stop, GRACE)
 
     def close(self) -> None:

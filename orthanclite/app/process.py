@@ -80,7 +80,7 @@ class ServerProcess:
         waiting.cancel()
         server.should_exit = True
         # Both at once: neither may take longer because of the other.
-        await asyncio.gather(serving, self._house.stop_dicom())
+        await asyncio.gather(serving, self._house.stop_serving())
 
 
 @contextmanager

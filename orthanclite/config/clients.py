@@ -12,7 +12,7 @@ from pathlib import Path
 
 from orthanclite.config.table import Fate, setting
 
-_JOBS = "jobs are not implemented yet"
+_JOBS = "no job uses several threads yet"
 _SCU = "outgoing DICOM is not implemented yet"
 _HTTP = "outgoing HTTP is not implemented yet"
 
@@ -26,15 +26,9 @@ class JobSettings:
         2,
         "Jobs that run at the same time; 0 for one per processor.",
         minimum=0,
-        fate=Fate.LATER,
-        why=_JOBS,
     )
-    history_size: int = setting(
-        "JobsHistorySize", 10, "Completed jobs that are kept.", minimum=0, fate=Fate.LATER, why=_JOBS
-    )
-    save: bool = setting(
-        "SaveJobs", True, "Keep the jobs in the database over a restart.", fate=Fate.LATER, why=_JOBS
-    )
+    history_size: int = setting("JobsHistorySize", 10, "Completed jobs that are kept.", minimum=0)
+    save: bool = setting("SaveJobs", True, "Keep the jobs over a restart.")
     threads: Mapping[str, int] = setting(
         "JobsEngineThreadsCount",
         {"ResourceModification": 1},
@@ -47,8 +41,6 @@ class JobSettings:
         1,
         "Archives made by asynchronous jobs that are kept.",
         minimum=1,
-        fate=Fate.LATER,
-        why=_JOBS,
     )
     stream_zip: bool = setting(
         "SynchronousZipStream",

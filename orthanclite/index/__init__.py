@@ -17,6 +17,7 @@ from orthanclite.core.main_tags import MainTags
 from orthanclite.core.model import InstanceRecord, StoreOutcome
 from orthanclite.index.annotations import SqlAnnotations
 from orthanclite.index.database import Database
+from orthanclite.index.jobs import SqlJobs
 from orthanclite.index.journal import SqlBlobJournal
 from orthanclite.index.log import SqlChangeLog, SqlProperties
 from orthanclite.index.maintenance import SqlMaintenance
@@ -117,6 +118,7 @@ class SqlIndex:
         self.properties = SqlProperties(self.database, writer)
         self.registries = SqlRegistryRows(self.database, writer)
         self.runtime_settings = SqlRuntimeSettings(self.database, writer)
+        self.jobs = SqlJobs(self.database, writer)
         self.journal = SqlBlobJournal(self.database, writer, self.servers)
         self.maintenance = SqlMaintenance(self.database, writer, limits)
         self.statistics = PlannerStatistics(self.database)

@@ -12,7 +12,7 @@ from orthanclite.core.model import Attachment, DeleteOutcome, ResourceRef
 from orthanclite.index.database import Database
 from orthanclite.index.remove import Limits, delete_resource, recycle
 from orthanclite.index.resources import read_attachments
-from orthanclite.index.schema import TABLES, VERSION, attachments, signatures
+from orthanclite.index.schema import TABLES, VERSION, attachments, job_outputs, signatures
 from orthanclite.index.session import Many, any_of, chunks
 from orthanclite.index.transaction import Transaction
 from orthanclite.index.writer import Writer
@@ -61,7 +61,9 @@ _OUTDATED = {
     .order_by(table.c.id)
     for level, table in TABLES.items()
 }
-_KNOWN = select(attachments.c.uuid).where(any_of(attachments.c.uuid, "uuids"))
+_KNOWN = tuple(
+    select(table.c.uuid).where(any_of(table.c.uuid, "uuids")) for table in (attachments, job_outputs)
+)
 _BY_UUID = select(
     attachments.c.level,
     attachments.c.resource,
@@ -122,7 +124,8 @@ class SqlMaintenance:
         found: set[str] = set()
         with self._database.reader() as session:
             for batch in chunks(uuids):
-                found.update(session.column(_KNOWN, uuids=batch))
+                for statement in _KNOWN:
+                    found.update(session.column(statement, uuids=batch))
         return found
 
     def drop_attachment(self, uuid: str) -> None:

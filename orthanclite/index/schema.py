@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 from orthanclite.core.levels import Level
 
-VERSION = 2
+VERSION = 3
 """Of the schema; goes up with each migration."""
 
 metadata = MetaData(
@@ -339,4 +339,44 @@ runtime_settings = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Text, primary_key=True),  # a UUID
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("priority", BigInteger, nullable=False),
+    Column("permissive", Boolean, nullable=False),
+    Column("created", Float, nullable=False),  # epoch seconds by the clock of the database, as all of these
+    Column("completed", Float),
+    Column("due", Float, nullable=False),  # not to be claimed before
+    Column("progress", Float, nullable=False),  # 0 to 1
+    Column("runtime", Float, nullable=False),  # seconds of work
+    Column("server", BigInteger, nullable=False),  # servers.id of the worker; 0 where none is at work
+    Column("attempt", Integer, nullable=False),  # goes up with each claim
+    Column("retries", Integer, nullable=False),
+    Column("wish", Text, nullable=False),  # of a client, while a worker is at work: pause, cancel
+    Column("parameters", Text, nullable=False),  # JSON, for the kind
+    Column("saved", Text),  # JSON, what the kind goes on from
+    Column("content", Text, nullable=False),  # JSON, for clients
+    Column("user_data", Text),  # JSON, for clients
+    Column("error", Integer, nullable=False),  # 0 for none
+    Column("error_details", Text, nullable=False),
+    Column("error_payload", Text),  # JSON
+    Index("ix_jobs_state", "state", "priority", "created"),
+    Index("ix_jobs_completed", "completed"),
+)
+
+job_outputs = Table(
+    "job_outputs",
+    metadata,
+    Column("job", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("uuid", Text, nullable=False, index=True),
+    Column("size", BigInteger, nullable=False),
+    Column("media_type", Text, nullable=False),
+    Column("filename", Text, nullable=False),
+    Column("created", Float, nullable=False),
 )

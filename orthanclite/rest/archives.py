@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from orthanclite.core.errors import BadFileFormat, BadRequest, NotImplementedInServer
+from orthanclite.core.errors import BadFileFormat, BadRequest
 from orthanclite.core.levels import Level
 from orthanclite.core.principal import Access
+from orthanclite.jobs.engine import JobEngine
+from orthanclite.jobs.kinds.archive import ArchiveKind
+from orthanclite.rest.jobs import submitted
 from orthanclite.rest.views import check_identifiers, quality_argument
 from orthanclite.services.archive.plan import Layout
-from orthanclite.services.archive.service import ArchiveRequest, ArchiveService, Spool
-from orthanclite.web.answers.ranges import parse_range
+from orthanclite.services.archive.service import ArchiveRequest, ArchiveService
+from orthanclite.web.answers.ranges import download_response
 from orthanclite.web.answers.responses import Response, StreamResponse
 from orthanclite.web.call import Call, boolean_field, integer_field, string_field
 from orthanclite.web.routing import Arg, Body, Router
@@ -37,6 +40,7 @@ _FIELDS = {
     "LossyQuality": "number: Quality of lossy JPEG, from 1 to 100",
     "Utf8": "boolean: Names in UTF-8 (by default, what the option ZipUseUtf8 says)",
     "Priority": "number: Priority of the job",
+    "Permissive": "boolean: The job succeeds although instances could not be archived, or not as asked for",
     "UserData": "string: Kept with the job",
 }
 _RESOURCES = {"Resources": "array: Orthanc identifiers, of any level"}
@@ -55,13 +59,22 @@ class _Kind:
         return self.layout is Layout.MEDIA
 
 
-def archive_routes(archives: ArchiveService, stream: bool = True) -> Router:
-    """Routes that answer ZIP files.
+class ArchiveKinds(NamedTuple):
+    """What makes archives in jobs."""
+
+    archive: ArchiveKind
+    media: ArchiveKind
+
+
+def archive_routes(
+    archives: ArchiveService, engine: JobEngine, kinds: ArchiveKinds, stream: bool = True
+) -> Router:
+    """Routes that answer ZIP files, or have them made in jobs.
 
     :param stream: the option ``SynchronousZipStream``
     """
     router = Router("Archives")
-    handlers = _Handlers(archives, stream)
+    handlers = _Handlers(archives, engine, kinds, stream)
     for level in (Level.PATIENT, Level.STUDY, Level.SERIES):
         # A series that is posted alone is not put into folders for its patient and study.
         posted = Layout.SERIES if level is Level.SERIES else Layout.FULL
@@ -103,8 +116,12 @@ def _add_tool(router: Router, handlers: _Handlers, path: str, summary: str, kind
 
 
 class _Handlers:
-    def __init__(self, archives: ArchiveService, stream: bool) -> None:
+    def __init__(
+        self, archives: ArchiveService, engine: JobEngine, kinds: ArchiveKinds, stream: bool
+    ) -> None:
         self._archives = archives
+        self._engine = engine
+        self._kinds = kinds
         self._stream = stream
 
     def get_resource(self, call: Call, level: Level, kind: _Kind) -> Response:
@@ -119,7 +136,7 @@ class _Handlers:
         # The reference accepts any JSON here, and looks only into objects.
         fields = body if isinstance(body, dict) else {}
         request = _body_request(fields, [id], level, kind)
-        return self._answer(call, request, string_field(fields, "Filename", f"{id}.zip"))
+        return self._answer_body(call, request, string_field(fields, "Filename", f"{id}.zip"), fields)
 
     def get_many(self, call: Call, kind: _Kind) -> Response:
         if not call.has("resources"):
@@ -146,11 +163,29 @@ class _Handlers:
             raise BadFileFormat("Expected a list of strings (Orthanc identifiers)")
         check_identifiers(ids)
         request = _body_request(fields, ids, None, kind)
-        return self._answer(call, request, string_field(fields, "Filename", "Archive.zip"))
+        return self._answer_body(call, request, string_field(fields, "Filename", "Archive.zip"), fields)
+
+    def _answer_body(
+        self, call: Call, request: ArchiveRequest, filename: str, fields: Mapping[str, Any]
+    ) -> Response:
+        """The archive itself, or the job that makes it."""
+        asynchronous = boolean_field(fields, "Asynchronous", False)
+        synchronous = boolean_field(fields, "Synchronous", not asynchronous)
+        priority = integer_field(fields, "Priority", 0, minimum=-(2**63))
+        user_data = string_field(fields, "UserData") if "UserData" in fields else None
+        permissive = boolean_field(fields, "Permissive", False)
+        if synchronous:
+            return self._answer(call, request, filename)
+        kind = self._kinds.media if request.layout is Layout.MEDIA else self._kinds.archive
+        submission = kind.submission(
+            request, filename, priority=priority, permissive=permissive, user_data=user_data
+        )
+        return submitted(self._engine, submission)
 
     def _answer(self, call: Call, request: ArchiveRequest, filename: str) -> Response:
         if not self._stream:
-            return _spooled(call, self._archives.spool(request), filename)
+            spool = self._archives.spool(request)
+            return download_response(call, spool.size, spool.pieces, _MEDIA_TYPE, filename, spool.tag)
         chunks = self._archives.writer(request).stream()
         return StreamResponse(chunks, _MEDIA_TYPE, filename=filename).with_header("Accept-Ranges", "none")
 
@@ -171,14 +206,6 @@ def _query_request(
 def _body_request(
     fields: Mapping[str, Any], ids: list[str], level: Level | None, kind: _Kind
 ) -> ArchiveRequest:
-    """:raises NotImplementedInServer: where a job is asked for."""
-    asynchronous = boolean_field(fields, "Asynchronous", False)
-    if not boolean_field(fields, "Synchronous", not asynchronous):
-        raise NotImplementedInServer(
-            "Asynchronous archives need the job engine, which this version does not have"
-        )
-    integer_field(fields, "Priority", 0, minimum=-(2**31))
-    string_field(fields, "UserData")
     return ArchiveRequest(
         ids,
         kind.layout,
@@ -188,22 +215,3 @@ def _body_request(
         string_field(fields, "Transcode") or None,
         integer_field(fields, "LossyQuality", 0) if "LossyQuality" in fields else None,
     )
-
-
-def _spooled(call: Call, spool: Spool, filename: str) -> Response:
-    """A finished archive, or the range of it that is asked for (RFC 9110 sections 13.1.5 and 14).
-
-    :raises BadRange: where the range lies outside.
-    """
-    tag = "" if spool.tag is None else f'"{spool.tag}"'
-    wanted = call.header("range") if tag else ""
-    if wanted and call.header("if-range", tag) == tag:
-        start, end = parse_range(wanted, spool.size)
-        response = StreamResponse(spool.pieces(start, end + 1), _MEDIA_TYPE, end + 1 - start, filename, 206)
-        response.with_header("Content-Range", f"bytes {start}-{end}/{spool.size}")
-    else:
-        response = StreamResponse(spool.pieces(0, spool.size), _MEDIA_TYPE, spool.size, filename)
-    if tag:
-        response.with_header("ETag", tag)
-    response.with_header("Accept-Ranges", "bytes" if tag else "none")
-    return response

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from orthanclite.app.wiring.additions import Additions
 from orthanclite.app.wiring.foundation import Foundation
 from orthanclite.app.wiring.imaging import ImagingWing
-from orthanclite.rest.archives import archive_routes
+from orthanclite.app.wiring.jobs import JobsWing
+from orthanclite.jobs.kinds.archive import ArchiveKind
+from orthanclite.rest.archives import ArchiveKinds, archive_routes
 from orthanclite.services.archive.service import ArchiveService
 
 
@@ -17,7 +19,7 @@ class ArchiveWing:
     adds: Additions
 
 
-def archive_wing(base: Foundation, imaging: ImagingWing) -> ArchiveWing:
+def archive_wing(base: Foundation, imaging: ImagingWing, jobs: JobsWing) -> ArchiveWing:
     archives = ArchiveService(
         base.index.resources,
         base.reader,
@@ -27,5 +29,11 @@ def archive_wing(base: Foundation, imaging: ImagingWing) -> ArchiveWing:
         utf8=base.settings.jobs.zip_utf8,
         temporary_folder=base.temporary_folder,
     )
-    routers = (archive_routes(archives, base.settings.jobs.stream_zip),)
+    quality = base.settings.transcoding.lossy_quality
+    kinds = ArchiveKinds(
+        ArchiveKind("Archive", archives, base.blobs, quality),
+        ArchiveKind("Media", archives, base.blobs, quality),
+    )
+    jobs.engine.register(*kinds)
+    routers = (archive_routes(archives, jobs.engine, kinds, base.settings.jobs.stream_zip),)
     return ArchiveWing(archives, Additions(routers, endings=(archives.close,)))

@@ -9,6 +9,7 @@ from orthanclite.app.database_settings import server_identifier
 from orthanclite.app.wiring.additions import Additions
 from orthanclite.app.wiring.content import ContentWing
 from orthanclite.app.wiring.foundation import Foundation
+from orthanclite.app.wiring.jobs import JobsWing, workers
 from orthanclite.rest.system import system_routes
 from orthanclite.rest.tools import log_routes, metrics_routes, runtime_routes, tools_routes
 from orthanclite.services.server.system import Monitor, SystemInformation
@@ -28,11 +29,11 @@ class ServerWing:
 
 
 def server_wing(
-    base: Foundation, content: ContentWing, lifecycle: Lifecycle, others: Sequence[Additions]
+    base: Foundation, content: ContentWing, jobs: JobsWing, lifecycle: Lifecycle, others: Sequence[Additions]
 ) -> ServerWing:
     built_in = [one for adds in others for one in adds.built_in]
     service_classes = [one for adds in others for one in adds.service_classes]
-    monitor = Monitor(base.metrics, base.index.resources, base.index.changes)
+    monitor = Monitor(base.metrics, base.index.resources, base.index.changes, (jobs.engine.measure,))
     return ServerWing(
         Additions(
             routers=(
@@ -68,6 +69,7 @@ def _information(base: Foundation) -> SystemInformation:
         overwrite_mode=storage.overwrite.value,
         patient_level=settings.data.patient_level,
         performance={
+            "ConcurrentJobs": workers(settings),
             "DicomThreadsCount": settings.dicom.threads,
             "HttpThreadsCount": settings.http.threads,
         },

@@ -28,7 +28,7 @@ class Maintenance(Protocol):
         ...
 
     def known_blobs(self, uuids: Sequence[str]) -> set[str]:
-        """Those of ``uuids`` that an attachment refers to."""
+        """Those of ``uuids`` that an attachment or the output of a job refers to."""
         ...
 
     def drop_attachment(self, uuid: str) -> None:

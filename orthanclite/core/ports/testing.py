@@ -6,11 +6,14 @@ import io
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from orthanclite.core.buffers import View
-from orthanclite.core.errors import CorruptedFile
+from orthanclite.core.errors import CanceledJob, ClaimLost, CorruptedFile
+from orthanclite.core.jobs import ARCHIVE, Change, Claim, Failure, Job, Keep, Output, State, Submission, Wish
 from orthanclite.core.ports.blobs import LocalBlobs
 
 
@@ -162,3 +165,201 @@ class MemoryLeases:
 
     def release(self, holder: int) -> None:
         self._leases = {duty: lease for duty, lease in self._leases.items() if lease[0] != holder}
+
+
+class MemoryJobs:
+    """The port ``core.ports.Jobs`` in memory.
+
+    :param servers: the numbers of the servers at work; whoever makes the double changes it
+    """
+
+    def __init__(self, servers: Container[int]) -> None:
+        self._servers = servers
+        self._lock = threading.RLock()
+        self._rows: dict[str, _Row] = {}
+        self._outputs: dict[tuple[str, str], tuple[Output, float]] = {}
+
+    def submit(self, submission: Submission) -> None:
+        with self._lock:
+            now = time.time()
+            job = Job(
+                submission.id,
+                submission.kind,
+                State.PENDING,
+                submission.priority,
+                0,
+                now,
+                None,
+                0,
+                submission.content,
+                submission.user_data,
+                None,
+                now,
+            )
+            claim = Claim(
+                submission.id,
+                submission.kind,
+                0,
+                0,
+                submission.parameters,
+                None,
+                0,
+                submission.content,
+                submission.permissive,
+                0,
+                0,
+                Wish.NONE,
+            )
+            self._rows[submission.id] = _Row(job, claim)
+
+    def get(self, id: str) -> Job | None:
+        row = self._rows.get(id)
+        return None if row is None else replace(row.job, now=time.time())
+
+    def all(self) -> list[Job]:
+        return [job for id in self.ids() if (job := self.get(id)) is not None]
+
+    def ids(self) -> list[str]:
+        with self._lock:
+            return sorted(self._rows)
+
+    def counts(self) -> dict[State, int]:
+        return dict(Counter(job.state for job in self.all()))
+
+    def claim(self, server: int, kinds: Sequence[str]) -> Claim | None:
+        with self._lock:
+            free = [row for row in self._rows.values() if row.job.kind in kinds and self._is_free(row)]
+            if not free:
+                return None
+            row = min(free, key=lambda one: (-one.job.priority, one.job.created))
+            row.job = replace(row.job, state=State.RUNNING)
+            row.claim = replace(row.claim, server=server, attempt=row.claim.attempt + 1)
+            return row.claim
+
+    def _is_free(self, row: _Row) -> bool:
+        state = row.job.state
+        return (
+            state is State.PENDING
+            or (state is State.RETRY and row.due <= time.time())
+            or (state is State.RUNNING and row.claim.server not in self._servers)
+        )
+
+    def next_due(self) -> float | None:
+        with self._lock:
+            due = [row.due for row in self._rows.values() if row.job.state is State.RETRY]
+        return min(due) - time.time() if due else None
+
+    def write(self, claim: Claim, change: Change, keep: Keep) -> tuple[Wish, list[str]]:
+        with self._lock:
+            row = self._rows.get(claim.id)
+            mine = row is not None and (row.claim.server, row.claim.attempt) == (claim.server, claim.attempt)
+            if row is None or not mine or row.job.state is not State.RUNNING:
+                raise ClaimLost
+            row.apply(change)
+            if change.state is State.RUNNING:
+                return row.claim.wish, []
+            row.claim = replace(row.claim, server=0, wish=Wish.NONE)
+            row.job = replace(row.job, state=change.state, failure=change.failure)
+            row.due = time.time() + change.delay
+            if not change.state.is_final:
+                return Wish.NONE, []
+            row.job = replace(row.job, completed=time.time())
+            for output in change.outputs:
+                self._outputs[claim.id, output.key] = output, time.time()
+            return Wish.NONE, self.trim(keep)
+
+    def pause(self, id: str) -> bool:
+        with self._lock:
+            row = self._rows.get(id)
+            if row is not None and row.job.state in (State.PENDING, State.RETRY):
+                row.job = replace(row.job, state=State.PAUSED)
+            elif row is not None and row.job.state is State.RUNNING:
+                row.claim = replace(row.claim, wish=Wish.PAUSE)
+            return row is not None
+
+    def resume(self, id: str) -> bool:
+        with self._lock:
+            row = self._rows.get(id)
+            if row is None or row.job.state is not State.PAUSED:
+                return False
+            row.job = replace(row.job, state=State.PENDING)
+            return True
+
+    def cancel(self, id: str) -> bool:
+        with self._lock:
+            row = self._rows.get(id)
+            if row is not None and row.job.state is State.RUNNING:
+                row.claim = replace(row.claim, wish=Wish.CANCEL)
+            elif row is not None and not row.job.state.is_final:
+                failure = Failure(CanceledJob.code)
+                row.job = replace(row.job, state=State.FAILURE, failure=failure, completed=time.time())
+            return row is not None
+
+    def resubmit(self, id: str) -> bool:
+        with self._lock:
+            row = self._rows.get(id)
+            if row is None or row.job.state is not State.FAILURE:
+                return False
+            row.job = replace(
+                row.job, state=State.PENDING, failure=None, completed=None, progress=0, runtime=0
+            )
+            row.claim = replace(row.claim, saved=None, retries=0, runtime=0, progress=0)
+            return True
+
+    def delete(self, id: str) -> list[str] | None:
+        with self._lock:
+            row = self._rows.get(id)
+            if row is None or not row.job.state.is_final:
+                return None
+            del self._rows[id]
+            return self._drop(key for key in self._outputs if key[0] == id)
+
+    def trim(self, keep: Keep) -> list[str]:
+        with self._lock:
+            ended = sorted(
+                (row.job for row in self._rows.values() if row.job.state.is_final),
+                key=lambda job: job.completed or 0,
+                reverse=True,
+            )
+            blobs = [blob for job in ended[keep.jobs :] for blob in self.delete(job.id) or ()]
+            archives = sorted(
+                (key for key in self._outputs if key[1] == ARCHIVE),
+                key=lambda key: self._outputs[key][1],
+                reverse=True,
+            )
+            return blobs + self._drop(archives[keep.archives :])
+
+    def clear(self) -> list[str]:
+        with self._lock:
+            self._rows.clear()
+            return self._drop(self._outputs)
+
+    def output(self, id: str, key: str) -> Output | None:
+        found = self._outputs.get((id, key))
+        return None if found is None else found[0]
+
+    def delete_output(self, id: str, key: str) -> str | None:
+        found = self._outputs.pop((id, key), None)
+        return None if found is None else found[0].uuid
+
+    def _drop(self, keys: Iterable[tuple[str, str]]) -> list[str]:
+        return [self._outputs.pop(key)[0].uuid for key in list(keys)]
+
+
+@dataclass(slots=True)
+class _Row:
+    """A job of :class:`MemoryJobs`, as clients and as workers see it."""
+
+    job: Job
+    claim: Claim
+    due: float = 0.0
+
+    def apply(self, change: Change) -> None:
+        given = {
+            name: value
+            for name in ("progress", "content", "saved", "runtime", "retries")
+            if (value := getattr(change, name)) is not None
+        }
+        self.claim = replace(self.claim, **given)
+        shown = {name: value for name, value in given.items() if name in ("progress", "content", "runtime")}
+        self.job = replace(self.job, **shown)

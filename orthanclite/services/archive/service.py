@@ -17,7 +17,7 @@ from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.uids import KNOWN_TRANSFER_SYNTAXES
 from orthanclite.dicom.writing.dicomdir import DicomDirWriter, DirectoryKeys, read_keys
 from orthanclite.services.archive.plan import Layout, Member, Plan, make_plan
-from orthanclite.services.archive.source import MemberSource, Transcoder, Transcoding
+from orthanclite.services.archive.source import MemberSource, Report, Transcoder, Transcoding
 from orthanclite.services.archive.writer import ArchiveWriter
 from orthanclite.services.content.blobs import BlobReader
 from orthanclite.services.content.scratch import ScratchFile
@@ -71,26 +71,23 @@ class ArchiveService:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def writer(self, request: ArchiveRequest) -> ArchiveWriter:
-        """A writer of the archive that was asked for.
+        """A writer of the archive that was asked for; errors as :meth:`plan`."""
+        return self._writer(self.plan(request), request)
+
+    def write_plan(self, plan: Plan, request: ArchiveRequest, report: Report) -> ArchiveWriter:
+        """A writer of what was planned for a request, which leaves out what it cannot read.
+
+        :param report: told of what is left out, and of what cannot be transcoded
+        """
+        return self._writer(plan, request, report)
+
+    def plan(self, request: ArchiveRequest) -> Plan:
+        """What the archive that was asked for will hold.
 
         :raises InexistentItem: for an unknown ID, where the request names a level.
         :raises UnknownResource: for an unknown ID, where it does not.
         :raises ParameterOutOfRange: for an unknown transfer syntax or an impossible quality.
         """
-        return self._writer(self._plan(request), request)
-
-    def spool(self, request: ArchiveRequest) -> Spool:
-        """The complete archive, in a temporary file that goes away with the result; errors as :meth:`writer`.
-
-        :raises FullStorage: where the disk is full.
-        """
-        plan = self._plan(request)
-        writer = self._writer(plan, request)
-        # Lossy images get new identifiers each time: such an archive is never the same again.
-        tag = None if request.transfer_syntax else plan.digest()
-        return Spool(writer, tag, self._temporary_folder)
-
-    def _plan(self, request: ArchiveRequest) -> Plan:
         syntax, quality = request.transfer_syntax, request.lossy_quality
         if syntax is not None and syntax not in KNOWN_TRANSFER_SYNTAXES:
             raise ParameterOutOfRange(f"Unknown transfer syntax: {syntax}")
@@ -107,19 +104,31 @@ class ArchiveService:
             extended=request.extended,
         )
 
-    def _writer(self, plan: Plan, request: ArchiveRequest) -> ArchiveWriter:
+    def spool(self, request: ArchiveRequest) -> Spool:
+        """The complete archive, in a temporary file that goes away with the result; errors as :meth:`plan`.
+
+        :raises FullStorage: where the disk is full.
+        """
+        plan = self.plan(request)
+        writer = self._writer(plan, request)
+        # Lossy images get new identifiers each time: such an archive is never the same again.
+        tag = None if request.transfer_syntax else plan.digest()
+        return Spool(writer, tag, self._temporary_folder)
+
+    def _writer(self, plan: Plan, request: ArchiveRequest, report: Report | None = None) -> ArchiveWriter:
         transcoding = None
         if request.transfer_syntax is not None:
             transcoding = Transcoding(self._transcoder, request.transfer_syntax, request.lossy_quality)
         # What the DICOMDIR tells of a transcoded file is read from the whole of it.
-        source = MemberSource(self._blobs, transcoding, whole_transcoded=plan.media)
+        source = MemberSource(self._blobs, transcoding, whole_transcoded=plan.media, report=report)
         is_stored = partial(self._resources.exists, Level.INSTANCE)
         if not plan.media:
-            return ArchiveWriter(plan, source, self._pool, is_stored)
+            return ArchiveWriter(plan, source, self._pool, is_stored, report=report)
         # Derived from the content, so that the same medium is the same file (PS3.5 annex B.2).
         number = int(hashlib.sha256(plan.digest().encode("ascii")).hexdigest()[:32], 16)
         reader = _KeysReader(source, self._dictionary, self._runtime.default_encoding.name, plan.extended)
-        return ArchiveWriter(plan, source, self._pool, is_stored, DicomDirWriter(f"2.25.{number}"), reader)
+        directory = DicomDirWriter(f"2.25.{number}")
+        return ArchiveWriter(plan, source, self._pool, is_stored, directory, reader, report)
 
 
 @dataclass(frozen=True, slots=True)

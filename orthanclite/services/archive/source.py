@@ -11,7 +11,7 @@ from functools import partial
 from typing import Protocol
 
 from orthanclite.core.constants import AttachmentType
-from orthanclite.core.errors import OrthancError
+from orthanclite.core.errors import FullStorage, OrthancError
 from orthanclite.core.model import Attachment
 from orthanclite.services.archive.plan import Member
 from orthanclite.services.content.blobs import BlobReader
@@ -25,6 +25,9 @@ _MAX_BLOCK = 1 << 28
 """Bytes that one block may have after transcoding."""
 
 Load = Callable[[], bytes]
+
+Report = Callable[[Member, OrthancError], None]
+"""Is told, in any thread, of a member that is not in the archive as it was asked for, and why."""
 
 
 class Transcoded(Protocol):
@@ -65,10 +68,19 @@ class MemberSource:
     """
 
     def __init__(
-        self, blobs: BlobReader, transcoding: Transcoding | None = None, *, whole_transcoded: bool = False
+        self,
+        blobs: BlobReader,
+        transcoding: Transcoding | None = None,
+        *,
+        whole_transcoded: bool = False,
+        report: Report | None = None,
     ) -> None:
-        """:param whole_transcoded: whether transcoded files come as one block, whatever their size"""
+        """
+        :param whole_transcoded: whether transcoded files come as one block, whatever their size
+        :param report: told of members that cannot be transcoded
+        """
         self._blobs = blobs
+        self._report = report
         self._transcoding = transcoding
         self._whole_transcoded = whole_transcoded
 
@@ -119,6 +131,8 @@ class MemberSource:
                 return bytes(original)
             if transcoded.size > _MAX_BLOCK:
                 _LOG.warning("Too large when transcoded, archived as it is: instance %s", member.instance)
+                if self._report is not None:
+                    self._report(member, FullStorage("It would be too large in that transfer syntax"))
                 return bytes(original)
         return transcoded.read(0, transcoded.size)
 
@@ -140,6 +154,8 @@ class MemberSource:
             )
         except OrthancError as exc:
             _LOG.warning("Cannot transcode instance %s, archived as it is: %s", member.instance, exc)
+            if self._report is not None:
+                self._report(member, exc)
             return None
 
 

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 from isal import isal_zlib
 
-from orthanclite.core.errors import CorruptedFile
+from orthanclite.core.errors import CorruptedFile, UnknownResource
 from orthanclite.dicom.writing.dicomdir import DicomDirWriter, DirectoryKeys
 from orthanclite.services.archive.plan import Member, Plan
-from orthanclite.services.archive.source import Load, MemberSource
+from orthanclite.services.archive.source import Load, MemberSource, Report
 from orthanclite.services.archive.zip import UNKNOWN_SIZE, ZipFormat
 
 _LOG = logging.getLogger(__name__)
@@ -27,6 +27,7 @@ LEVEL = 3  # of ISA-L: within 5 % of the size that zlib gives by default
 AHEAD = 48 * 1024 * 1024  # bytes of files that are being deflated, or deflated and not yet sent
 AHEAD_BLOCKS = 256
 _PIECE = 512 * 1024  # bytes that are worth a write to the network
+_STEP = 32 * 1024 * 1024  # bytes of a large member after which a step ends
 _RAW_DEFLATE = -15  # window bits
 
 KeysReader = Callable[[Member, bytes], DirectoryKeys]
@@ -72,6 +73,7 @@ class ArchiveWriter:
     :param executor: deflates; shared between archives
     :param is_stored: whether an instance still exists: one deleted meanwhile is left out
     :param dicomdir: with ``read_keys``, for media
+    :param report: told of members that are left out; a file that cannot be read is, then, too
     """
 
     def __init__(
@@ -82,7 +84,9 @@ class ArchiveWriter:
         is_stored: Callable[[str], bool],
         dicomdir: DicomDirWriter | None = None,
         read_keys: KeysReader | None = None,
+        report: Report | None = None,
     ) -> None:
+        self._report = report
         self._plan = plan
         self._source = source
         self._executor = executor
@@ -103,15 +107,15 @@ class ArchiveWriter:
         return self._zip.offset
 
     def step(self, sink: Callable[[bytes], object]) -> bool:
-        """Write the next member to ``sink``, or the end of the archive; False when that was all.
+        """Write the next member to ``sink``, a part of a large one, or the end; False when that was all.
 
         :raises CorruptedFile: where a file of the storage cannot be read.
         """
-        done = self.members_done
+        done, size = self.members_done, self.uncompressed_size
         for piece in self._content:
             sink(piece)
-            # A large member comes in several pieces.
-            if self.members_done > done:
+            # A member comes in several pieces: its head, and its blocks.
+            if self.members_done > done or self.uncompressed_size - size >= _STEP:
                 return True
         return False
 
@@ -184,8 +188,8 @@ class ArchiveWriter:
                 crc = isal_zlib.crc32_combine(crc, deflated.crc, deflated.size)
             data_size += len(deflated.data)
             size += deflated.size
+            self.uncompressed_size += deflated.size
             if block.last:
-                self.uncompressed_size += size
                 self.members_done += 1
             if block.last and not block.first:
                 yield deflated.data
@@ -205,14 +209,22 @@ class ArchiveWriter:
             yield self._zip.begin(member.name, member.modified, size)
 
     def _result(self, block: _Block, future: Future[_Deflated]) -> _Deflated | None:
-        """The deflated block; None where its instance has been deleted since the archive was planned."""
+        """The deflated block; None where its instance is left out.
+
+        One that has been deleted since the archive was planned always is.
+        """
         try:
             return future.result()
-        except CorruptedFile:
-            if block.first and not self._is_stored(block.member.instance):
-                _LOG.warning("Left out of an archive, as it was deleted meanwhile: %s", block.member.instance)
-                return None
-            raise
+        except CorruptedFile as exc:
+            member = block.member
+            deleted = block.first and not self._is_stored(member.instance)
+            if not deleted and not (block.first and self._report is not None):
+                raise
+            if self._report is not None:
+                self._report(member, UnknownResource("It was deleted meanwhile") if deleted else exc)
+            reason = "as it was deleted meanwhile" if deleted else f"as it cannot be read ({exc})"
+            _LOG.warning("Left out of an archive, %s: %s", reason, member.instance)
+            return None
 
     def _enter_directory(self, member: Member, deflated: _Deflated) -> None:
         if self._dicomdir is not None and deflated.keys is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import ssl
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
@@ -148,10 +148,18 @@ def statistics_json(counts: Counts) -> dict[str, Any]:
 class Monitor:
     """Completes the metrics with what is only looked up when somebody asks."""
 
-    def __init__(self, metrics: Metrics, resources: Resources, changes: ChangeLog) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        resources: Resources,
+        changes: ChangeLog,
+        further: Iterable[Callable[[], object]] = (),
+    ) -> None:
+        """:param further: set metrics of other parts of the server"""
         self.metrics = metrics
         self._resources = resources
         self._changes = changes
+        self._further = tuple(further)
         self._started = time.monotonic()
 
     def render(self) -> str:
@@ -162,6 +170,8 @@ class Monitor:
         for name, value in _gauges(counts):
             self.metrics.set(name, value)
         self.metrics.set("orthanc_last_change", self._changes.last_change().last)
+        for measure in self._further:
+            measure()
         self.metrics.set("orthanc_up_time_s", int(time.monotonic() - self._started))
         return self.metrics.render()
 

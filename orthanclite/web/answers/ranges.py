@@ -63,6 +63,36 @@ def content_response(
     return response
 
 
+def download_response(
+    call: Call,
+    total: int,
+    pieces: Callable[[int, int], Iterator[bytes]],
+    media_type: str,
+    filename: str,
+    tag: str | None,
+) -> Response:
+    """A file, or the range of it that is asked for: an interrupted download can be continued.
+
+    See RFC 9110 sections 13.1.5 and 14.
+
+    :param pieces: gives the bytes from the first number up to the second
+    :param tag: a text that is the same for the same bytes; without one there are no ranges
+    :raises BadRange: where the range lies outside.
+    """
+    entity = "" if tag is None else f'"{tag}"'
+    wanted = call.header("range") if entity else ""
+    if wanted and call.header("if-range", entity) == entity:
+        start, end = parse_range(wanted, total)
+        response = StreamResponse(pieces(start, end + 1), media_type, end + 1 - start, filename, 206)
+        response.with_header("Content-Range", f"bytes {start}-{end}/{total}")
+    else:
+        response = StreamResponse(pieces(0, total), media_type, total, filename)
+    if entity:
+        response.with_header("ETag", entity)
+    response.with_header("Accept-Ranges", "bytes" if entity else "none")
+    return response
+
+
 def read_chunks(read: Reader, start: int, length: int) -> Iterator[bytes]:
     """``length`` bytes of a content from ``start``, piece by piece."""
     end = start + length

@@ -18,6 +18,7 @@ from orthanclite.services.ingest.arrival import StoreResult
 from orthanclite.web.application import Application
 from orthanclite.web.policy import HttpPolicy
 from tests.support.http import serving
+from tests.support.jobs import archive_kinds, job_engine
 from tests.support.lab import Lab, lab
 from tests.support.records import InMemory, dicom_file
 
@@ -55,7 +56,8 @@ def _client(bench: Lab, stream: bool) -> Iterator[httpx.Client]:
     archives = ArchiveService(
         bench.resources, bench.reader, Marker(), bench.dictionary, bench.runtime, threads=2
     )
-    application = Application([archive_routes(archives, stream)], HttpPolicy())
+    engine, kinds = job_engine(bench), archive_kinds(archives, bench)
+    application = Application([archive_routes(archives, engine, kinds, stream)], HttpPolicy())
     with serving(application) as client:
         yield client
     application.close()
@@ -167,8 +169,11 @@ def test_transcoding(client: httpx.Client, stored: list[StoreResult]) -> None:
         ('{"Resources": 3}', 400, 15),
         ("[3]", 400, 15),
         ('["unknown"]', 404, 17),
-        ('{"Resources": [], "Synchronous": false}', 500, 2),
-        ('{"Resources": [], "Asynchronous": true}', 500, 2),
+        ('{"Resources": ["unknown"], "Synchronous": false}', 404, 17),
+        ('{"Resources": [], "Asynchronous": true, "Transcode": "1.2.3"}', 400, 3),
+        ('{"Resources": [], "Asynchronous": true, "Priority": 9223372036854775808}', 400, 3),
+        ('{"Resources": [], "Asynchronous": true, "Priority": 1.5}', 400, 15),
+        ('{"Resources": [], "Permissive": "a"}', 400, 15),
         ('{"Resources": [], "Synchronous": "a"}', 400, 15),
         ('{"Resources": [], "Transcode": 3}', 400, 15),
         ('{"Resources": [], "Transcode": "1.2.3"}', 400, 3),
@@ -187,8 +192,8 @@ def test_bad_bodies(client: httpx.Client, body: str, status: int, code: int) -> 
 def test_synchronous_wins(client: httpx.Client) -> None:
     body = {"Resources": [], "Synchronous": True, "Asynchronous": True}
     assert members(client.post("/tools/create-archive", json=body)) == {}
-    refused = client.post("/tools/create-archive", json={**body, "Synchronous": False})
-    assert "job engine" in refused.json()["Details"]
+    job = client.post("/tools/create-archive", json={**body, "Synchronous": False}).json()
+    assert job["Path"] == f"/jobs/{job['ID']}"
 
 
 def test_unknown_resources(client: httpx.Client, stored: list[StoreResult]) -> None:

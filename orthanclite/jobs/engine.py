@@ -1,0 +1,392 @@
+"""Runs jobs: claims them, has their steps done by a bounded number of workers, and writes what they come to.
+
+One thread claims jobs while a worker is free. It looks when it is woken, by whatever this server does to the
+queue. Where other servers use the queue, too, it also looks every second: a wake-up is a hint, the index the
+truth.
+
+Nothing that happens to a job ends the engine. An error of a step ends the job, or is tried again where the
+kind allows it. Where the index cannot be written, the worker waits for it: the job is neither lost nor done
+twice, as either its row is still this worker's when the index comes back, or another server has the job.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from orthanclite.core.errors import CanceledJob, ClaimLost, DatabaseError, FullStorage, OrthancError
+from orthanclite.core.jobs import (
+    Change,
+    Claim,
+    Failure,
+    Job,
+    Keep,
+    Kind,
+    Output,
+    Progress,
+    Run,
+    State,
+    Submission,
+    Wish,
+)
+from orthanclite.core.metrics import Metrics
+from orthanclite.core.ports import Blobs, Jobs, Servers
+from orthanclite.jobs.events import JobEvents
+
+T = TypeVar("T")
+
+POLL = 1.0
+"""Seconds between two looks at a queue that other servers use, too."""
+_REPORT = 0.5
+"""Seconds between two writes of the progress of a job."""
+_LONGEST_DELAY = 60.0
+_PIECE = 1 << 20  # bytes of an output that are read at a time
+_PATIENCE = 5.0
+"""Seconds that steps under way may take at the end of the server; the jobs go on at the next start."""
+
+log = logging.getLogger("orthanclite.jobs")
+
+
+@dataclass(slots=True)
+class _Work:
+    """A job that this server is at."""
+
+    claim: Claim
+    asked: threading.Event = field(default_factory=threading.Event)  # a client wants something of it
+    written: float = 0.0  # when the row was written last (monotonic)
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def runtime(self) -> float:
+        return self.claim.runtime + time.monotonic() - self.began
+
+
+class JobEngine:
+    """The workers of one server. Between :meth:`start` and :meth:`stop` it does jobs.
+
+    :param workers: how many jobs run at the same time
+    """
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        servers: Servers,
+        blobs: Blobs,
+        workers: int,
+        keep: Keep,
+        events: JobEvents,
+        metrics: Metrics,
+    ) -> None:
+        self._jobs = jobs
+        self._servers = servers
+        self._blobs = blobs
+        self._kinds: dict[str, Kind] = {}
+        self._keep = keep
+        self.events = events
+        self._metrics = metrics
+        self._free = threading.Semaphore(workers)
+        self._pool = ThreadPoolExecutor(workers, "job")
+        self._at_work: dict[str, _Work] = {}
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._ended = threading.Condition()
+        self._endings = 0  # of runs, on this server; guarded by the condition
+        self._thread = threading.Thread(target=self._loop, name="jobs", daemon=True)
+
+    def register(self, *kinds: Kind) -> None:
+        """Have this server do jobs of these kinds; before :meth:`start`."""
+        for kind in kinds:
+            self._kinds[kind.name] = kind
+
+    # -- life --------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let the jobs under way go at their next step; they go on where a server claims them next."""
+        self._stopping.set()
+        self._wake.set()
+        self._note_ending()
+        if self._thread.is_alive():
+            self._thread.join()
+        deadline = time.monotonic() + _PATIENCE
+        with self._ended:
+            while self._at_work and (left := deadline - time.monotonic()) > 0:
+                self._ended.wait(left)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    # -- what clients want -------------------------------------------------------------------------
+
+    def submit(self, submission: Submission) -> str:
+        """Add a job to the queue; its identifier."""
+        self._jobs.submit(submission)
+        self._tell(submission.id, submission.kind, State.PENDING, 0)
+        self._wake.set()
+        return submission.id
+
+    def wait(self, id: str) -> Job | None:
+        """The job once it has ended, wherever it was done; None where it was forgotten meanwhile.
+
+        :raises DatabaseError: where the server stops before; the job goes on
+        """
+        while not self._stopping.is_set():
+            seen = self._endings
+            job = self._jobs.get(id)
+            if job is None or job.state.is_final:
+                return job
+            with self._ended:
+                self._ended.wait_for(lambda before=seen: self._endings != before, _REPORT)  # type: ignore[misc]
+        raise DatabaseError(f"The server stops; the job goes on after its next start: {id}")
+
+    def pause(self, id: str) -> bool:
+        """As :meth:`core.ports.Jobs.pause`, like the three below."""
+        return self._ask(id, self._jobs.pause)
+
+    def resume(self, id: str) -> bool:
+        return self._ask(id, self._jobs.resume)
+
+    def cancel(self, id: str) -> bool:
+        found = self._ask(id, self._jobs.cancel)
+        if found:
+            self._delete_blobs(self._jobs.trim(self._keep))
+        return found
+
+    def resubmit(self, id: str) -> bool:
+        return self._ask(id, self._jobs.resubmit)
+
+    def delete(self, id: str) -> bool:
+        """Forget a job that has ended, and its outputs; whether there is such a job."""
+        blobs = self._jobs.delete(id)
+        self._delete_blobs(blobs or ())
+        return blobs is not None
+
+    def get(self, id: str) -> Job | None:
+        return self._jobs.get(id)
+
+    def all(self) -> list[Job]:
+        return self._jobs.all()
+
+    def ids(self) -> list[str]:
+        return self._jobs.ids()
+
+    def forget_all(self) -> None:
+        """Forget all jobs, whatever their state, and their outputs (``SaveJobs``). Before :meth:`start`."""
+        self._delete_blobs(self._jobs.clear())
+
+    def output(self, id: str, key: str) -> Output | None:
+        return self._jobs.output(id, key)
+
+    def read(self, output: Output, start: int, end: int) -> Iterator[bytes]:
+        """The bytes of an output from ``start`` up to ``end``; also of one that is deleted meanwhile.
+
+        :raises CorruptedFile: where its file is gone
+        """
+        with self._blobs.open(output.uuid) as file:
+            file.seek(start)
+            while start < end and (piece := file.read(min(_PIECE, end - start))):
+                yield piece
+                start += len(piece)
+
+    def delete_output(self, id: str, key: str) -> bool:
+        """Remove an output; whether there is such a one."""
+        blob = self._jobs.delete_output(id, key)
+        if blob is not None:
+            self._delete_blobs([blob])
+        return blob is not None
+
+    def measure(self) -> None:
+        """Bring the metrics of the queue up to date."""
+        counts = self._jobs.counts()
+        failed, success = counts.get(State.FAILURE, 0), counts.get(State.SUCCESS, 0)
+        self._metrics.set("orthanc_jobs_pending", counts.get(State.PENDING, 0))
+        self._metrics.set("orthanc_jobs_running", counts.get(State.RUNNING, 0))
+        self._metrics.set("orthanc_jobs_success", success)
+        self._metrics.set("orthanc_jobs_failed", failed)
+        self._metrics.set("orthanc_jobs_completed", success + failed)
+
+    def _ask(self, id: str, what: Callable[[str], bool]) -> bool:
+        found = what(id)
+        if found:
+            work = self._at_work.get(id)
+            if work is not None:
+                work.asked.set()
+            elif (job := self._jobs.get(id)) is not None:
+                self._tell(id, job.kind, job.state, job.progress)
+            self._wake.set()
+            self._note_ending()
+        return found
+
+    def _note_ending(self) -> None:
+        """Have those look who wait for the end of a job."""
+        with self._ended:
+            self._endings += 1
+            self._ended.notify_all()
+
+    # -- the thread that claims --------------------------------------------------------------------
+
+    def _loop(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.clear()
+            pause: float | None = POLL
+            try:
+                while not self._stopping.is_set() and self._begin_next():
+                    pass
+                pause = self._pause()
+            except OrthancError as exc:
+                log.warning("The queue of jobs cannot be read, which will be tried again: %s", exc)
+            except Exception:
+                log.exception("The queue of jobs cannot be read, which will be tried again")
+            self._wake.wait(pause)
+
+    def _pause(self) -> float | None:
+        """Seconds until the next look; None to wait until something happens here."""
+        due = self._jobs.next_due()
+        pauses = [] if due is None else [max(due, 0.01)]
+        if not self._servers.is_sole:
+            pauses.append(POLL)
+        return min(pauses, default=None)
+
+    def _begin_next(self) -> bool:
+        """Claim a job where a worker is free; whether there was one."""
+        if not self._free.acquire(blocking=False):
+            return False  # a worker that becomes free wakes this thread
+        claim = None
+        try:
+            claim = self._jobs.claim(self._servers.id, tuple(self._kinds))
+            if claim is not None:
+                work = _Work(claim)
+                self._at_work[claim.id] = work
+                self._pool.submit(self._work, work)
+        finally:
+            if claim is None:
+                self._free.release()
+        return claim is not None
+
+    # -- the workers -------------------------------------------------------------------------------
+
+    def _work(self, work: _Work) -> None:
+        try:
+            self._do(work)
+        except ClaimLost:
+            log.warning("The job %s is another worker's now", work.claim.id)
+        except Exception:
+            log.exception("The job %s is left as it is", work.claim.id)
+        finally:
+            if self._at_work.get(work.claim.id) is work:
+                del self._at_work[work.claim.id]
+            self._free.release()
+            self._wake.set()
+            self._note_ending()
+
+    def _do(self, work: _Work) -> None:
+        claim = work.claim
+        log.info("The job %s (%s) begins", claim.id, claim.kind)
+        self._tell(claim.id, claim.kind, State.RUNNING, claim.progress)
+        if claim.wish is not Wish.NONE:  # asked of a server that has died
+            self._follow(work, claim.wish)
+            return
+        run: Run | None = None
+        try:
+            run = self._kinds[claim.kind].begin(claim, self._stopping.is_set)
+            while not self._stopping.is_set():
+                if self._take(work, run.step()):
+                    return
+            self._let_go(work, Change(state=State.PENDING))
+        except ClaimLost:
+            raise
+        except OrthancError as exc:
+            self._fail(work, Failure.of(exc))
+        except Exception as exc:
+            log.exception("The job %s (%s) failed unexpectedly", claim.id, claim.kind)
+            self._fail(work, Failure(OrthancError.code, f"{type(exc).__name__}: {exc}"[:1000]), final=True)
+        finally:
+            if run is not None:
+                run.close()
+
+    def _take(self, work: _Work, progress: Progress) -> bool:
+        """Write what a step has come to, where it is due; whether that was the end of the run."""
+        change = Change(progress.fraction, progress.content, progress.saved, work.runtime, retries=0)
+        if progress.done:
+            state = State.SUCCESS if progress.failure is None else State.FAILURE
+            fraction = 1.0 if progress.failure is None else progress.fraction
+            done = replace(
+                change,
+                state=state,
+                progress=fraction,
+                failure=progress.failure,
+                outputs=progress.outputs,
+            )
+            self._let_go(work, done)
+            return True
+        now = time.monotonic()
+        if progress.saved is None and not work.asked.is_set() and now - work.written < _REPORT:
+            return False
+        work.written = now
+        work.asked.clear()
+        wish, _ = self._persist(lambda: self._jobs.write(work.claim, change, self._keep))
+        work.claim = replace(work.claim, retries=0)
+        self._tell(work.claim.id, work.claim.kind, State.RUNNING, progress.fraction)
+        if wish is Wish.NONE:
+            return False
+        self._follow(work, wish)
+        return True
+
+    def _follow(self, work: _Work, wish: Wish) -> None:
+        if wish is Wish.PAUSE:
+            self._let_go(work, Change(state=State.PAUSED))
+        else:
+            self._let_go(work, Change(state=State.FAILURE, failure=Failure(CanceledJob.code)))
+
+    def _fail(self, work: _Work, failure: Failure, final: bool = False) -> None:
+        retries = work.claim.retries
+        if final or retries >= self._kinds[work.claim.kind].retries:
+            self._let_go(work, Change(state=State.FAILURE, failure=failure, runtime=work.runtime))
+            return
+        delay = min(2.0**retries, _LONGEST_DELAY)
+        log.warning("The job %s is tried again in %d seconds: %s", work.claim.id, delay, failure.details)
+        change = Change(
+            state=State.RETRY, delay=delay, retries=retries + 1, failure=failure, runtime=work.runtime
+        )
+        self._let_go(work, change)
+
+    def _let_go(self, work: _Work, change: Change) -> None:
+        """Write the end of a run."""
+        claim = work.claim
+        _, blobs = self._persist(lambda: self._jobs.write(claim, change, self._keep))
+        if change.state is State.FAILURE and change.failure is not None:
+            log.error("The job %s (%s) failed: %s", claim.id, claim.kind, change.failure.details)
+        fraction = change.progress if change.progress is not None else claim.progress
+        self._tell(claim.id, claim.kind, change.state, fraction)
+        self._delete_blobs(blobs)
+
+    def _persist(self, write: Callable[[], T]) -> T:
+        """Write to the index, waiting for it where it is away or full.
+
+        :raises ClaimLost: where the job is not this worker's any more
+        :raises OrthancError: where the server ends before the index can be written
+        """
+        while True:
+            try:
+                return write()
+            except ClaimLost:
+                raise
+            except (DatabaseError, FullStorage) as exc:
+                if self._stopping.wait(POLL):
+                    raise
+                log.warning("A job cannot be written, which will be tried again: %s", exc)
+
+    def _delete_blobs(self, uuids: Sequence[str]) -> None:
+        for uuid in uuids:
+            try:
+                self._blobs.delete(uuid)
+            except OrthancError as exc:  # the daily sweep removes it
+                log.warning("The file of an output cannot be deleted: %s", exc)
+
+    def _tell(self, id: str, kind: str, state: State, fraction: float) -> None:
+        self.events.publish(id, kind, state, fraction)

@@ -1,0 +1,1 @@
+"""The kinds of jobs, a module for each; the wiring registers them."""

@@ -1,0 +1,161 @@
+"""Jobs: ``/jobs``, what they have made, and the stream of what happens to them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import orjson
+
+from orthanclite.core.error_codes import ERROR_MESSAGES
+from orthanclite.core.errors import InexistentItem
+from orthanclite.core.jobs import Job, Submission
+from orthanclite.jobs.engine import JobEngine
+from orthanclite.jobs.events import JobEvent, JobEvents
+from orthanclite.rest.views import EXPAND_ARGUMENT
+from orthanclite.web.answers.ranges import download_response
+from orthanclite.web.answers.responses import Response, StreamResponse, empty, json_response, literal_object
+from orthanclite.web.call import Call
+from orthanclite.web.routing import Router
+
+_HEARTBEAT = 15.0
+"""Seconds after which a stream of events without news shows that it lives."""
+
+
+def job_routes(engine: JobEngine) -> Router:
+    router = Router("Jobs")
+
+    @router.get("/jobs", "List the jobs", query=(EXPAND_ARGUMENT,))
+    def list_jobs(call: Call) -> Response:
+        if call.flag("expand"):
+            return json_response([describe(job) for job in engine.all()])
+        return json_response(engine.ids())
+
+    @router.get(
+        "/jobs/events",
+        "Follow the jobs of this server",
+        description="Server-sent events: ID, Type, State and Progress of each job that something happens to.",
+        answers="text/event-stream",
+    )
+    def follow(call: Call) -> Response:
+        response = StreamResponse(_stream(engine.events), "text/event-stream")
+        return response.with_header("Cache-Control", "no-store")
+
+    @router.get("/jobs/{id}", "Get a job")
+    def get_job(call: Call) -> Response | None:
+        job = engine.get(call.params["id"])
+        return None if job is None else json_response(describe(job))
+
+    @router.delete("/jobs/{id}", "Forget a job that has ended")
+    def delete_job(call: Call) -> Response:
+        if not engine.delete(call.params["id"]):
+            raise InexistentItem(f"No job found with this id: {call.params['id']}")
+        return empty()
+
+    _add_actions(router, engine)
+    _add_outputs(router, engine)
+    return router
+
+
+def submitted(engine: JobEngine, submission: Submission) -> Response:
+    """Add a job to the queue; the answer of an asynchronous request."""
+    id = engine.submit(submission)
+    return json_response({"ID": id, "Path": f"/jobs/{id}"})
+
+
+def _add_actions(router: Router, engine: JobEngine) -> None:
+    for name, summary, action in (
+        ("pause", "Pause a job", engine.pause),
+        ("resume", "Resume a paused job", engine.resume),
+        ("cancel", "Cancel a job", engine.cancel),
+        ("resubmit", "Begin a failed job anew", engine.resubmit),
+    ):
+
+        def act(call: Call, action: Any = action) -> Response | None:
+            return literal_object() if action(call.params["id"]) else None
+
+        router.post(f"/jobs/{{id}}/{name}", summary, answers="application/json")(act)
+
+
+def _add_outputs(router: Router, engine: JobEngine) -> None:
+    @router.get("/jobs/{id}/{key}", "Get an output of a job", answers="application/octet-stream")
+    def get_output(call: Call) -> Response:
+        output = engine.output(call.params["id"], call.params["key"])
+        if output is None:
+            raise _no_output(call)
+        pieces = partial(engine.read, output)
+        return download_response(call, output.size, pieces, output.media_type, output.filename, output.uuid)
+
+    @router.delete("/jobs/{id}/{key}", "Delete an output of a job")
+    def delete_output(call: Call) -> Response:
+        if not engine.delete_output(call.params["id"], call.params["key"]):
+            raise _no_output(call)
+        return empty()
+
+
+def _no_output(call: Call) -> InexistentItem:
+    return InexistentItem(f"Job has no such output: {call.params['key']}")
+
+
+def describe(job: Job) -> dict[str, Any]:
+    """A job as the reference shows it."""
+    failure = job.failure
+    code = 0 if failure is None else failure.code
+    shown: dict[str, Any] = {
+        "CompletionTime": None if job.completed is None else _time(job.completed),
+        "Content": job.content,
+        "CreationTime": _time(job.created),
+        "EffectiveRuntime": round(job.runtime, 3),
+        "ErrorCode": code,
+        "ErrorDescription": ERROR_MESSAGES.get(code, ""),
+        "ErrorDetails": "" if failure is None else failure.details,
+        "ErrorPayload": None if failure is None else failure.payload,
+        "EstimatedTimeOfArrival": None if job.remaining is None else _time(job.now + job.remaining),
+        "ID": job.id,
+        "Priority": job.priority,
+        "Progress": int(job.progress * 100),
+        "State": job.state,
+        "Timestamp": _time(job.now),
+        "Type": job.kind,
+        "UserData": job.user_data,
+    }
+    return {name: value for name, value in shown.items() if value is not None}
+
+
+def _time(moment: float) -> str:
+    """``YYYYMMDDTHHMMSS.ffffff`` in UTC."""
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y%m%dT%H%M%S.%f")
+
+
+async def _stream(events: JobEvents) -> AsyncIterator[bytes]:
+    """Server-sent events (HTML Living Standard, section 9.2).
+
+    :raises Busy: where there are too many listeners
+    """
+    loop, woken = asyncio.get_running_loop(), asyncio.Event()
+    listener = events.listen(lambda: loop.call_soon_threadsafe(woken.set))
+    try:
+        yield b": jobs\n\n"
+        while not listener.is_over:
+            try:
+                await asyncio.wait_for(woken.wait(), _HEARTBEAT)
+            except TimeoutError:
+                yield b":\n\n"
+            woken.clear()
+            if news := listener.take():
+                yield b"".join(map(_event, news))
+    finally:
+        events.leave(listener)
+
+
+def _event(event: JobEvent) -> bytes:
+    told = {
+        "ID": event.id,
+        "Type": event.kind,
+        "State": event.state,
+        "Progress": int(event.progress * 100),
+    }
+    return b"data: " + orjson.dumps(told) + b"\n\n"
