@@ -127,7 +127,8 @@ def describe(job: Job) -> dict[str, Any]:
 
 def _time(moment: float) -> str:
     """``YYYYMMDDTHHMMSS.ffffff`` in UTC."""
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y%m%dT%H%M%S.%f")
+    text = datetime.fromtimestamp(moment, UTC).isoformat(timespec="microseconds")
+    return text[:26].replace("-", "").replace(":", "")
 
 
 async def _stream(events: JobEvents) -> AsyncIterator[bytes]:
