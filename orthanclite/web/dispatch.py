@@ -26,7 +26,8 @@ from orthanclite.web.answers.errors import error_response, method_not_allowed, u
 from orthanclite.web.answers.responses import Response, json_response
 from orthanclite.web.answers.sending import Sender
 from orthanclite.web.answers.xml import as_xml, wants_xml
-from orthanclite.web.bodies.multipart import ChunkedUploads, FormParts, boundary_of
+from orthanclite.web.bodies.multipart import FormParts, boundary_of
+from orthanclite.web.bodies.pieces import FilesInPieces
 from orthanclite.web.bodies.reading import (
     ClientDisconnected,
     RequestTimeout,
@@ -93,7 +94,7 @@ class Dispatcher:
         self._entrance = Entrance(policy, self._run)
         self._further = further
         self._budget = budget or MemoryBudget()
-        self._uploads = ChunkedUploads()
+        self._pieces = FilesInPieces(self._budget)
         self._active = 0
         self._at_work = 0  # of the threads of ``pool``; more than there are while others wait for one
         metrics.watch(self._observe_load)
@@ -214,8 +215,9 @@ class Dispatcher:
         async with aclosing(FormParts(chunks, boundary).parts()) as parts:
             async for part in parts:
                 if name:
-                    piece = b"".join([chunk async for chunk in part])
-                    whole = self._uploads.add(name, total, piece)
+                    with Share(self._budget) as share:
+                        piece = b"".join([chunk async for chunk in count(part, share)])
+                    whole = self._pieces.add(name, total, piece)
                     if whole is None:
                         continue
                     part = _once(whole)

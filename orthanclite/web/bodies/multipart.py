@@ -1,22 +1,15 @@
 """``multipart/form-data``: what a browser's upload form sends (RFC 7578).
 
-Each part becomes a POST of its own to the same route. Scripts for old browsers cut a file into several
-requests, marked by ``X-File-Name`` and ``X-File-Size``: :class:`ChunkedUploads` puts it together.
+Each part becomes a POST of its own to the same route.
 """
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator
 
 from orthanclite.core.buffers import Buffer
-from orthanclite.core.errors import BadFileFormat, BodyTooLarge
+from orthanclite.core.errors import BadFileFormat
 from orthanclite.web.media_types import parse_media_type
-
-_PENDING_FILES = 10
-_PENDING_BYTES = 1024 * 1024 * 1024
-
 
 _LONGEST_BOUNDARY = 70  # RFC 2046 section 5.1.1
 _LONGEST_HEAD = 64 * 1024
@@ -127,35 +120,3 @@ class FormParts:
             return False
         self._buffer += chunk
         return True
-
-
-class ChunkedUploads:
-    """Files that arrive in several requests. Thread-safe, and bounded: the oldest unfinished file goes."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._files: OrderedDict[str, bytearray] = OrderedDict()
-
-    def add(self, name: str, size: int, chunk: bytes) -> bytes | None:
-        """Append to the file ``name`` of ``size`` bytes; the whole file once it is complete.
-
-        :raises BadFileFormat: where more arrives than was announced.
-        :raises BodyTooLarge: for a file larger than 1 GB.
-        """
-        if size > _PENDING_BYTES:
-            raise BodyTooLarge("Too large a file for an upload in chunks")
-        with self._lock:
-            content = self._files.setdefault(name, bytearray())
-            content += chunk
-            if len(content) > size:
-                del self._files[name]
-                raise BadFileFormat("More bytes than announced in X-File-Size")
-            if len(content) == size:
-                del self._files[name]
-                return bytes(content)
-            self._files.move_to_end(name)
-            while len(self._files) > _PENDING_FILES or (
-                sum(map(len, self._files.values())) > _PENDING_BYTES and len(self._files) > 1
-            ):
-                self._files.popitem(last=False)
-        return None
