@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from orthanclite.core.errors import BadFileFormat, BadRequest
+from orthanclite.core.fields import boolean_field, integer_field, string_field
 from orthanclite.core.levels import Level
 from orthanclite.core.principal import Access
 from orthanclite.jobs.engine import JobEngine
@@ -21,7 +22,7 @@ from orthanclite.services.archive.plan import Layout
 from orthanclite.services.archive.service import ArchiveRequest, ArchiveService
 from orthanclite.web.answers.ranges import download_response
 from orthanclite.web.answers.responses import Response, StreamResponse
-from orthanclite.web.call import Call, boolean_field, integer_field, string_field
+from orthanclite.web.call import Call
 from orthanclite.web.routing import Arg, Body, Router
 
 _MEDIA_TYPE = "application/zip"

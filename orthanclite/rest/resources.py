@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from orthanclite.core.errors import BadFileFormat, BadRequest, UnknownResource
+from orthanclite.core.fields import boolean_field
 from orthanclite.core.levels import Level
 from orthanclite.core.model import Counts, ResourceRef
 from orthanclite.rest.views import (
@@ -23,7 +24,7 @@ from orthanclite.services.imaging.slices import SliceService
 from orthanclite.services.resources.tree import ResourceService
 from orthanclite.services.upkeep.reconstruct import ReconstructService
 from orthanclite.web.answers.responses import Response, empty, json_response, text_response
-from orthanclite.web.call import Call, boolean_field
+from orthanclite.web.call import Call
 from orthanclite.web.routing import Body, Router
 
 _MEGABYTE = 1 << 20

@@ -14,7 +14,6 @@ from orthanclite.core.errors import (
     BadParameterType,
     BodyTooLarge,
     OrthancError,
-    ParameterOutOfRange,
 )
 from orthanclite.core.numbers import natural
 from orthanclite.core.principal import Principal
@@ -195,39 +194,3 @@ def parse_query(text: str) -> list[tuple[str, str]]:
             name, value = unquote_plus(name), unquote_plus(value)
         arguments.append((name, value))
     return arguments
-
-
-def boolean_field(body: Mapping[str, Any], name: str, default: bool = False) -> bool:
-    """A boolean member of a JSON body.
-
-    :raises BadFileFormat: where it has another type.
-    """
-    value = body.get(name, default)
-    if not isinstance(value, bool):
-        raise BadFileFormat(f'Member "{name}" should be a Boolean value')
-    return value
-
-
-def integer_field(body: Mapping[str, Any], name: str, default: int, minimum: int = 0) -> int:
-    """An integer member of a JSON body.
-
-    :raises BadFileFormat: where it has another type.
-    :raises ParameterOutOfRange: below ``minimum``.
-    """
-    value = body.get(name, default)
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise BadFileFormat(f'Member "{name}" should be an integer value')
-    if value < minimum:
-        raise ParameterOutOfRange(f'Member "{name}" should be at least {minimum}')
-    return value
-
-
-def string_field(body: Mapping[str, Any], name: str, default: str = "") -> str:
-    """A text member of a JSON body.
-
-    :raises BadFileFormat: where it has another type.
-    """
-    value = body.get(name, default)
-    if not isinstance(value, str):
-        raise BadFileFormat(f'Member "{name}" should be a string')
-    return value

@@ -364,7 +364,7 @@ INTENDED_OF_1_13: tuple[Intended, ...] = (
         "Transcoding describes what it lost (DerivationDescription, LossyImageCompressionRatio) in words and "
         "numbers of its own, and what it did not lose not at all; it invents no rescaling.",
         where=r"answer/\$dicom/tags/(00082111|00281052|00281053|00281054|00282112)(/Value/0)?",
-        request="/file[?]transcode=",
+        request='/file[?]transcode=|^modify_instance .*"Transcode"',
     ),
     Intended(
         "Below pixel data there is nothing under a name that is no number, as below sequences (404).",
@@ -424,6 +424,54 @@ INTENDED_OF_1_13: tuple[Intended, ...] = (
         "RLE is written (`IngestTranscoding`).",
         where="header/etag|answer/(CompressedMD5|CompressedSize|FileSize|TransferSyntax|UncompressedMD5)",
         request="^system_configured (18|19|20): ",
+    ),
+    Intended(
+        "A modified file without SpecificCharacterSet gets one when it gets text that is not ASCII: without "
+        "it nobody could tell what the bytes mean (PS3.3 C.12.1.1.2).",
+        where=r"answer/\$dicom/tags/00080005",
+        request=r'^modify_instance .*"PatientName": "Müller"\}',
+        reference=_ABSENT,
+    ),
+    Intended(
+        "`Unknown` is no name of a tag, though vendors have attributes that are described so.",
+        where="status",
+        request=r'^modify_instance .*"Unknown": "x"',
+        ours=r"^\[500",
+    ),
+    Intended(
+        "RLE and JPEG 2000 are written by modifications, too.",
+        where="status",
+        request=r'^(modify|anonymize)_instance .*"Transcode": "1\.2\.840\.10008\.1\.2\.(5|4\.90)"',
+        ours=r"^\[200",
+        reference=r'"\$error": 2',
+    ),
+    Intended(
+        "`LossyQuality` must be a number from 1 to 100.",
+        where="status",
+        request=r'^modify_instance .*"LossyQuality": (0|101)',
+        ours=r"^\[400",
+    ),
+    Intended(
+        "Anonymised files name this version in DeidentificationMethod; an anonymisation that is refused "
+        "takes no number of `AnonymizedN`.",
+        where=r"answer/\$dicom/tags/(00120063|00100010)/Value/0",
+        request="^anonymize_instance ",
+        ours='^"(Orthanc 1|Anonymized)',
+        reference='^"(Orthanc mainline|Anonymized)',
+    ),
+    Intended(
+        "Anonymisation empties PatientName and PatientID in the items of sequences, too, where release 1.13 "
+        "leaves the name and gives an ID made up.",
+        where=r"answer/\$dicom/tags/.*/Value/\d+/(00100010|00100020)/Value",
+        request="^anonymize_instance ",
+        ours=_ABSENT,
+    ),
+    Intended(
+        "Anonymisation by the profiles of 2017c and later removes overlays and curves, as PS3.15 table E.1-1 "
+        "says.",
+        where=r"answer/\$dicom/tags/60003000",
+        request="^anonymize_instance ",
+        ours=_ABSENT,
     ),
 )
 """What this server answers otherwise than release 1.13, whose answers are recorded (``recorded/``)."""

@@ -19,6 +19,8 @@ READING = {
         f"/{level}/{{id}}/attachments/{{name}}/verify-md5"
         for level in ("patients", "studies", "series", "instances")
     ),
+    "/instances/{id}/anonymize",
+    "/instances/{id}/modify",
     "/tools/bulk-content",
     "/tools/count-resources",
     "/tools/create-archive",

@@ -10,7 +10,11 @@ from orthanclite.app.wiring.foundation import Foundation
 from orthanclite.app.wiring.imaging import ImagingWing
 from orthanclite.app.wiring.ingest import IngestWing
 from orthanclite.rest.create import create_routes
+from orthanclite.rest.modify import instance_edit_routes
 from orthanclite.services.edit.create import CreateService
+from orthanclite.services.edit.instances import InstanceEditor
+from orthanclite.services.edit.request import RequestReader
+from orthanclite.services.server.system import ORTHANC_VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +23,7 @@ class EditWing:
 
 
 def edit_wing(base: Foundation, content: ContentWing, imaging: ImagingWing, ingest: IngestWing) -> EditWing:
+    creator = base.settings.data.default_private_creator
     creation = CreateService(
         base.index.resources,
         content.files,
@@ -26,6 +31,15 @@ def edit_wing(base: Foundation, content: ContentWing, imaging: ImagingWing, inge
         imaging.workers,
         base.dictionary,
         base.runtime,
-        base.settings.data.default_private_creator,
+        creator,
     )
-    return EditWing(Additions(routers=(create_routes(creation),)))
+    editor = InstanceEditor(
+        content.files,
+        imaging.transcoding,
+        base.index.properties,
+        base.dictionary,
+        RequestReader(base.dictionary, creator),
+        f"Orthanc {ORTHANC_VERSION}",
+        base.settings.storage.temporary_directory,
+    )
+    return EditWing(Additions(routers=(create_routes(creation), instance_edit_routes(editor))))

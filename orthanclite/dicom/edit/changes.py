@@ -23,7 +23,7 @@ from orthanclite.dicom.reading.dataset import (
     item_charset,
 )
 from orthanclite.dicom.reading.parser import parse_dataset, parse_items
-from orthanclite.dicom.writing.from_json import JsonEncoder
+from orthanclite.dicom.writing.from_json import JsonEncoder, parse_data_uri
 
 CHARSET_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 """The VRs whose text is in the character set of the data set (PS3.5 section 6.1.2.3)."""
@@ -252,7 +252,7 @@ class Changer:
         encoder = JsonEncoder(self._dictionary, target, self._plan.creator, interpret_text=False)
         vr = old.vr if old is not None and old.vr == "SS" and tag in SIGNED_LIKE_PIXELS else None
         content = encoder.element(tag, value, vr=vr)
-        if tag == PIXEL_DATA and len(content) % 2:
+        if tag == PIXEL_DATA and value and parse_data_uri(value) is None and len(value.encode()) % 2:
             raise ParameterOutOfRange("A tag with OW VR must have an even number of bytes")
         source = parse_dataset(content, EXPLICIT_LITTLE_ENDIAN, self._dictionary, whole=True)
         return Replacement(source, source.elements[tag])

@@ -6,7 +6,6 @@ one is a derived image with a SOPInstanceUID of its own (PS3.3 C.7.6.1.1.5, C.12
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -43,7 +42,7 @@ from orthanclite.dicom.pixels.frames import EncodedFrames
 from orthanclite.dicom.pixels.reencode import encode, head, merged, split_at_pixels, swap
 from orthanclite.dicom.pixels.source import ImageData, PixelSource, buffer_of, locate
 from orthanclite.dicom.reading.dataset import DataSet, DicomFile, Element
-from orthanclite.dicom.reading.parser import parse, parse_dataset
+from orthanclite.dicom.reading.parser import parse_dataset, parse_whole
 from orthanclite.dicom.writing.deflation import deflated
 from orthanclite.dicom.writing.elements import file_head
 
@@ -109,7 +108,7 @@ def transcode_pieces(
         raise ParameterOutOfRange("The quality of lossy compression must be between 1 and 100")
     dictionary = dictionary or TagDictionary.build()
     with buffer_of(data) as buffer:
-        file = _parse(buffer, dictionary)
+        file = parse_whole(buffer, dictionary)
         if file.transfer_syntax == target and file.has_meta:
             yield from _slices(buffer, 0, len(buffer))
             return
@@ -147,13 +146,6 @@ def transcode_task(
 @lru_cache(maxsize=2)
 def _dictionary(entries: tuple[tuple[int, tuple[str, str, str]], ...], load_private: bool) -> TagDictionary:
     return TagDictionary.build(dict(entries), load_private)
-
-
-def _parse(buffer: bytes | mmap.mmap, dictionary: TagDictionary) -> DicomFile:
-    try:
-        return parse(buffer, dictionary, whole=True)
-    except BadFileFormat:
-        return parse(buffer, dictionary)  # garbage behind the pixel data
 
 
 def _rewritten(file: DicomFile, element: Element, target: str) -> _Pixels:

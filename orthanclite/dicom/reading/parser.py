@@ -73,6 +73,17 @@ def parse(data: Buffer, dictionary: TagDictionary, *, whole: bool = False) -> Di
     )
 
 
+def parse_whole(data: Buffer, dictionary: TagDictionary) -> DicomFile:
+    """A whole DICOM file, without what may stand behind its pixel data and is none of it.
+
+    :raises BadFileFormat: as :func:`parse`
+    """
+    try:
+        return parse(data, dictionary, whole=True)
+    except BadFileFormat:
+        return parse(data, dictionary)
+
+
 def parse_dataset(
     data: Buffer, transfer_syntax: str, dictionary: TagDictionary, *, whole: bool = False
 ) -> DataSet:

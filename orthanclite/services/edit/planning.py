@@ -1,0 +1,102 @@
+"""From a request to the plan that changes files."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from orthanclite.core.levels import Level
+from orthanclite.core.main_tags import IDENTIFIER_OF, PATIENT_ID
+from orthanclite.core.ports import Properties
+from orthanclite.dicom.edit import EditPlan, TagPath, new_uid
+from orthanclite.dicom.edit.profiles import DEFAULT_VERSION, profile
+from orthanclite.services.edit.request import ModificationRequest
+
+PATIENT_NAME = 0x00100010
+_IDENTITY_REMOVED = 0x00120062
+_METHOD = 0x00120063
+_COUNTER = "anonymization-sequence"
+
+UIDS = {level: tag for level, tag in IDENTIFIER_OF.items() if level is not Level.PATIENT}
+"""The identifiers that are UIDs, by level."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pseudonym:
+    """What an anonymised patient is called, the same in all files of one request."""
+
+    patient_id: str
+    patient_name: str
+    """Empty where the request says what becomes of the name."""
+
+
+def draw_pseudonym(request: ModificationRequest, properties: Properties) -> Pseudonym:
+    """A new one; the name counts up in the server's whole life, as the reference's does."""
+    name = ""
+    if not (request.replaces(PATIENT_NAME) or request.keeps(PATIENT_NAME) or request.removes(PATIENT_NAME)):
+        name = f"Anonymized{properties.increment(_COUNTER)}"
+    return Pseudonym(str(uuid.uuid4()), name)
+
+
+def make_plan(
+    request: ModificationRequest,
+    level: Level,
+    key: bytes,
+    references: Mapping[str, str],
+    pseudonym: Pseudonym | None = None,
+    server: str = "",
+) -> EditPlan:
+    """The plan of a request at a level.
+
+    :param key: of new UIDs: the same key, the same UIDs
+    :param references: UIDs that are replaced in sequences by others than the key gives
+    :param pseudonym: for an anonymisation
+    :param server: name and version, for an anonymisation
+    """
+    replace: dict[TagPath, Any] = dict(request.replace)
+    if pseudonym is not None:
+        for tag, value in _anonymous(request, pseudonym, server).items():
+            if TagPath(tag) not in request.remove:
+                replace.setdefault(TagPath(tag), value)
+    return EditPlan(
+        keep=request.keep,
+        replace=replace,
+        remove=request.remove,
+        remove_private=not request.private_tags,
+        profile=profile(request.version) if request.version is not None else None,
+        renew=renewed(request, level),
+        new_uid=partial(new_uid, key),
+        references=references,
+        creator=request.private_creator,
+    )
+
+
+def renewed(request: ModificationRequest, level: Level) -> frozenset[int]:
+    """The identifiers that get new UIDs: those at the level and below, all of them in an anonymisation.
+
+    Where an identifier above the level is replaced, so are those between: an object that is given to another
+    patient is not of the same study any more.
+    """
+    highest = Level.STUDY if request.is_anonymization else min(level, request.replaced_level or level)
+    return frozenset(
+        tag
+        for one, tag in UIDS.items()
+        if one >= highest and not request.replaces(tag) and not request.keeps(tag)
+    )
+
+
+def _anonymous(request: ModificationRequest, pseudonym: Pseudonym, server: str) -> dict[int, str]:
+    """The attributes that anonymisation sets."""
+    version = request.version or DEFAULT_VERSION
+    method = server
+    if not request.is_customized:
+        # PS3.15 calls its table a profile from the edition of 2011 on.
+        basic = "" if version == "2008" else " Basic Profile"
+        method = f"{server} - PS 3.15-{version} Table E.1-1{basic}"
+    values = {PATIENT_ID: pseudonym.patient_id, _IDENTITY_REMOVED: "YES", _METHOD: method}
+    if pseudonym.patient_name:
+        values[PATIENT_NAME] = pseudonym.patient_name
+    return values

@@ -1,0 +1,160 @@
+"""What clients may say of a modification or an anonymisation, checked.
+
+A request is kept as the JSON that the client sent, and read anew where it is needed: that of a job outlives
+the process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orthanclite.core.errors import BadFileFormat, BadRequest, ParameterOutOfRange
+from orthanclite.core.fields import boolean_field
+from orthanclite.core.levels import Level
+from orthanclite.core.main_tags import IDENTIFIER_OF
+from orthanclite.dicom.charsets import charset_of
+from orthanclite.dicom.dictionary import TagDictionary
+from orthanclite.dicom.edit import TagPath, parse_path
+from orthanclite.dicom.edit.profiles import DEFAULT_VERSION, VERSIONS
+from orthanclite.dicom.writing.from_json import JsonEncoder
+
+_IDENTIFIERS = frozenset(IDENTIFIER_OF.values())
+
+
+@dataclass(frozen=True, slots=True)
+class ModificationRequest:
+    """A modification, or an anonymisation by a profile."""
+
+    replace: Mapping[TagPath, Any]
+    remove: frozenset[TagPath]
+    keep: frozenset[TagPath]
+    private_creator: str
+    private_tags: bool
+    """Whether private elements are left."""
+    version: str | None
+    """Edition of the profile of an anonymisation; None for a modification."""
+    transcode: str | None
+    lossy_quality: int | None
+
+    @property
+    def is_anonymization(self) -> bool:
+        return self.version is not None
+
+    @property
+    def is_customized(self) -> bool:
+        """Whether an anonymisation is not just what its profile says."""
+        return bool(self.replace or self.remove or self.keep or self.private_tags)
+
+    def replaces(self, tag: int) -> bool:
+        """Whether an attribute of the data set itself gets a new value."""
+        return TagPath(tag) in self.replace and not self.keeps(tag)
+
+    def keeps(self, tag: int) -> bool:
+        return TagPath(tag) in self.keep
+
+    def removes(self, tag: int) -> bool:
+        return TagPath(tag) in self.remove and not self.keeps(tag)
+
+    @property
+    def replaced_level(self) -> Level | None:
+        """The highest level whose identifier is replaced."""
+        return next((level for level in Level if self.replaces(IDENTIFIER_OF[level])), None)
+
+
+class RequestReader:
+    """Reads requests.
+
+    :param default_creator: of private elements (option ``DefaultPrivateCreator``)
+    """
+
+    def __init__(self, dictionary: TagDictionary, default_creator: str = "") -> None:
+        self._dictionary = dictionary
+        self._default_creator = default_creator
+
+    def modification(self, body: Mapping[str, Any]) -> ModificationRequest:
+        """
+        :raises BadRequest: for members of a wrong type, and for identifiers without ``Force``
+        :raises BadFileFormat: for other members of a wrong type, and values that their VR cannot express
+        :raises UnknownDicomTag: for a name that is no tag
+        """
+        return self._read(body, None, not boolean_field(body, "RemovePrivateTags"))
+
+    def anonymization(self, body: Mapping[str, Any]) -> ModificationRequest:
+        """
+        :raises ParameterOutOfRange: for an unknown ``DicomVersion``
+        :raises OrthancError: as :meth:`modification`
+        """
+        version = body.get("DicomVersion", DEFAULT_VERSION)
+        if not isinstance(version, str):
+            raise BadFileFormat("DicomVersion should be a string")
+        if version not in VERSIONS:
+            raise ParameterOutOfRange(f"Unknown specific version of the DICOM standard: {version}")
+        boolean_field(body, "KeepLabels")
+        return self._read(body, version, boolean_field(body, "KeepPrivateTags"))
+
+    def _read(self, body: Mapping[str, Any], version: str | None, private_tags: bool) -> ModificationRequest:
+        force = boolean_field(body, "Force")
+        creator = _text(body, "PrivateCreator", self._default_creator)
+        replaced = body.get("Replace", {})
+        if not isinstance(replaced, dict):
+            raise BadRequest
+        replace = {self._path(name): value for name, value in replaced.items()}
+        remove, keep = self._paths(body, "Remove"), self._paths(body, "Keep")
+        if not force:
+            for paths, word in ((remove, "removed"), (replace, "replaced"), (keep, "kept")):
+                self._refuse_identifiers(paths, word)
+        if any(path.tag in _IDENTIFIERS for path in remove if not path.steps):
+            raise BadRequest("It is forbidden to remove one of the main Dicom identifiers")
+        self._check_values(replace, creator)
+        transcode = _text(body, "Transcode") if "Transcode" in body else None
+        return ModificationRequest(
+            replace,
+            remove,
+            keep,
+            creator,
+            private_tags,
+            version,
+            transcode,
+            _quality(body) if transcode is not None else None,
+        )
+
+    def _path(self, text: str) -> TagPath:
+        return parse_path(text, self._dictionary)
+
+    def _paths(self, body: Mapping[str, Any], name: str) -> frozenset[TagPath]:
+        listed = body.get(name, [])
+        if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
+            raise BadRequest
+        return frozenset(map(self._path, listed))
+
+    def _refuse_identifiers(self, paths: Iterable[TagPath], word: str) -> None:
+        for path in paths:
+            if path.tag in _IDENTIFIERS and not path.steps:
+                name = self._dictionary.name(path.tag)
+                raise BadRequest(
+                    f'Marking tag "{name}" as to be {word} requires the "Force" option to be set to true'
+                )
+
+    def _check_values(self, replace: Mapping[TagPath, Any], creator: str) -> None:
+        """Notice before anything is changed what cannot be written."""
+        encoder = JsonEncoder(self._dictionary, charset_of("ISO_IR 192"), creator, interpret_text=False)
+        for path, value in replace.items():
+            encoder.element(path.tag, value)
+
+
+def _text(body: Mapping[str, Any], name: str, default: str = "") -> str:
+    value = body.get(name, default)
+    if not isinstance(value, str):
+        raise BadFileFormat(f"String value expected in field: {name}")
+    return value
+
+
+def _quality(body: Mapping[str, Any]) -> int | None:
+    if "LossyQuality" not in body:
+        return None
+    value = body["LossyQuality"]
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise BadFileFormat("Integer value expected in field: LossyQuality")
+    return value
