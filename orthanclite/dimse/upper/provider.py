@@ -99,7 +99,7 @@ class EventDrivenDul(DULServiceProvider):
             self._assembly.abort()
             self._kill_thread = True
             # Nothing more will come: whoever waits for the peer's next primitive need not.
-            self.to_user_queue.put(None)
+            self.to_user_queue.put(None)  # type: ignore[arg-type]  # read as: no primitive
             self._owner.wake()
             self._close_pipe()
 
