@@ -29,6 +29,7 @@ class Trouble(StrEnum):
     """What can be wrong with a file."""
 
     MISSING = "missing"  # the index knows it, the storage does not
+    UNREADABLE = "unreadable"  # it is there, or not: the system does not let us look
     SIZE = "wrong size"
     CONTENT = "wrong MD5"
     ORPHAN = "orphan"  # the storage has it, the index does not know it
@@ -55,7 +56,9 @@ def main(arguments: Sequence[str], open_stores: OpenStores) -> int:
         open_stores(options.configurations) as (index, properties, blobs),
         tqdm(unit="file", disable=None) as progress,
     ):
-        sweep = OrphanSweep(blobs, index, properties).run if options.repair else None
+        keeper = OrphanSweep(blobs, index, properties)
+        # A storage that is another one's, or is not mounted, must not cost the index what it knows.
+        sweep = keeper.run if options.repair and keeper.bind() else None
         findings = list(check(index, blobs, sweep, progress.update))
     for finding in findings:
         outcome = ", repaired" if finding.repaired else ""
@@ -73,6 +76,7 @@ def check(
     """Compare every attachment with its file, then every file with the index.
 
     To repair means that the index forgets the attachments whose file is lost, and that orphans are deleted.
+    What the journal still holds is not lost: the next start of the server writes it anew.
     A file with wrong bytes is only reported: it may still be readable, and nothing better is known. Files
     younger than the grace period of the sweep may belong to an upload under way, and are no orphans.
 
@@ -100,8 +104,9 @@ def _trouble_of(attachment: Attachment, blobs: Blobs) -> Trouble | None:
             while piece := stream.read(_PIECE):
                 digest.update(piece)
                 size += len(piece)
-    except CorruptedFile:
-        return Trouble.MISSING
+    except CorruptedFile as exc:
+        is_gone = isinstance(exc.__cause__, FileNotFoundError)
+        return Trouble.MISSING if is_gone else Trouble.UNREADABLE
     if size != attachment.stored_size:
         return Trouble.SIZE
     if attachment.stored_md5 and digest.hexdigest() != attachment.stored_md5:
@@ -112,9 +117,7 @@ def _trouble_of(attachment: Attachment, blobs: Blobs) -> Trouble | None:
 def _deal_with(
     trouble: Trouble, level: Level, owner: str, attachment: Attachment, index: Maintenance, repair: bool
 ) -> Finding:
-    repaired = repair and trouble is Trouble.MISSING
-    if repaired:
-        index.drop_attachment(attachment.uuid)
+    repaired = repair and trouble is Trouble.MISSING and index.drop_attachment(attachment.uuid)
     label = f"({level.label.lower()} {owner}, attachment {attachment.type})"
     return Finding(trouble, attachment.uuid, label, repaired)
 

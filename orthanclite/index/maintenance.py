@@ -12,7 +12,7 @@ from orthanclite.core.model import Attachment, DeleteOutcome, ResourceRef
 from orthanclite.index.database import Database
 from orthanclite.index.remove import Limits, delete_resource, recycle
 from orthanclite.index.resources import read_attachments
-from orthanclite.index.schema import TABLES, VERSION, attachments, job_outputs, signatures
+from orthanclite.index.schema import TABLES, VERSION, attachments, blob_journal, job_outputs, signatures
 from orthanclite.index.session import Many, any_of, chunks
 from orthanclite.index.transaction import Transaction
 from orthanclite.index.writer import Writer
@@ -71,6 +71,7 @@ _BY_UUID = select(
     attachments.c.stored_size,
     attachments.c.size,
 ).where(attachments.c.uuid == bindparam("uuid"))
+_IN_JOURNAL = select(blob_journal.c.uuid).where(blob_journal.c.uuid == bindparam("uuid"))
 _DROP = attachments.delete().where(attachments.c.uuid == bindparam("uuid"))
 
 
@@ -128,19 +129,20 @@ class SqlMaintenance:
                     found.update(session.column(statement, uuids=batch))
         return found
 
-    def drop_attachment(self, uuid: str) -> None:
-        def operation(tx: Transaction) -> None:
+    def drop_attachment(self, uuid: str) -> bool:
+        def operation(tx: Transaction) -> bool:
             row = tx.session.one(_BY_UUID, uuid=uuid)
-            if row is None:
-                return
+            if row is None or tx.session.one(_IN_JOURNAL, uuid=uuid) is not None:
+                return False
             level, key, type_, stored_size, size = row
             if level == Level.INSTANCE and type_ == AttachmentType.DICOM:
                 delete_resource(tx, Level.INSTANCE, key)
             else:
                 tx.session.run(_DROP, uuid=uuid)
                 tx.count_bytes(-stored_size, -size)
+            return True
 
-        self._writer.run(operation)
+        return self._writer.run(operation)
 
     def outdated(self, level: Level, signature: str, after: int) -> tuple[list[str], int | None]:
         last = after + _SPAN

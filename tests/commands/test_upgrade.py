@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from orthanclite.index.migrations import HEAD
 from tests.conftest import ENGINES
 from tests.index.released import fill
 from tests.support.cli import command_line
@@ -43,7 +44,7 @@ def test_upgrade(older: dict[str, Any], tmp_path: Path) -> None:
         done = command_line("--upgrade", path, cwd=tmp_path)
         assert (done.returncode, "Traceback" in done.stderr) == (0, False)
     with running(server):
-        assert server.get("/system")["DatabaseVersion"] == 2
+        assert server.get("/system")["DatabaseVersion"] == int(HEAD)
         assert server.get("/statistics")["CountInstances"] == 6
         assert server.get("/modalities") == ["Größe", "pacs"]
         assert server.get("/peers") == ["north"]

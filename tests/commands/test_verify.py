@@ -113,6 +113,44 @@ def test_a_missing_file_is_forgotten_when_told_so(site: Site) -> None:
         assert found == [200] * (COUNT - 1)
 
 
+def test_a_storage_area_that_is_not_there_costs_the_index_nothing(site: Site) -> None:
+    """As where its disk is not mounted: the folder is there, and empty."""
+    (site.storage / ".orthanclite").unlink()
+    for file in site.files():
+        file.unlink()
+    ended = site.verify("--repair")
+    assert ended.stdout.count("missing: ") == COUNT
+    assert f"{COUNT} problems, 0 repaired." in ended.stdout
+    assert "do not belong together" in ended.stderr
+    assert site.verify().stdout.count("missing: ") == COUNT
+
+
+def test_a_file_that_cannot_be_opened_is_not_taken_for_lost(site: Site) -> None:
+    hidden = site.files()[0]
+    hidden.unlink()
+    hidden.symlink_to(hidden.name)  # a loop: opening it fails, for root as well
+    ended = site.verify("--repair")
+    assert f"unreadable: {hidden.name} (instance " in ended.stdout
+    assert "0 repaired." in ended.stdout
+
+
+def test_what_the_journal_still_holds_is_not_lost(tmp_path: Path) -> None:
+    server = orthanclite(tmp_path)
+    server.start()
+    server.upload(dicom_file())
+    server.kill()
+    lost = [path for path in (tmp_path / "storage").glob("??/??/*") if path.is_file()]
+    for file in lost:
+        file.unlink()
+    ended = command_line("verify", "--repair", str(tmp_path / "config.json"), cwd=tmp_path)
+    assert f"missing: {lost[0].name}" in ended.stdout
+    assert "1 problems, 0 repaired." in ended.stdout
+    with running(server):
+        assert server.get("/statistics")["CountInstances"] == 1
+        (id,) = server.get("/instances")
+        assert server.client.get(f"/instances/{id}/file").status_code == 200
+
+
 def test_a_truncated_file(site: Site) -> None:
     path = site.files()[1]
     os.truncate(path, path.stat().st_size - 1)

@@ -29,7 +29,7 @@ SYSTEM = {
     "OverwriteInstances": False,
     "OverwriteInstancesMode": "Never",
     "PatientLevelEnabled": True,
-    "Performance": {"DicomThreadsCount": 4, "HttpThreadsCount": 50},
+    "Performance": {"ConcurrentJobs": 2, "DicomThreadsCount": 4, "HttpThreadsCount": 50},
     "PluginsEnabled": True,
     "ReadOnly": False,
     "StorageAreaPlugin": None,

@@ -86,7 +86,9 @@ def test_tools_can_load_it(site: Server) -> None:
 def test_every_operation_without_arguments_answers(site: Server, document: dict[str, Any]) -> None:
     for path, method, _ in operations(document):
         if method == "get" and "{" not in path:
-            answer: httpx.Response = site.client.get(path)
+            answer: httpx.Response
+            with site.client.stream("GET", path) as answer:  # that of /jobs/events has no end
+                pass
             # Some tools ask for arguments.
             allowed = (200, 400, 404) if path.startswith("/tools/") else (200, 301)
             assert answer.status_code in allowed, path

@@ -31,8 +31,11 @@ class Maintenance(Protocol):
         """Those of ``uuids`` that an attachment or the output of a job refers to."""
         ...
 
-    def drop_attachment(self, uuid: str) -> None:
-        """Forget the attachment of a lost blob, and its instance where it was the DICOM file."""
+    def drop_attachment(self, uuid: str) -> bool:
+        """Forget the attachment of a lost blob, and its instance where it was the DICOM file.
+
+        :return: False where nothing was forgotten: it is not known, or the journal still has its content
+        """
         ...
 
     def outdated(self, level: Level, signature: str, after: int) -> tuple[list[str], int | None]:
