@@ -61,6 +61,7 @@ class MemoryBudget:
                 self.release(size)
             elif entry in self._waiting:
                 self._waiting.remove(entry)
+                self.release(0)  # those behind may fit
             if isinstance(exc, TimeoutError):
                 raise Overloaded from exc
             raise

@@ -70,7 +70,7 @@ class Entrance:
         async def verify() -> str | None:
             user = await self._run(self._gate.verify_user, headers)
             if user is None:
-                _logger.warning("Failed login of %r from %s", claimed, remote_ip)
+                _logger.warning("Failed login of %.100r from %s", claimed, remote_ip)
             return user
 
         try:

@@ -110,3 +110,18 @@ def test_small_bodies_wait_for_nobody() -> None:
             assert [len(chunk) async for chunk in count(chunks(), share)] == [1000]
 
     run(test())
+
+
+def test_who_waits_behind_one_that_gives_up_is_let_in() -> None:
+    async def run() -> None:
+        budget = MemoryBudget(100, patience=0.05)
+        budget.hold(90)
+        large = asyncio.ensure_future(budget.acquire(50, 1))
+        await asyncio.sleep(0.03)
+        small = asyncio.ensure_future(budget.acquire(5, 1))
+        with pytest.raises(Overloaded):
+            await large
+        await small
+        assert budget.used == 95
+
+    asyncio.run(run())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -115,3 +116,11 @@ def test_any_content_in_any_chunks(contents: list[bytes], size: int) -> None:
     body = form(tuple(contents)).replace(b"--B\r\n" + HEAD, b"--%s\r\n%s" % (boundary.encode(), HEAD))
     body = body.removesuffix(b"--B--\r\n") + b"--%s--\r\n" % boundary.encode()
     assert parts(body, size, boundary) == contents
+
+
+def test_false_delimiters_take_no_longer_than_other_bytes() -> None:
+    """Four megabytes in one chunk, as they come past the parser of HTTP."""
+    content = b"\r\n--BX" * (4 * 1024 * 1024 // 6)
+    started = time.process_time()
+    assert parts(b"--B\r\n\r\n" + content + b"\r\n--B--\r\n") == [content]
+    assert time.process_time() - started < 10

@@ -5,6 +5,7 @@ Each part becomes a POST of its own to the same route.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 
 from orthanclite.core.buffers import Buffer
@@ -15,6 +16,8 @@ _LONGEST_BOUNDARY = 70  # RFC 2046 section 5.1.1
 _LONGEST_HEAD = 64 * 1024
 _LONGEST_PADDING = 256
 _LINE_END = b"\r\n"
+_STEP = 64 * 1024
+"""Bytes that the buffer takes at once."""
 
 
 def boundary_of(content_type: str) -> str | None:
@@ -44,6 +47,8 @@ class FormParts:
         if len(boundary) > _LONGEST_BOUNDARY:
             raise BadFileFormat("Bad multipart body: the boundary is too long")
         self._chunks = chunks
+        self._chunk: Buffer = b""
+        self._taken = 0  # bytes of the chunk that the buffer has had
         self._delimiter = b"\r\n--" + boundary.encode("latin-1", "replace")
         self._buffer = _LINE_END  # for the first delimiter, which may lack the one before it
 
@@ -114,9 +119,17 @@ class FormParts:
         return True
 
     async def _read(self) -> bool:
-        """Take one more chunk into the buffer; False at the end of the body."""
-        chunk = await anext(self._chunks, None)
-        if chunk is None:
-            return False
-        self._buffer += chunk
+        """Take more of the body into the buffer; False at its end.
+
+        Each delimiter moves the rest of the buffer, and other requests wait meanwhile: so it is kept short.
+        """
+        if self._taken < len(self._chunk):
+            await asyncio.sleep(0)
+        else:
+            chunk = await anext(self._chunks, None)
+            if chunk is None:
+                return False
+            self._chunk, self._taken = chunk, 0
+        self._buffer += self._chunk[self._taken : self._taken + _STEP]
+        self._taken += _STEP
         return True
