@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import statistics
+import math
 import time
 
 import pytest
@@ -69,12 +69,11 @@ def test_nobody_else_is_let_in(user: str, password: str) -> None:
 
 
 def test_time_does_not_tell_who_is_registered(credentials: Credentials) -> None:
-    medians = []
-    for user in ("alice", "bob", "nobody"):
-        times = []
-        for number in range(9):
-            started = time.perf_counter()
+    """Time of the processor, the least of several: whatever else the machine does counts for nobody."""
+    least = dict.fromkeys(("alice", "bob", "nobody"), math.inf)
+    for number in range(9):
+        for user in least:
+            started = time.process_time()
             assert credentials.verify(basic(user, f"wrong{number}")) is None
-            times.append(time.perf_counter() - started)
-        medians.append(statistics.median(times))
-    assert max(medians) < 3 * min(medians)
+            least[user] = min(least[user], time.process_time() - started)
+    assert max(least.values()) < 3 * min(least.values())
