@@ -15,7 +15,6 @@ from orthanclite.services.archive.service import ArchiveService
 
 @dataclass(frozen=True, slots=True)
 class ArchiveWing:
-    archives: ArchiveService
     adds: Additions
 
 
@@ -36,4 +35,4 @@ def archive_wing(base: Foundation, imaging: ImagingWing, jobs: JobsWing) -> Arch
     )
     jobs.engine.register(*kinds)
     routers = (archive_routes(archives, jobs.engine, kinds, base.settings.jobs.stream_zip),)
-    return ArchiveWing(archives, Additions(routers, endings=(archives.close,)))
+    return ArchiveWing(Additions(routers, endings=(archives.close,)))
