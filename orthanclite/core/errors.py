@@ -46,7 +46,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Iterator
+from typing import Any, ClassVar
 
 _LONGEST_DETAILS = 1000
 
@@ -55,18 +56,20 @@ class OrthancError(Exception):
     """Base of all errors that a client may see.
 
     ``details`` explains this one occurrence, in at most 1,000 characters: it may quote what strangers send,
-    and goes into answers and logs. ``message`` is the fixed text of the error's kind.
+    and goes into answers and logs. ``message`` is the fixed text of the error's kind. ``payload`` is JSON
+    with more of it for programs (``ErrorPayload``: ``{"Type", "Content"}``), or None.
     """
 
     code: ClassVar[int] = -1
     status: ClassVar[int] = 500
     message: ClassVar[str] = "Internal error"
 
-    def __init__(self, details: str = "") -> None:
+    def __init__(self, details: str = "", payload: Any = None) -> None:
         if len(details) > _LONGEST_DETAILS:
             details = details[:_LONGEST_DETAILS] + "…"
         super().__init__(details or self.message)
         self.details = details
+        self.payload = payload
 
 
 class Busy(OrthancError):
@@ -261,3 +264,19 @@ def error_named(name: str) -> type[OrthancError]:
     """The class of that name, as errors travel between processes; the general one for an unknown name."""
     found = globals().get(name)
     return found if isinstance(found, type) and issubclass(found, OrthancError) else OrthancError
+
+
+def error_with(code: int, details: str, payload: Any = None) -> OrthancError:
+    """An error with that code: of the most general class that has it."""
+    for kind in _tree(OrthancError):
+        if kind.code == code:
+            return kind(details, payload)
+    return OrthancError(details, payload)
+
+
+def _tree(kind: type[OrthancError]) -> Iterator[type[OrthancError]]:
+    """A class and all that derive from it, the general ones first."""
+    level = [kind]
+    while level:
+        yield from level
+        level = [derived for one in level for derived in one.__subclasses__()]

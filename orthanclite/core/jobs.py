@@ -19,7 +19,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
-from orthanclite.core.errors import OrthancError
+from orthanclite.core.errors import OrthancError, error_with
+
+RETRY = "Retry"
+"""The parameter of a job that says how many times in a row a failed step is tried again. Without it, its kind
+says so."""
 
 
 class State(StrEnum):
@@ -52,7 +56,7 @@ class Submission:
 
     kind: str
     parameters: Mapping[str, Any]
-    """JSON that the kind reads. It is kept in the index: no passwords in it."""
+    """JSON that the kind reads. It is kept in the index: no passwords in it. See also :data:`RETRY`."""
     content: Mapping[str, Any] = field(default_factory=dict)
     """What ``Content`` shows before the first step."""
     priority: int = 0
@@ -85,9 +89,14 @@ class Failure:
     """JSON with more of it, such as a DIMSE status; None for none."""
 
     @classmethod
-    def of(cls, error: OrthancError, payload: Any = None) -> Failure:
+    def of(cls, error: OrthancError) -> Failure:
         """That of an error; its details are quoted."""
-        return cls(error.code, error.details, payload)
+        return cls(error.code, error.details, error.payload)
+
+    @property
+    def error(self) -> OrthancError:
+        """The error that whoever waits for the job is told."""
+        return error_with(self.code, self.details, self.payload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +211,10 @@ class Kind(Protocol):
 
     @property
     def retries(self) -> int:
-        """How many times in a row a step that has failed is tried again, after 1, 2, 4... up to 60 s."""
+        """How many times in a row a step that has failed is tried again, after 1, 2, 4... up to 60 s.
+
+        A job may have a number of its own, see :data:`RETRY`.
+        """
         ...
 
     def begin(self, claim: Claim, is_stopping: Callable[[], bool]) -> Run:

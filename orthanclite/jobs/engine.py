@@ -14,13 +14,21 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from orthanclite.core.errors import CanceledJob, ClaimLost, DatabaseError, FullStorage, OrthancError
+from orthanclite.core.errors import (
+    CanceledJob,
+    ClaimLost,
+    DatabaseError,
+    FullStorage,
+    InexistentItem,
+    OrthancError,
+)
 from orthanclite.core.jobs import (
+    RETRY,
     Change,
     Claim,
     Failure,
@@ -95,6 +103,8 @@ class JobEngine:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._ended = threading.Condition()
+        self._awaited: dict[str, tuple[Mapping[str, Any], Failure | None] | None] = {}
+        """What the jobs that somebody waits for have come to: their rows may be trimmed with their end."""
         self._endings = 0  # of runs, on this server; guarded by the condition
         self._thread = threading.Thread(target=self._loop, name="jobs", daemon=True)
 
@@ -143,6 +153,29 @@ class JobEngine:
             with self._ended:
                 self._ended.wait_for(lambda before=seen: self._endings != before, _REPORT)  # type: ignore[misc]
         raise DatabaseError(f"The server stops; the job goes on after its next start: {id}")
+
+    def perform(self, submission: Submission) -> Mapping[str, Any]:
+        """Add a job to the queue and wait for its end; its content.
+
+        :raises OrthancError: that for which it has failed
+        :raises InexistentItem: where it was forgotten before its end was seen
+        """
+        id = submission.id
+        self._awaited[id] = None
+        try:
+            self.submit(submission)
+            job = self.wait(id)
+            ended = self._awaited[id]
+        finally:
+            del self._awaited[id]
+        if job is not None:
+            ended = job.content, job.failure
+        if ended is None:
+            raise InexistentItem(f"The job was forgotten before its end: {id}")
+        content, failure = ended
+        if failure is not None:
+            raise failure.error
+        return content
 
     def pause(self, id: str) -> bool:
         """As :meth:`core.ports.Jobs.pause`, like the three below."""
@@ -345,7 +378,8 @@ class JobEngine:
 
     def _fail(self, work: _Work, failure: Failure, final: bool = False) -> None:
         retries = work.claim.retries
-        if final or retries >= self._kinds[work.claim.kind].retries:
+        allowed = work.claim.parameters.get(RETRY, self._kinds[work.claim.kind].retries)
+        if final or retries >= allowed:
             self._let_go(work, Change(state=State.FAILURE, failure=failure, runtime=work.runtime))
             return
         delay = min(2.0**retries, _LONGEST_DELAY)
@@ -358,6 +392,9 @@ class JobEngine:
     def _let_go(self, work: _Work, change: Change) -> None:
         """Write the end of a run."""
         claim = work.claim
+        if change.state.is_final and claim.id in self._awaited:
+            content = claim.content if change.content is None else change.content
+            self._awaited[claim.id] = content, change.failure
         _, blobs = self._persist(lambda: self._jobs.write(claim, change, self._keep))
         if change.state is State.FAILURE and change.failure is not None:
             log.error("The job %s (%s) failed: %s", claim.id, claim.kind, change.failure.details)

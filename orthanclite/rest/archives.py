@@ -16,7 +16,7 @@ from orthanclite.core.levels import Level
 from orthanclite.core.principal import Access
 from orthanclite.jobs.engine import JobEngine
 from orthanclite.jobs.kinds.archive import ArchiveKind
-from orthanclite.rest.jobs import submitted
+from orthanclite.rest.submission import done
 from orthanclite.rest.views import check_identifiers, quality_argument
 from orthanclite.services.archive.plan import Layout
 from orthanclite.services.archive.service import ArchiveRequest, ArchiveService
@@ -181,7 +181,7 @@ class _Handlers:
         submission = kind.submission(
             request, filename, priority=priority, permissive=permissive, user_data=user_data
         )
-        return submitted(self._engine, submission)
+        return done(self._engine, submission, synchronous=False)
 
     def _answer(self, call: Call, request: ArchiveRequest, filename: str) -> Response:
         if not self._stream:

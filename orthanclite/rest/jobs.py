@@ -12,7 +12,7 @@ import orjson
 
 from orthanclite.core.error_codes import ERROR_MESSAGES
 from orthanclite.core.errors import InexistentItem
-from orthanclite.core.jobs import Job, Submission
+from orthanclite.core.jobs import Job
 from orthanclite.jobs.engine import JobEngine
 from orthanclite.jobs.events import JobEvent, JobEvents
 from orthanclite.rest.views import EXPAND_ARGUMENT
@@ -58,12 +58,6 @@ def job_routes(engine: JobEngine) -> Router:
     _add_actions(router, engine)
     _add_outputs(router, engine)
     return router
-
-
-def submitted(engine: JobEngine, submission: Submission) -> Response:
-    """Add a job to the queue; the answer of an asynchronous request."""
-    id = engine.submit(submission)
-    return json_response({"ID": id, "Path": f"/jobs/{id}"})
 
 
 def _add_actions(router: Router, engine: JobEngine) -> None:

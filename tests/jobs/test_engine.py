@@ -11,8 +11,20 @@ from typing import Any
 
 import pytest
 
-from orthanclite.core.errors import BadRequest, DatabaseUnavailable
-from orthanclite.core.jobs import Change, Claim, Failure, Job, Keep, Output, Progress, State, Submission, Wish
+from orthanclite.core.errors import BadRequest, DatabaseUnavailable, NetworkProtocol
+from orthanclite.core.jobs import (
+    RETRY,
+    Change,
+    Claim,
+    Failure,
+    Job,
+    Keep,
+    Output,
+    Progress,
+    State,
+    Submission,
+    Wish,
+)
 from orthanclite.core.metrics import Metrics
 from orthanclite.core.ports.testing import MemoryBlobs, MemoryJobs, MemoryServers
 from orthanclite.jobs.engine import JobEngine
@@ -59,7 +71,13 @@ class ScriptRun:
 class Bench:
     """An engine, and what it stands on."""
 
-    def __init__(self, *kinds: Any, workers: int = 2, jobs: MemoryJobs | None = None) -> None:
+    def __init__(
+        self,
+        *kinds: Any,
+        workers: int = 2,
+        jobs: MemoryJobs | None = None,
+        keep: Keep = Keep(5, 1),  # noqa: B008
+    ) -> None:
         self.alive: set[int] = set()
         self.seen: dict[tuple[int, str], float] = {}
         self.servers = MemoryServers(self.seen, time.monotonic)
@@ -68,9 +86,7 @@ class Bench:
         self.jobs = jobs or MemoryJobs(self.alive)
         self.blobs = MemoryBlobs()
         self.metrics = Metrics()
-        self.engine = JobEngine(
-            self.jobs, self.servers, self.blobs, workers, Keep(5, 1), JobEvents(), self.metrics
-        )
+        self.engine = JobEngine(self.jobs, self.servers, self.blobs, workers, keep, JobEvents(), self.metrics)
         self.engine.register(*kinds)
 
     def submit(self, **details: Any) -> str:
@@ -351,3 +367,29 @@ def test_events_tell_the_latest_of_each_job() -> None:
         bench.engine.events.leave(listener)
         bench.engine.wait(bench.submit())
         assert listener.take() == []
+
+
+def test_a_job_may_have_retries_of_its_own() -> None:
+    script = Script([fail], retries=0)
+    with at_work(Bench(script)) as bench:
+        job = bench.end(bench.engine.submit(Submission("Test", {RETRY: 1})))
+    assert (job.state, len(script.runs)) == (State.FAILURE, 2)
+
+
+def test_whoever_waits_is_told_what_a_job_has_come_to_although_none_is_kept() -> None:
+    script = Script([nothing])
+    with at_work(Bench(script, keep=Keep(0, 0))) as bench:
+        assert bench.engine.perform(Submission("Test", {})) == {"Done": 1}
+        script.steps = [fail]
+        with pytest.raises(BadRequest, match="no\0 good"):
+            bench.engine.perform(Submission("Test", {}))
+        assert bench.engine.all() == []
+
+
+def test_the_payload_of_an_error_comes_with_it() -> None:
+    def refused() -> None:
+        raise NetworkProtocol("refused", {"Type": "Dimse", "Content": {"DimseErrorStatus": 1}})
+
+    with at_work(Bench(Script([refused]))) as bench, pytest.raises(NetworkProtocol) as caught:
+        bench.engine.perform(Submission("Test", {}))
+    assert caught.value.payload == {"Type": "Dimse", "Content": {"DimseErrorStatus": 1}}

@@ -15,8 +15,7 @@ _TEXT_PLAIN = (b"content-type", b"text/plain")
 def error_response(error: OrthancError, method: str, uri: str, describe: bool = True) -> Response:
     """The answer for ``error``; ``describe`` is the option ``HttpDescribeErrors``.
 
-    An error may carry an attribute ``payload`` (``{"Type", "Content"}``), shown as ``ErrorPayload``, and an
-    attribute ``headers``, sent with the answer.
+    An error may carry an attribute ``headers``, sent with the answer.
     """
     headers = list(getattr(error, "headers", ()))
     if not describe:
@@ -32,9 +31,8 @@ def error_response(error: OrthancError, method: str, uri: str, describe: bool = 
     }
     if error.details:
         content["Details"] = error.details
-    payload = getattr(error, "payload", None)
-    if payload is not None:
-        content["ErrorPayload"] = payload
+    if error.payload is not None:
+        content["ErrorPayload"] = error.payload
     return Response(error.status, dumps_error(content), [_TEXT_PLAIN, *headers])
 
 

@@ -1,0 +1,75 @@
+"""Requests that are jobs: the members of their bodies that all of them share, and their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orthanclite.core.errors import ParameterOutOfRange
+from orthanclite.core.fields import boolean_field, integer_field
+from orthanclite.core.jobs import RETRY, Submission
+from orthanclite.jobs.engine import JobEngine
+from orthanclite.web.answers.responses import Response, json_response
+
+_MOST_RETRIES = 1000
+_LEAST_PRIORITY = -(2**31)
+
+SUBMISSION_FIELDS = {
+    "Synchronous": "boolean: Answer once the job has ended (the default), with what it came to",
+    "Asynchronous": "boolean: Answer at once, with the job",
+    "Priority": "number: Priority of the job",
+    "Permissive": "boolean: The job goes on after failures, counts them, and succeeds",
+    "UserData": "any: Kept with the job",
+}
+RETRY_FIELD = {
+    RETRY: "number: How many times in a row the job is tried again, after pauses of 1, 2, 4... up to 60 s"
+}
+
+
+@dataclass(frozen=True, slots=True)
+class JobOptions:
+    """What a request says of the job that it is."""
+
+    synchronous: bool = True
+    priority: int = 0
+    permissive: bool = False
+    user_data: Any = None
+    retries: int | None = None
+    """How many times in a row a failed step is tried again; None for what the kind says."""
+
+    @staticmethod
+    def of(fields: Mapping[str, Any], synchronous: bool = True) -> JobOptions:
+        """Those of a JSON body. ``Synchronous`` decides where both words are given.
+
+        :param synchronous: what holds without a word
+        :raises BadFileFormat: for a wrong type
+        :raises ParameterOutOfRange: for an impossible number
+        """
+        asynchronous = boolean_field(fields, "Asynchronous", not synchronous)
+        retries = integer_field(fields, RETRY, 0) if RETRY in fields else None
+        if retries is not None and retries > _MOST_RETRIES:
+            raise ParameterOutOfRange(f'Member "{RETRY}" should be at most {_MOST_RETRIES}')
+        return JobOptions(
+            boolean_field(fields, "Synchronous", not asynchronous),
+            integer_field(fields, "Priority", 0, minimum=_LEAST_PRIORITY),
+            boolean_field(fields, "Permissive", False),
+            fields.get("UserData"),
+            retries,
+        )
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters of the job that the engine reads."""
+        return {} if self.retries is None else {RETRY: self.retries}
+
+
+def done(engine: JobEngine, submission: Submission, synchronous: bool) -> Response:
+    """Have a job done: the answer is the job, or, where the request is synchronous, what it came to.
+
+    :raises OrthancError: that for which a synchronous job has failed
+    """
+    if synchronous:
+        return json_response(engine.perform(submission))
+    id = engine.submit(submission)
+    return json_response({"ID": id, "Path": f"/jobs/{id}"})
