@@ -27,11 +27,23 @@ REQUESTED_SOP_CLASS_UID: Final = 0x0003
 COMMAND_FIELD: Final = 0x0100
 MESSAGE_ID: Final = 0x0110
 MESSAGE_ID_RESPONDED_TO: Final = 0x0120
+MOVE_DESTINATION: Final = 0x0600
+PRIORITY: Final = 0x0700
 COMMAND_DATA_SET_TYPE: Final = 0x0800
 STATUS: Final = 0x0900
 ERROR_COMMENT: Final = 0x0902
 AFFECTED_SOP_INSTANCE_UID: Final = 0x1000
 REQUESTED_SOP_INSTANCE_UID: Final = 0x1001
+EVENT_TYPE_ID: Final = 0x1002
+ACTION_TYPE_ID: Final = 0x1008
+REMAINING_SUBOPERATIONS: Final = 0x1020
+COMPLETED_SUBOPERATIONS: Final = 0x1021
+FAILED_SUBOPERATIONS: Final = 0x1022
+WARNING_SUBOPERATIONS: Final = 0x1023
+MOVE_ORIGINATOR_AET: Final = 0x1030
+MOVE_ORIGINATOR_MESSAGE_ID: Final = 0x1031
+
+MEDIUM_PRIORITY: Final = 0x0000
 
 _NO_DATA_SET: Final = 0x0101
 _DATA_SET: Final = 0x0001
@@ -114,6 +126,11 @@ class Command:
         return AFFECTED_SOP_INSTANCE_UID in self or REQUESTED_SOP_INSTANCE_UID in self
 
     @property
+    def comment(self) -> str:
+        """The explanation of a status, whatever its characters; empty where there is none."""
+        return self._values.get(ERROR_COMMENT, b"").decode("ascii", "replace").strip("\0 ")
+
+    @property
     def has_data_set(self) -> bool:
         """Whether a data set follows."""
         return self.number(COMMAND_DATA_SET_TYPE) != _NO_DATA_SET
@@ -173,7 +190,8 @@ def data_pdus(context_id: int, chunks: Iterable[View], maximum_length: int) -> I
     :param chunks: the data set, in pieces of any size
     :param maximum_length: bytes that the peer accepts in the variable field of a PDU; 0 for any number
     """
-    room = max(maximum_length - 6, 1) if maximum_length else _UNLIMITED_FRAGMENT
+    # Of even length (PS3.8 annex E.1).
+    room = max((maximum_length - 6) & ~1, 2) if maximum_length else _UNLIMITED_FRAGMENT
     waiting: View = b""  # until it is known whether it is the last
     for chunk in chunks:
         view = memoryview(chunk)

@@ -36,16 +36,36 @@ class Message:
     data: bytes = b""  # in the transfer syntax of the context; empty where none came, or where it is streamed
 
 
-class Conversation(Protocol):
-    """One request, where its responses go, and what else may be asked over its association."""
-
-    @property
-    def peer(self) -> Peer: ...
+class Channel(Protocol):
+    """An association, as one who sends requests over it sees it, whichever side has opened it."""
 
     @property
     def contexts(self) -> Sequence[Context]:
         """The contexts of the association, in the order of their identifiers."""
         ...
+
+    def ask(
+        self,
+        context: Context,
+        elements: Mapping[int, Value],
+        data: Iterable[View] | None = None,
+    ) -> Message:
+        """Send a request to the peer, and wait for its response.
+
+        A C-GET sends its instances so, a storage commitment its report. Not from :meth:`Receiver.receive`.
+
+        :param elements: the command set without message ID and data set type, which are added
+        :param data: the data set in pieces, which are taken while they are sent
+        :raises NetworkProtocol: if the association ends, or no response comes in time.
+        """
+        ...
+
+
+class Conversation(Channel, Protocol):
+    """One request, where its responses go, and what else may be asked over its association."""
+
+    @property
+    def peer(self) -> Peer: ...
 
     @property
     def is_cancelled(self) -> bool:
@@ -68,22 +88,6 @@ class Conversation(Protocol):
 
         :param data: the data set, in the transfer syntax of the request's context
         :param elements: what the command set holds besides (numbers of sub-operations, an action type...)
-        """
-        ...
-
-    def ask(
-        self,
-        context: Context,
-        elements: Mapping[int, Value],
-        data: Iterable[View] | None = None,
-    ) -> Message:
-        """Send a request to the peer over the same association, and wait for its response.
-
-        A C-GET sends its instances so, a storage commitment its report. Not from :meth:`Receiver.receive`.
-
-        :param elements: the command set without message ID and data set type, which are added
-        :param data: the data set in pieces, which are taken while they are sent
-        :raises NetworkProtocol: if the association ends, or no response comes in time.
         """
         ...
 

@@ -18,6 +18,7 @@ SUCCESS = 0x0000
 PENDING = 0xFF00
 CANCEL = 0xFE00
 PROCESSING_FAILURE = 0x0110
+DUPLICATE_INSTANCE = 0x0111  # the peer has it already
 OUT_OF_RESOURCES = 0xA700
 DATA_SET_MISMATCH = 0xA900  # the data set does not match the SOP class or instance of the command
 CANNOT_UNDERSTAND = 0xC000  # C-STORE
@@ -35,6 +36,11 @@ _STORE_STATUSES: tuple[tuple[type[OrthancError], int], ...] = (
     (DatabaseUnavailable, OUT_OF_RESOURCES),
     (ReadOnly, OUT_OF_RESOURCES),
 )
+
+
+def is_warning(status: int) -> bool:
+    """Whether an operation was performed, though not quite as asked for (PS3.7 annex C)."""
+    return 0xB000 <= status <= 0xBFFF
 
 
 def store_status(error: OrthancError) -> int:

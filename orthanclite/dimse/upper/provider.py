@@ -20,7 +20,7 @@ from pynetdicom.fsm import InvalidEventError
 from pynetdicom.pdu import A_ABORT_RQ
 from pynetdicom.pdu_primitives import P_DATA
 
-from orthanclite.core.errors import NetworkProtocol
+from orthanclite.core.errors import NetworkProtocol, OrthancError
 from orthanclite.dimse.upper.assembly import MessageAssembly, MessageSink
 from orthanclite.dimse.upper.associate_request import AssociateRequest
 from orthanclite.dimse.upper.transport import BufferedSocket
@@ -87,8 +87,8 @@ class EventDrivenDul(DULServiceProvider):
         try:
             while not self._kill_thread:
                 self._do_round()
-        # The peer sent what it may not send now, or what it sent can have no meaning.
-        except (InvalidEventError, ValueError) as exc:
+        # The peer sent what it may not send now or what has no meaning, or what goes to it cannot be read.
+        except (InvalidEventError, ValueError, OrthancError) as exc:
             LOGGER.warning("Aborting the association of %s: %s", self._owner.name, exc)
             self._break_off()
         # Whatever it is, the peer must not wait for an answer that nobody will send.

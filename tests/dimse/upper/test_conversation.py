@@ -384,7 +384,7 @@ def test_a_data_set_is_cut_into_pdus_of_the_length_asked_for(chunks: list[bytes]
     for pdu in data_pdus(5, chunks, maximum):
         kind, _, length, value_length, context_id, control = struct.unpack(">BBIIBB", pdu[:12])
         assert (kind, context_id, length, value_length + 4) == (4, 5, len(pdu) - 6, length)
-        assert not maximum or length <= max(maximum, 7)
+        assert not maximum or length <= max(maximum, 8)
         data += pdu[12:]
         lasts.append(control)
     assert data == b"".join(chunks)
