@@ -10,16 +10,14 @@ folders: creating a file below two fresh folders costs ten times one in a folder
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import mmap
 import os
 import re
-import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,11 +25,11 @@ from typing import BinaryIO
 
 from orthanclite.core.buffers import Buffer, View
 from orthanclite.core.digest import md5_of
-from orthanclite.core.disk import Writing
 from orthanclite.core.errors import CannotWriteFile, CorruptedFile, OrthancError
 from orthanclite.core.metrics import Metrics
 from orthanclite.core.model import StoredBlob
-from orthanclite.storage.sync import sync_file_system
+from orthanclite.storage.sync import FileSystems, sync_file_system
+from orthanclite.storage.writing import WRITING, FileBlobWriter, rewrite, sync_file, sync_together
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MARK = ".orthanclite"
@@ -43,76 +41,6 @@ _ATTEMPTS = 100
 """Times that a folder is made for a file while others remove it."""
 _NO_WAIT: int = getattr(os, "RWF_NOWAIT", 0)  # Linux
 _hashing = ThreadPoolExecutor(2, "hashing")
-_WRITING = Writing("the storage area")
-
-_CAN_START_SYNC = sys.platform == "linux"  # whose advice DONTNEED begins to write, and returns
-
-
-class FileBlobWriter:
-    """See ``core.ports.BlobWriter``."""
-
-    def __init__(self, storage: FileStorage, name: str, descriptor: int, seconds: float) -> None:
-        """:param seconds: that it took to create the file"""
-        self.uuid = name
-        self._storage = storage
-        self._descriptor = descriptor
-        self._size = 0
-        self._seconds = seconds
-
-    def write(self, data: View) -> None:
-        started = time.perf_counter()
-        view = memoryview(data)
-        self._size += len(view)
-        with _WRITING:
-            while view:
-                view = view[os.write(self._descriptor, view) :]
-        self._seconds += time.perf_counter() - started
-
-    def write_direct(self, data: memoryview) -> None:
-        """Write data that begins at a page of memory, past the file cache where the file system can do so."""
-        started = time.perf_counter()
-        whole = len(data) // mmap.PAGESIZE * mmap.PAGESIZE
-        written = 0
-        flags = fcntl.fcntl(self._descriptor, fcntl.F_GETFL)
-        with suppress(OSError, AttributeError):  # not here; what is not written now is written below
-            fcntl.fcntl(self._descriptor, fcntl.F_SETFL, flags | os.O_DIRECT)
-            while written < whole:
-                written += os.write(self._descriptor, data[written:whole])
-        fcntl.fcntl(self._descriptor, fcntl.F_SETFL, flags)
-        self._size += written
-        self._seconds += time.perf_counter() - started
-        self.write(data[written:])
-
-    def start_sync(self) -> None:
-        """Begin to write to the disk what ``commit`` will wait for."""
-        if _CAN_START_SYNC:
-            with _WRITING:
-                os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-
-    def commit(self) -> None:
-        started = time.perf_counter()
-        try:
-            with _WRITING:
-                if self._storage.sync:
-                    os.fsync(self._descriptor)
-        finally:
-            self.close()
-        self._storage.note_written(self._size, self._seconds + time.perf_counter() - started)
-
-    def leave_unsynced(self) -> None:
-        """Have the file complete, but not yet on the disk."""
-        self.close()
-        self._storage.note_written(self._size, self._seconds)
-
-    def abort(self) -> None:
-        self.close()
-        self._storage.delete(self.uuid)
-
-    def close(self) -> None:
-        """Close the file, which need not be on the disk yet."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
 
 
 class FileStorage:
@@ -135,6 +63,7 @@ class FileStorage:
         self._given = 0
         self._prefix = ""
         self._folder = root
+        self._file_systems = FileSystems()
         try:
             root.mkdir(parents=True, exist_ok=True)
         except OSError as exc:
@@ -151,16 +80,11 @@ class FileStorage:
 
     def create(self) -> FileBlobWriter:
         started = time.perf_counter()
-        with _WRITING:
+        with WRITING:
             name, folder = self._new_name()
-            for _ in range(_ATTEMPTS):
-                try:
-                    descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
-                    break
-                except FileNotFoundError:  # it is new, or was empty, and a delete took it away
-                    self._make_folder(folder)
-            else:
-                raise CannotWriteFile(f"The folder {folder} vanishes as soon as it is made")
+            descriptor = self._open_to_write(folder / name, os.O_EXCL)
+            if self.sync:
+                self._file_systems.watch(descriptor, folder)
         return FileBlobWriter(self, name, descriptor, time.perf_counter() - started)
 
     def put(self, data: View) -> str:
@@ -213,18 +137,12 @@ class FileStorage:
     def make_durable(self, uuids: Sequence[str]) -> None:
         if not self.sync:
             return
-        folders = {self.path(uuid).parent for uuid in uuids}
-        with _WRITING:
-            if sync_file_system is None:
-                for uuid in uuids:
-                    _sync_file(self.path(uuid))
+        with WRITING:
+            if sync_file_system is not None:
+                self._file_systems.sync()
                 return
-            devices: dict[int, Path] = {}
-            for folder in folders:
-                with suppress(FileNotFoundError):  # deleted meanwhile, with all that was in it
-                    devices.setdefault(folder.stat().st_dev, folder)
-            for folder in devices.values():
-                sync_file_system(folder)
+            for uuid in uuids:
+                sync_file(self.path(uuid))
 
     def prefetch(self, uuid: str) -> None:
         """Have the system begin to read a blob into its cache of files; where it cannot, nothing happens."""
@@ -235,15 +153,29 @@ class FileStorage:
             finally:
                 os.close(descriptor)
 
-    def restore(self, uuid: str, data: bytes) -> None:
-        path = self.path(uuid)
-        with _WRITING:
+    def restore(self, blobs: Mapping[str, bytes]) -> None:
+        descriptors: list[int] = []
+        with WRITING:
             try:
-                if path.read_bytes() == data:
-                    return
-            except FileNotFoundError:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
+                for uuid, data in blobs.items():
+                    descriptors.append(self._open_to_write(self.path(uuid)))
+                    rewrite(descriptors[-1], data)
+                if self.sync:
+                    sync_together(descriptors)
+                    for folder in {self.path(uuid).parent for uuid in blobs}:
+                        sync_file(folder)  # an entry that an earlier sync could not write
+            finally:
+                for descriptor in descriptors:
+                    os.close(descriptor)
+
+    def _open_to_write(self, path: Path, flags: int = 0) -> int:
+        """Open a blob, which is made where it is not there."""
+        for _ in range(_ATTEMPTS):
+            try:
+                return os.open(path, os.O_WRONLY | os.O_CREAT | flags, 0o640)
+            except FileNotFoundError:  # its folder is new, or was empty, and a delete took it away
+                self._make_folder(path.parent)
+        raise CannotWriteFile(f"The folder {path.parent} vanishes as soon as it is made")
 
     @contextmanager
     def _writing(self) -> Iterator[FileBlobWriter]:
@@ -324,7 +256,7 @@ class FileStorage:
             return None
 
     def set_mark(self, mark: str) -> None:
-        with _WRITING:
+        with WRITING:
             (self.root / _MARK).write_text(mark + "\n", encoding="utf-8")
 
     def scan(self) -> Iterator[tuple[str, int, float]]:
@@ -365,17 +297,6 @@ class FileStorage:
             while folder != self.root:
                 os.rmdir(folder)
                 folder = folder.parent
-
-
-def _sync_file(path: Path) -> None:
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _subfolders(folder: Path) -> Iterator[Path]:

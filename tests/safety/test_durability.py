@@ -6,9 +6,12 @@ their files are written anew from there after a crash of the machine.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -19,6 +22,8 @@ from orthanclite.core.model import InstanceRecord, StoreOutcome
 from orthanclite.index import SqlIndex
 from orthanclite.services.ingest.journal import JournalKeeper
 from orthanclite.services.ingest.service import IngestOptions
+from orthanclite.storage import FileStorage
+from orthanclite.storage.sync import sync_file_system
 from tests.support.lab import ORIGIN, Lab, lab
 from tests.support.records import dicom_file
 
@@ -98,7 +103,7 @@ def test_the_journal_forgets_what_is_on_the_disk_and_nothing_else(bench: Lab) ->
     assert len(known) == 1
     assert keeper.flush() == 0
     assert len(list(bench.index.journal.entries())) == 1
-    keeper.note(known)
+    keeper.note(known, 0)
     assert keeper.flush() == 1
     assert list(bench.index.journal.entries()) == []
 
@@ -106,17 +111,139 @@ def test_the_journal_forgets_what_is_on_the_disk_and_nothing_else(bench: Lab) ->
 def test_a_failing_sync_leaves_the_journal_as_it_is(bench: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.ingest.store(SMALL, ORIGIN)
     keeper = JournalKeeper(bench.index.journal, bench.blobs)
-    keeper.note(uuid for uuid, _ in bench.index.journal.entries())
-
-    def fail(uuids: Sequence[str]) -> None:
-        raise CannotWriteFile
+    keeper.note([uuid for uuid, _ in bench.index.journal.entries()], 0)
 
     with monkeypatch.context() as patch:
-        patch.setattr(bench.blobs, "make_durable", fail)
+        patch.setattr(bench.blobs, "make_durable", _fail)
         with pytest.raises(CannotWriteFile):
             keeper.flush()
     assert len(list(bench.index.journal.entries())) == 1
     assert keeper.flush() == 1
+
+
+class FailingDisk:
+    """A disk that loses what is written to it: the system tells once, and takes its cache for written."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, bench: Lab) -> None:
+        self.is_broken = False
+        self.synced: set[str] = set()  # names of files that were synced on their own
+        self.forgotten: list[str] = []
+        self._bench = bench
+        real_sync, real_fsync = sync_file_system, os.fsync
+        assert real_sync is not None
+
+        def syncfs(descriptor: int) -> None:
+            if self.is_broken:
+                self.is_broken = False
+                raise OSError(errno.EIO, "Input/output error")
+            real_sync(descriptor)
+
+        def fsync(descriptor: int) -> None:
+            real_fsync(descriptor)
+            self.synced.add(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+
+        forget = bench.index.journal.forget
+
+        def watched_forget(uuids: Sequence[str]) -> None:
+            self.forgotten += [uuid for uuid in uuids if uuid not in self.synced]
+            forget(uuids)
+
+        monkeypatch.setattr("orthanclite.storage.sync.sync_file_system", syncfs)
+        monkeypatch.setattr(os, "fsync", fsync)
+        monkeypatch.setattr(bench.index.journal, "forget", watched_forget)
+
+
+@pytest.mark.skipif(sync_file_system is None, reason="file systems cannot be synced as a whole here")
+@pytest.mark.parametrize("moment", ["noted", "under way", "before a restart"])
+def test_after_a_failed_sync_each_file_is_written_anew(
+    bench: Lab, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """A sync that fails is not made good by one that succeeds."""
+    disk = FailingDisk(monkeypatch, bench)
+    keeper = JournalKeeper(bench.index.journal, bench.blobs)
+    result = bench.ingest.store(SMALL, ORIGIN)
+    uuid = _blob(bench, result.ids.instance)
+    content = bench.blobs.read(uuid)
+    written = [uuid]
+    if moment == "under way":  # another file fails, and this one is noted after it
+        keeper.note([str(UUID(int=1))], 0)
+    else:
+        keeper.note(written, 0)
+    disk.is_broken = True
+    with pytest.raises(CannotWriteFile):
+        keeper.flush()
+    path = bench.blobs.path(uuid)
+    path.write_bytes(bytes(len(content)))  # the disk's view, once the cache is gone
+    assert not disk.forgotten
+    if moment == "under way":
+        keeper.note(written, 0)
+    if moment == "before a restart":
+        path.write_bytes(content)  # the cache has what the disk has not
+        JournalKeeper(bench.index.journal, bench.blobs).recover()
+    else:
+        assert keeper.flush() == 1
+    assert path.read_bytes() == content
+    assert uuid in disk.synced
+    assert disk.forgotten == []
+    assert list(bench.index.journal.entries()) == []
+
+
+def test_a_file_under_way_when_the_sync_fails_is_written_anew_later(
+    bench: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is noted only after the others were written anew."""
+    keeper = JournalKeeper(bench.index.journal, bench.blobs)
+    failures = keeper.failures
+    keeper.note([str(UUID(int=1))], failures)
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.blobs, "make_durable", _fail)
+        with pytest.raises(CannotWriteFile):
+            keeper.flush()
+    keeper.flush()
+    result = bench.ingest.store(SMALL, ORIGIN)
+    uuid = _blob(bench, result.ids.instance)
+    content = bench.blobs.read(uuid)
+    bench.blobs.path(uuid).write_bytes(b"")
+    keeper.note([uuid], failures)
+    assert keeper.flush() == 1
+    assert bench.blobs.read(uuid) == content
+
+
+@pytest.mark.skipif(sync_file_system is None, reason="file systems cannot be synced as a whole here")
+def test_a_file_system_is_open_before_anything_is_written_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who opens it later is not told of the errors that another program has seen."""
+    opened: list[str] = []
+    real_open, real_write = os.open, os.write
+
+    def watched_open(path: Any, *args: Any, **kw: Any) -> int:
+        opened.append(f"open {Path(path).name}")
+        return real_open(path, *args, **kw)
+
+    def watched_write(descriptor: int, data: Any) -> int:
+        opened.append("write")
+        return real_write(descriptor, data)
+
+    blobs = FileStorage(tmp_path)
+    monkeypatch.setattr(os, "open", watched_open)
+    monkeypatch.setattr(os, "write", watched_write)
+    first = blobs.put_unsynced(b"first")
+    folder = blobs.path(first).parent.name
+    assert opened.index(f"open {folder}") < opened.index("write")
+    opened.clear()
+    synced: list[int] = []
+    monkeypatch.setattr("orthanclite.storage.sync.sync_file_system", synced.append)
+    second = blobs.put_unsynced(b"second")
+    blobs.make_durable([first, second])
+    blobs.make_durable([first, second])
+    assert f"open {folder}" not in opened
+    assert len(synced) == 2
+    assert len(set(synced)) == 1
+
+
+def _fail(uuids: Sequence[str]) -> None:
+    raise CannotWriteFile
 
 
 def _blob(bench: Lab, instance: str) -> str:

@@ -158,7 +158,7 @@ def test_the_journal_empties_when_the_database_is_back(
         monkeypatch.setattr(journal, "forget", unreliable)
         keeper = JournalKeeper(journal, bench.blobs)
         bench.ingest.store(dicom_file(), ORIGIN)
-        keeper.note([uuid for uuid, _ in journal.entries()])
+        keeper.note([uuid for uuid, _ in journal.entries()], 0)
         metrics = Metrics()
         duty = Periodic("test", 0.02, keeper.flush, metrics=metrics)
         duty.start()

@@ -141,6 +141,6 @@ def test_what_is_local_is_the_same(blobs: Blobs) -> None:
     names = local.put_many([b"1", b"", b"3"])
     assert [local.read(str(one)) for one in names] == [b"1", b"", b"3"]
     local.delete(name)
-    local.restore(name, b"content")
+    local.restore({name: b"content"})
     local.make_durable([name, str(uuid.uuid4())])
     assert blobs.read(name) == b"content"

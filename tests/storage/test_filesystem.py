@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from orthanclite.core.errors import CannotWriteFile
 from orthanclite.storage import FileStorage
 from orthanclite.storage.filesystem import BLOBS_PER_FOLDER
 
@@ -142,3 +143,42 @@ def test_nobody_else_may_read(tmp_path: Path, umask: int) -> None:
         os.umask(before)
     assert path.stat().st_mode & 0o027 == 0
     assert all(folder.stat().st_mode & 0o027 == 0 for folder in (path.parent, path.parent.parent))
+
+
+def test_what_is_written_after_the_end_touches_no_other_file(tmp_path: Path) -> None:
+    """The system gives the number of a closed file to the next one that is opened."""
+    storage = FileStorage(tmp_path)
+    writer = storage.create()
+    writer.write(b"first")
+    writer.abort()
+    other = storage.create()
+    for step in (lambda: writer.write(b"stray"), writer.start_sync, writer.commit):
+        with pytest.raises(CannotWriteFile, match="closed"):
+            step()
+    with pytest.raises(CannotWriteFile, match="closed"):
+        writer.write_direct(memoryview(b"stray"))
+    other.write(b"second")
+    other.commit()
+    assert storage.read(other.uuid) == b"second"
+
+
+def test_a_writer_is_not_closed_amid_a_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = FileStorage(tmp_path).create()
+    begun, go_on = threading.Event(), threading.Event()
+    write = os.write
+
+    def slow(descriptor: int, data: memoryview) -> int:
+        begun.set()
+        assert go_on.wait(30)
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", slow)
+    with ThreadPoolExecutor(2) as pool:
+        writing = pool.submit(writer.write, b"content")
+        assert begun.wait(30)
+        closing = pool.submit(writer.close)
+        time.sleep(0.05)
+        assert not closing.done()
+        go_on.set()
+        writing.result(30)
+        closing.result(30)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -103,11 +103,15 @@ class LocalBlobs(Blobs, Protocol):
         ...
 
     def make_durable(self, uuids: Sequence[str]) -> None:
-        """Make blobs durable that were stored without; unknown ones are passed over."""
+        """Make blobs durable that were stored without; unknown ones are passed over.
+
+        Where that fails, any blob that was stored without may be lost, though the next call succeeds: only
+        :meth:`restore` makes them durable then.
+        """
         ...
 
-    def restore(self, uuid: str, data: bytes) -> None:
-        """Store a blob under a UUID that it had before, unless it is there and the same; not durable."""
+    def restore(self, blobs: Mapping[str, bytes]) -> None:
+        """Store blobs durably under UUIDs that they had before, whether they seem to be there or not."""
         ...
 
 

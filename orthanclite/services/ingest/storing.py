@@ -47,6 +47,8 @@ class File:
     """What the index is told; its ``uuid`` is empty until a blob is written."""
     journal: tuple[str, bytes] | None = None
     """UUID and content of a blob that is not synced: kept in the index until it is."""
+    sync_failures: int = 0
+    """How often a sync had failed before the blob was written."""
     error: OrthancError | None = None
     """Why the file could not be stored."""
 
@@ -214,6 +216,7 @@ class ThroughJournal(Together):
     def finish(self, files: Sequence[File]) -> None:
         for file in files:
             assert file.content is not None
+            file.sync_failures = self._keeper.failures
             try:
                 uuid = self._blobs.put_unsynced(file.content)
             except OrthancError as exc:
@@ -224,7 +227,7 @@ class ThroughJournal(Together):
 
     def committed(self, file: File) -> None:
         if file.journal is not None:
-            self._keeper.note([file.journal[0]])
+            self._keeper.note([file.journal[0]], file.sync_failures)
 
 
 def strategies(
