@@ -64,10 +64,8 @@ class ScuSettings:
     timeout: int = setting(
         "DicomScuTimeout",
         10,
-        "Seconds to wait for the answer of a remote modality.",
+        "Seconds to wait for the answer of a remote modality; 0 for no limit.",
         minimum=0,
-        fate=Fate.LATER,
-        why=_SCU,
     )
     echo_checks_find: bool = setting(
         "DicomEchoChecksFind", False, "Follow each C-ECHO by a C-FIND.", fate=Fate.LATER, why=_SCU

@@ -153,6 +153,11 @@ class DicomTlsSettings:
     remote_certificate_required: bool = setting(
         "DicomTlsRemoteCertificateRequired", True, "Refuse modalities that show no certificate."
     )
+    verify_called: bool = setting(
+        "DicomTlsVerifyCalledModalities",
+        True,
+        "Call modalities over TLS (UseDicomTls) only if DicomTlsTrustedCertificates has their certificates.",
+    )
     minimum_version: int = setting(
         "DicomTlsMinimumProtocolVersion",
         0,

@@ -11,6 +11,7 @@
     ├── InexistentItem              404   (7)
     ├── BadRequest                  400   (8)
     ├── NetworkProtocol             500   (9)
+    │   └── DimseFailure            500   (9)
     ├── DatabaseError               500  (11)
     │   ├── IncompatibleDatabaseVersion   (18)
     │   ├── ClaimLost               500  (11)
@@ -36,6 +37,9 @@
     ├── IncompatibleConfigurations  500  (47)
     ├── BodyTooLarge                413  (8)
     ├── CannotOrderSlices           500 (2040)
+    ├── NoPresentationContext       500 (2015)
+    ├── FindUnavailable             500 (2016)
+    ├── MoveUnavailable             500 (2017)
     ├── CreateDicom*                400 (2019..2025)
     ├── CannotExecuteLua            500 (2031)
     └── UnsupportedMediaType        415 (3000)
@@ -108,6 +112,17 @@ class BodyTooLarge(OrthancError):
 
 class NetworkProtocol(OrthancError):
     code, status, message = 9, 500, "Error in the network protocol"
+
+
+class DimseFailure(NetworkProtocol):
+    """A peer answered a request with a status that means failure (PS3.7 annex C).
+
+    ``dimse_status`` is that status, and clients see it in the payload.
+    """
+
+    def __init__(self, details: str, dimse_status: int) -> None:
+        super().__init__(details, {"Type": "Dimse", "Content": {"DimseErrorStatus": dimse_status}})
+        self.dimse_status = dimse_status
 
 
 class DatabaseError(OrthancError):
@@ -207,6 +222,21 @@ class ForbiddenAccess(OrthancError):
 class IncompatibleConfigurations(OrthancError):
     code, status = 47, 500
     message = "Your configuration file contains configuration that are mutually incompatible"
+
+
+class NoPresentationContext(OrthancError):
+    code, status = 2015, 500
+    message = "DicomUserConnection: No acceptable presentation context for modality"
+
+
+class FindUnavailable(OrthancError):
+    code, status = 2016, 500
+    message = "DicomUserConnection: The C-FIND command is not supported by the remote SCP"
+
+
+class MoveUnavailable(OrthancError):
+    code, status = 2017, 500
+    message = "DicomUserConnection: The C-MOVE command is not supported by the remote SCP"
 
 
 class CreateDicomNotString(OrthancError):

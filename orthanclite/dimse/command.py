@@ -104,6 +104,15 @@ class Command:
         return bool(self.field & _RESPONSE)
 
     @property
+    def status(self) -> int:
+        """Of a response (PS3.7 annex C)."""
+        return self.number(STATUS)
+
+    def answers(self, request_field: int) -> bool:
+        """Whether it is a response to a request of this kind."""
+        return self.field == request_field | _RESPONSE
+
+    @property
     def message_id(self) -> int:
         """Of a request; of a response and of a C-CANCEL-RQ, that of the request which they are about."""
         return self.number(MESSAGE_ID if MESSAGE_ID in self else MESSAGE_ID_RESPONDED_TO)
@@ -177,6 +186,13 @@ def encode_command(values: Mapping[int, Value]) -> bytes:
     """A command set, with its group length in front."""
     body = b"".join([_encode(number, values[number]) for number in sorted(values)])
     return _GROUP_LENGTH.pack(0, 0, 4, len(body)) + body
+
+
+def cancel_of(message_id: int) -> bytes:
+    """The encoded C-CANCEL-RQ for a request that is under way (PS3.7 section 9.3.2.3)."""
+    return encode_command(
+        {COMMAND_FIELD: C_CANCEL_RQ, MESSAGE_ID_RESPONDED_TO: message_id, COMMAND_DATA_SET_TYPE: _NO_DATA_SET}
+    )
 
 
 def command_pdu(context_id: int, command: bytes) -> bytes:

@@ -41,5 +41,26 @@ class DicomServerOptions:
     tls: TlsOptions | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class TlsClientOptions:
+    """Calling modalities over TLS (PS3.15 B.1); all files are PEM."""
+
+    certificate: Path | None = None  # of this server, where modalities ask for one
+    private_key: Path | None = None
+    trusted_certificates: Path | None = None
+    verify: bool = True  # refuse modalities whose certificate is not trusted
+    minimum_version: int = 0  # as in TlsOptions
+    ciphers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DicomClientOptions:
+    """The settings of associations that this server requests."""
+
+    maximum_pdu_length: int = 16384  # bytes, of what peers may send
+    maximum_associations: int = 64  # open at the same time; who wants one more waits
+    tls: TlsClientOptions = TlsClientOptions()
+
+
 ModalitiesLookup = Callable[[], Iterable[Modality]]
 """The modalities as registered at this moment."""

@@ -24,6 +24,8 @@ DATA_SET_MISMATCH = 0xA900  # the data set does not match the SOP class or insta
 CANNOT_UNDERSTAND = 0xC000  # C-STORE
 UNABLE_TO_PROCESS = 0xC000  # C-FIND, C-MOVE, C-GET
 
+_PENDING_WITH_WARNING = 0xFF01  # some optional keys are not supported (PS3.4 table C.4-1)
+
 COMMENT_LENGTH = 64
 """Characters of an Error Comment (0000,0902), of VR LO."""
 
@@ -41,6 +43,11 @@ _STORE_STATUSES: tuple[tuple[type[OrthancError], int], ...] = (
 def is_warning(status: int) -> bool:
     """Whether an operation was performed, though not quite as asked for (PS3.7 annex C)."""
     return 0xB000 <= status <= 0xBFFF
+
+
+def is_pending(status: int) -> bool:
+    """Whether more responses follow (PS3.7 section C.1)."""
+    return status in (PENDING, _PENDING_WITH_WARNING)
 
 
 def store_status(error: OrthancError) -> int:

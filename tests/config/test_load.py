@@ -188,9 +188,9 @@ def test_unknown_keys_are_reported_by_name(configure: Configure, content: dict[s
 
 
 def test_keys_without_effect_are_reported_unless_they_ask_for_nothing(configure: Configure) -> None:
-    assert configure({"MallocArenaMax": 5, "DicomScuTimeout": 10}).warnings == ()
-    warnings = configure({"MallocArenaMax": 2, "DicomScuTimeout": 11, "QueryRetrieveSize": 5}).warnings
-    assert len(warnings) == 3
+    assert configure({"MallocArenaMax": 5, "LuaHeartBeatPeriod": 0}).warnings == ()
+    warnings = configure({"MallocArenaMax": 2, "LuaHeartBeatPeriod": 11}).warnings
+    assert len(warnings) == 2
     assert all("has no effect" in warning for warning in warnings)
 
 

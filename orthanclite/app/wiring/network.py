@@ -14,10 +14,11 @@ from orthanclite.app.wiring.search import SearchWing
 from orthanclite.app.wiring.worklists import WorklistsWing
 from orthanclite.config import Settings
 from orthanclite.core.errors import IncompatibleConfigurations
-from orthanclite.dimse.options import DicomServerOptions, TlsOptions
+from orthanclite.dimse.options import DicomClientOptions, DicomServerOptions, TlsClientOptions, TlsOptions
 from orthanclite.dimse.scp.find import QUERY_MODELS, WORKLIST_MODELS
 from orthanclite.dimse.scp.table import Backends, offers
 from orthanclite.dimse.service import Service
+from orthanclite.dimse.upper.requestor import AssociationRequestor
 from orthanclite.dimse.upper.server import DicomServer
 from orthanclite.services.server.conformance import ServiceClasses
 
@@ -25,6 +26,7 @@ from orthanclite.services.server.conformance import ServiceClasses
 @dataclass(frozen=True, slots=True)
 class NetworkWing:
     dicom: DicomServer
+    requestor: AssociationRequestor
     adds: Additions
 
 
@@ -57,7 +59,8 @@ def network_wing(
         ServiceClasses(title, "C-Find", "SCP", {UID(uid).keyword: uid for uid in sorted(models)})
         for title, models in offered
     )
-    return NetworkWing(dicom, Additions(service_classes=classes))
+    requestor = AssociationRequestor(_client_options(base.settings))
+    return NetworkWing(dicom, requestor, Additions(service_classes=classes, endings=(requestor.close,)))
 
 
 def _options(settings: Settings) -> DicomServerOptions:
@@ -80,6 +83,21 @@ def _options(settings: Settings) -> DicomServerOptions:
         maximum_pdu_length=dicom.maximum_pdu_length,
         scp_timeout=dicom.scp_timeout,
         tls=_tls_options(settings) if tls.enabled else None,
+    )
+
+
+def _client_options(settings: Settings) -> DicomClientOptions:
+    tls = settings.dicom_tls
+    return DicomClientOptions(
+        settings.dicom.maximum_pdu_length,
+        tls=TlsClientOptions(
+            tls.certificate,
+            tls.private_key,
+            tls.trusted_certificates,
+            tls.verify_called,
+            tls.minimum_version,
+            tls.ciphers or (),
+        ),
     )
 
 

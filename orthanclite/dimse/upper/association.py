@@ -106,6 +106,15 @@ class EventDrivenAssociation(Association):
         """Bytes that the peer accepts in the variable field of a PDU; 0 for any number."""
         return self.requestor.maximum_length or 0
 
+    @property
+    def is_open(self) -> bool:
+        """Whether answers can still be sent."""
+        return self.provider.is_open
+
+    def send_encoded(self, pdus: bytes) -> None:
+        """Send the encoded PDUs of one message; waits while a slow peer has much to read already."""
+        self.provider.send_encoded(pdus)
+
     def run_reactor(self) -> None:
         """The thread of the association."""
         try:

@@ -9,13 +9,10 @@ from orthanclite.core.buffers import View
 from orthanclite.dimse.command import Value, command_pdu, data_pdus, response_to
 from orthanclite.dimse.conversation import Context, Message
 from orthanclite.dimse.peer import Peer
-from orthanclite.dimse.upper.provider import EventDrivenDul
 
 
 class ExchangeOwner(Protocol):
     """The association of an exchange."""
-
-    provider: EventDrivenDul
 
     @property
     def peer(self) -> Peer: ...
@@ -26,6 +23,15 @@ class ExchangeOwner(Protocol):
     @property
     def peer_maximum_length(self) -> int:
         """Bytes that the peer accepts in the variable field of a PDU; 0 for any number."""
+        ...
+
+    @property
+    def is_open(self) -> bool:
+        """Whether answers can still be sent."""
+        ...
+
+    def send_encoded(self, pdus: bytes) -> None:
+        """Send the encoded PDUs of one message."""
         ...
 
     def ask(
@@ -55,7 +61,7 @@ class Exchange:
 
     @property
     def is_over(self) -> bool:
-        return not self._owner.provider.is_open
+        return not self._owner.is_open
 
     def cancel(self) -> None:
         """The peer wants no further answers."""
@@ -73,7 +79,7 @@ class Exchange:
         pdus = command_pdu(context_id, command)
         if data is not None:
             pdus += b"".join(data_pdus(context_id, (data,), self._owner.peer_maximum_length))
-        self._owner.provider.send_encoded(pdus)
+        self._owner.send_encoded(pdus)
 
     def ask(
         self,

@@ -22,13 +22,11 @@ from pynetdicom.transport import AssociationSocket, ThreadedAssociationServer
 
 from orthanclite.dimse.peer import plain_ip
 from orthanclite.dimse.upper.admission import Places
+from orthanclite.dimse.upper.buffer import InputBuffer
 
 LOGGER = logging.getLogger(__name__)
 
-_BUFFER = 160 * 1024
-"""Bytes read at once at most; grows for peers that send larger PDUs. Memory is taken as it is written to."""
 _SHORTEST = 0.001  # seconds: a time-out of zero would mean not to wait
-_PDU_HEAD = 6  # bytes
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 _LISTEN_BACKLOG = 128
 _HAND_SHAKE_TIMEOUT = 10.0  # seconds
@@ -53,8 +51,7 @@ class BufferedSocket(AssociationSocket):
 
     def __init__(self, association: Any, connection: socket.socket) -> None:
         super().__init__(association, client_socket=connection)
-        self._buffer = memoryview(bytearray(_BUFFER))
-        self._start = self._end = 0  # of what was read and not handed out yet
+        self._input = InputBuffer()
         self._timeout = connection.gettimeout()
         self._deadline: float | None = None
 
@@ -67,15 +64,12 @@ class BufferedSocket(AssociationSocket):
     @property
     def buffered(self) -> int:
         """Bytes that were read and not handed out."""
-        return self._end - self._start
+        return len(self._input)
 
     @property
     def has_pdu(self) -> bool:
         """Whether a whole PDU is buffered."""
-        if self.buffered < _PDU_HEAD:
-            return False
-        length = int.from_bytes(self._buffer[self._start + 2 : self._start + _PDU_HEAD], "big")
-        return self.buffered >= _PDU_HEAD + length
+        return self._input.has_pdu
 
     @property
     def ready(self) -> bool:
@@ -122,31 +116,20 @@ class BufferedSocket(AssociationSocket):
         while self.buffered < size:
             if not self._fill(size):
                 size = self.buffered
-        start = self._start
-        self._start += size
-        return self._buffer[start : self._start]
+        return self._input.take(size)
 
     def _fill(self, wanted: int) -> bool:
         """Read more, of which ``wanted`` bytes are to stand in one piece; whether anything came."""
         connection = self.socket
         if connection is None:
             raise OSError("The connection is closed")
-        self._make_room(wanted)
+        room = self._input.room(wanted)
         if self._deadline is not None:
             connection.settimeout(max(_SHORTEST, self._deadline - time.monotonic()))
-        count = connection.recv_into(self._buffer[self._end :])
+        count = connection.recv_into(room)
         acknowledge(connection)
-        self._end += count
+        self._input.added(count)
         return count > 0
-
-    def _make_room(self, wanted: int) -> None:
-        if self.buffered and self._start + wanted <= len(self._buffer):
-            return
-        rest = bytes(self._buffer[self._start : self._end])
-        if wanted > len(self._buffer):
-            self._buffer = memoryview(bytearray(wanted))
-        self._buffer[: len(rest)] = rest
-        self._start, self._end = 0, len(rest)
 
     def _shutdown_socket(self) -> None:
         """Close the connection, also where the peer has gone already (then there is nothing to shut down)."""

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -71,37 +71,25 @@ class Memory:
         return self.spools[-1]
 
 
-class Line:
-    """The reading thread of an association, which keeps what is to be sent."""
-
-    is_open = True
-
-    def __init__(self) -> None:
-        self.sent: list[bytes] = []
-
-    def send_encoded(self, pdus: bytes) -> None:
-        self.sent.append(pdus)
-
-
 class Receiver:
     """An association that stores into an ingest, and keeps every other message."""
 
     peer = PEER
     contexts = ()
     peer_maximum_length = 16384
+    is_open = True
 
     def __init__(self, spool_from: int = 4 << 20, memory: int = 64 << 20) -> None:
         self.ingest = Memory()
         self.service = StoreScp(self.ingest, nullcontext(), spool_from, memory)
-        self.provider: Any = Line()
+        self.answers: list[bytes] = []
         self.requests: list[Command] = []
         self.others: list[tuple[int, bytes]] = []
         self.budget = MemoryBudget(1 << 20)
         self.assembly = MessageAssembly(self)
 
-    @property
-    def answers(self) -> list[bytes]:
-        return cast(list[bytes], self.provider.sent)
+    def send_encoded(self, pdus: bytes) -> None:
+        self.answers.append(pdus)
 
     def begin(self, command: Command, context_id: int) -> Incoming:
         assert context_id == CONTEXT

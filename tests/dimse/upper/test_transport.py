@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
 
-from orthanclite.dimse.upper import transport
+from orthanclite.dimse.upper import buffer
 from orthanclite.dimse.upper.transport import BufferedSocket
 
 
@@ -49,8 +49,8 @@ def noise(size: int) -> bytes:
 
 @settings(max_examples=60)
 @given(
-    st.lists(st.integers(1, 3 * transport._BUFFER // 2), min_size=1, max_size=6),
-    st.lists(st.integers(1, transport._BUFFER), max_size=6),
+    st.lists(st.integers(1, 3 * buffer._SIZE // 2), min_size=1, max_size=6),
+    st.lists(st.integers(1, buffer._SIZE), max_size=6),
 )
 def test_what_is_taken_is_what_was_sent(association: Association, sizes: list[int], cuts: list[int]) -> None:
     sent = noise(sum(sizes))

@@ -1,0 +1,51 @@
+"""What a connection has read and nobody has taken yet."""
+
+from __future__ import annotations
+
+PDU_HEAD = 6  # bytes
+_SIZE = 160 * 1024
+"""Bytes read at once at most; grows for peers that send larger PDUs. Memory is taken as it is written to."""
+
+
+class InputBuffer:
+    """Bytes in one piece of memory, which is used again and again."""
+
+    def __init__(self) -> None:
+        self._memory = memoryview(bytearray(_SIZE))
+        self._start = self._end = 0
+
+    def __len__(self) -> int:
+        return self._end - self._start
+
+    @property
+    def pdu_length(self) -> int | None:
+        """Bytes of the next PDU, its head included; None where that is not known yet."""
+        if len(self) < PDU_HEAD:
+            return None
+        return PDU_HEAD + int.from_bytes(self._memory[self._start + 2 : self._start + PDU_HEAD], "big")
+
+    @property
+    def has_pdu(self) -> bool:
+        """Whether a whole PDU is there."""
+        length = self.pdu_length
+        return length is not None and len(self) >= length
+
+    def take(self, size: int) -> memoryview:
+        """The next ``size`` bytes, of those that are there; valid until :meth:`room` is called."""
+        start = self._start
+        self._start += size
+        return self._memory[start : self._start]
+
+    def room(self, wanted: int) -> memoryview:
+        """Where the next bytes are to be written to, so that ``wanted`` bytes stand in one piece."""
+        if not len(self) or self._start + wanted > len(self._memory):
+            rest = bytes(self._memory[self._start : self._end])
+            if wanted > len(self._memory):
+                self._memory = memoryview(bytearray(wanted))
+            self._memory[: len(rest)] = rest
+            self._start, self._end = 0, len(rest)
+        return self._memory[self._end :]
+
+    def added(self, count: int) -> None:
+        """``count`` bytes were written there."""
+        self._end += count
