@@ -6,9 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 from orthanclite.core.buffers import View
 from orthanclite.core.registry import Modality
@@ -75,6 +74,10 @@ class Association(Channel, Protocol):
     C-GET) is served by the offers that it was opened with, in the same thread.
     """
 
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
     @property
     def peer(self) -> Peer:
         """The other end; its AE title is the called one."""
@@ -121,8 +124,8 @@ class Connector(Protocol):
 
     def open(
         self, remote: Remote, proposals: Sequence[Proposal], offers: Offers | None = None
-    ) -> AbstractContextManager[Association]:
-        """Call a peer, and negotiate. The result is an :class:`Association`; it must be closed.
+    ) -> Association:
+        """Call a peer, and negotiate. What comes of it must be closed.
 
         :param proposals: at most :data:`MOST_PROPOSALS`
         :param offers: the services that the peer may ask for over it
