@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import orjson
@@ -13,11 +14,11 @@ from orthanclite.core.digest import md5_of
 from orthanclite.core.errors import RevisionConflict, UnknownResource
 from orthanclite.core.levels import Level
 from orthanclite.core.model import Attachment, MetadataValue
+from orthanclite.index.attachments import add_attachment, replace_blob
 from orthanclite.index.database import Database
 from orthanclite.index.resources import FIND_KEY, read_attachments
 from orthanclite.index.schema import TABLES, attachments, labels, signatures, user_metadata
 from orthanclite.index.session import Many, Session
-from orthanclite.index.store import attachment_row
 from orthanclite.index.transaction import Transaction
 from orthanclite.index.writer import Writer
 
@@ -63,7 +64,6 @@ _ONE_FILE = select(
     attachments.c.stored_size,
     attachments.c.size,
 ).where(*_owned(attachments, attachments.c.type == bindparam("type")))
-_ADD_FILE = insert(attachments).values({c.name: bindparam(c.name) for c in attachments.c})
 _DELETE_FILE = delete(attachments).where(*_owned(attachments, attachments.c.type == bindparam("type")))
 _LABELS = select(labels.c.label).where(*_owned(labels)).order_by(labels.c.label)
 _ALL_LABELS = select(labels.c.label).distinct().order_by(labels.c.label)
@@ -144,7 +144,6 @@ class SqlAnnotations:
         attachment: Attachment,
         expected: tuple[int, str] | None = None,
         must_match: bool = False,
-        log_change: bool = True,
     ) -> tuple[int, str | None]:
         def operation(tx: Transaction, key: int) -> tuple[int, str | None]:
             owner = {"level": int(level), "resource": key, "type": attachment.type}
@@ -162,13 +161,14 @@ class SqlAnnotations:
                 revision += 1
             elif expected is not None:
                 raise RevisionConflict
-            tx.session.run(_ADD_FILE, **attachment_row(attachment, level, key) | {"revision": revision})
-            tx.count_bytes(attachment.stored_size, attachment.size)
-            if log_change:
-                tx.log(ChangeType.UPDATED_ATTACHMENT, level, key, id)
+            add_attachment(tx, level, key, replace(attachment, revision=revision))
+            tx.log(ChangeType.UPDATED_ATTACHMENT, level, key, id)
             return revision, replaced
 
         return self._on(level, id, operation)
+
+    def replace_blob(self, old: str, new: Attachment) -> bool:
+        return self._writer.run(lambda tx: replace_blob(tx, old, new))
 
     def delete_attachment(
         self, level: Level, id: str, type: int, expected: tuple[int, str] | None = None

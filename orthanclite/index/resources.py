@@ -23,6 +23,7 @@ from orthanclite.core.model import (
     SeriesStatus,
     TagValues,
 )
+from orthanclite.index.attachments import holds_blob, replace_blob
 from orthanclite.index.database import Database
 from orthanclite.index.pages import ALL, IdPages
 from orthanclite.index.reconstruct import replace_tags
@@ -112,6 +113,8 @@ FIND_KEY = {
     level: select(table.c.id).where(table.c.public_id == bindparam("public_id"))
     for level, table in TABLES.items()
 }
+LOCK_KEY = {level: statement.with_for_update(key_share=True) for level, statement in FIND_KEY.items()}
+"""The same, and whoever else changes or removes the resource waits for the end of the transaction."""
 _ALL_IDS = {level: select(table.c.public_id).order_by(table.c.public_id) for level, table in TABLES.items()}
 _TOTALS = select(
     totals.c.patients,
@@ -337,14 +340,19 @@ class SqlResources:
         signature: str,
         patient_tags: TagValues | None = None,
         metadata: Mapping[int, str | None] | None = None,
-    ) -> None:
-        def operation(tx: Transaction) -> None:
-            key = tx.session.value(FIND_KEY[level], public_id=id)
+        *,
+        blob: str,
+        new_file: Attachment | None = None,
+    ) -> bool:
+        def operation(tx: Transaction) -> bool:
+            is_current = holds_blob(tx, blob) if new_file is None else replace_blob(tx, blob, new_file)
+            key = tx.session.value(LOCK_KEY[level], public_id=id) if is_current else None
             if key is None:
-                raise UnknownResource
+                return False
             replace_tags(tx, level, key, tags, main_sequences, signature, patient_tags, metadata or {})
+            return True
 
-        self._writer.run(operation)
+        return self._writer.run(operation)
 
 
 def load(session: Session, level: Level, rows: list[Row], parts: Parts) -> list[Resource]:

@@ -16,6 +16,7 @@ from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import DEFAULT_MAIN_TAGS, tag_key
 from orthanclite.core.model import InstanceRecord, OverwriteMode, ResourceRef, StoreOutcome, TagValues
 from orthanclite.core.normalize import normalize
+from orthanclite.index.attachments import add_attachment
 from orthanclite.index.journal import add_to_journal
 from orthanclite.index.remove import Limits, delete_resource, make_room, packed, unpacked
 from orthanclite.index.schema import (
@@ -62,7 +63,6 @@ _DICOM_FILE = select(attachments.c.md5, attachments.c.uuid).where(
     attachments.c.resource == bindparam("resource"),
     attachments.c.type == int(AttachmentType.DICOM),
 )
-_ADD_ATTACHMENT = insert(attachments).values({c.name: bindparam(c.name) for c in attachments.c})
 _ADD_EXTRA = insert(extra_tags).values({c.name: bindparam(c.name) for c in extra_tags.c})
 _TOUCH = {
     level: update(TABLES[level])
@@ -266,8 +266,7 @@ class StoreOperation:
 
     def _add_attachments(self, tx: Transaction, key: int) -> None:
         for attachment in self.record.attachments:
-            tx.session.run(_ADD_ATTACHMENT, **attachment_row(attachment, Level.INSTANCE, key))
-            tx.count_bytes(attachment.stored_size, attachment.size)
+            add_attachment(tx, Level.INSTANCE, key, attachment)
 
     def _note_modality(self, tx: Transaction, chain: _Chain) -> None:
         modality = normalize(self.record.tags[Level.SERIES].get("0008,0060", ""))
@@ -325,21 +324,6 @@ def signature_ids(tx: Transaction, texts: Iterable[str]) -> dict[str, int]:
             number = tx.session.value(_FIND_SIGNATURE, value=text)
         numbers[text] = number
     return numbers
-
-
-def attachment_row(attachment: Any, level: Level, key: int) -> dict[str, Any]:
-    return {
-        "level": int(level),
-        "resource": key,
-        "type": attachment.type,
-        "uuid": attachment.uuid,
-        "size": attachment.size,
-        "md5": attachment.md5,
-        "stored_size": attachment.stored_size,
-        "stored_md5": attachment.stored_md5,
-        "compressed": attachment.compressed,
-        "revision": attachment.revision,
-    }
 
 
 def _integer(text: str | None) -> int | None:

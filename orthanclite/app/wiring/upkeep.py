@@ -37,7 +37,6 @@ def upkeep_wing(base: Foundation, content: ContentWing, ingest: IngestWing) -> U
     storage, index = base.settings.storage, base.index
     reconstruction = ReconstructService(
         index.resources,
-        index.annotations,
         base.blobs,
         content.files,
         base.main_tags,

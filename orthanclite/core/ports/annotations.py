@@ -49,9 +49,15 @@ class Annotations(Protocol):
         attachment: Attachment,
         expected: tuple[int, str] | None = None,
         must_match: bool = False,
-        log_change: bool = True,
     ) -> tuple[int, str | None]:
         """Add or replace an attachment; the new revision, and the UUID of the blob to delete, if any."""
+        ...
+
+    def replace_blob(self, old: str, new: Attachment) -> bool:
+        """Have the attachment that refers to the blob ``old`` be ``new``, with the next revision.
+
+        :return: whether there is one; where its resource was overwritten or deleted meanwhile, there is none
+        """
         ...
 
     def delete_attachment(

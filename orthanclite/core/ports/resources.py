@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from orthanclite.core.levels import Level
-from orthanclite.core.model import Counts, DeleteOutcome, Parts, Resource, ResourceRef, TagValues
+from orthanclite.core.model import Attachment, Counts, DeleteOutcome, Parts, Resource, ResourceRef, TagValues
 from orthanclite.core.query import FindRequest
 
 
@@ -64,12 +64,19 @@ class Resources(Protocol):
         signature: str,
         patient_tags: TagValues | None = None,
         metadata: Mapping[int, str | None] | None = None,
-    ) -> None:
-        """Replace the main tags of one resource by ones just read from its file.
+        *,
+        blob: str,
+        new_file: Attachment | None = None,
+    ) -> bool:
+        """Replace the main tags of one resource by ones just read from a file at or below it.
 
         ``main_sequences`` is the metadata MainDicomSequences, empty where there are none;
         ``patient_tags`` is a study's copy of its patient's tags; ``metadata`` are further system metadata to
-        replace, None to remove one.
+        replace, None to remove one. ``blob`` is what was read, and ``new_file`` what takes its place, with
+        the next revision.
+
+        :return: False where the blob is not referred to any more, as the instance was overwritten or deleted
+            meanwhile: nothing is written
         """
         ...
 

@@ -149,14 +149,14 @@ class AttachmentService:
             return
         new = self._recompressed(attachment, compressed, keep=True)
         try:
-            _, replaced = self._annotations.set_attachment(
-                level, id, new, (attachment.revision, attachment.md5), log_change=False
-            )
+            is_replaced = self._annotations.replace_blob(attachment.uuid, new)
         except BaseException as exc:
             discard_blobs(self._blobs, [new.uuid], exc)
             raise
-        if replaced is not None:
-            remove_blobs(self._blobs, [replaced])
+        if not is_replaced:
+            remove_blobs(self._blobs, [new.uuid])
+            raise RevisionConflict
+        remove_blobs(self._blobs, [attachment.uuid])
 
     def is_intact(self, level: Level, id: str, type: int) -> bool:
         """Whether the blob has the MD5 that was stored with it; False also where none was stored.

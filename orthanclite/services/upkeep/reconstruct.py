@@ -4,21 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 from orthanclite.core.buffers import Buffer
 from orthanclite.core.constants import Metadata
 from orthanclite.core.digest import md5_of
-from orthanclite.core.errors import UnknownResource
+from orthanclite.core.errors import CorruptedFile, RevisionConflict, UnknownResource
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import MainTags
 from orthanclite.core.model import Attachment, DicomSummary, Parts
-from orthanclite.core.ports import Annotations, Blobs, Resources
+from orthanclite.core.ports import Blobs, Resources
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.summary import Summarizer
 from orthanclite.services.content.blobs import CHUNK, compress, discard_blobs, remove_blobs, write
 from orthanclite.services.content.files import InstanceFiles, StoredFile
 from orthanclite.services.ingest.prepare import IngestTranscoder, main_sequences
 from orthanclite.services.ingest.storing import FileOptions
+
+
+class _Read(NamedTuple):
+    """What the file of an instance tells."""
+
+    summary: DicomSummary
+    blob: str
+    """The one that it was read from; what it tells holds while the index refers to it."""
 
 
 class ReconstructService:
@@ -28,7 +37,6 @@ class ReconstructService:
     def __init__(
         self,
         resources: Resources,
-        annotations: Annotations,
         blobs: Blobs,
         files: InstanceFiles,
         main_tags: MainTags,
@@ -37,7 +45,6 @@ class ReconstructService:
         transcoder: IngestTranscoder | None = None,
     ) -> None:
         self._resources = resources
-        self._annotations = annotations
         self._blobs = blobs
         self._files = files
         self._main_tags = main_tags
@@ -58,13 +65,12 @@ class ReconstructService:
         if not self._resources.exists(level, id):
             raise UnknownResource
         if only_this_level:
-            self._write(level, id, self._summarize(self._files.locate_one_below(level, id)))
+            self._renew_from_one_below(level, id)
             return
         renewed: set[tuple[Level, str]] = set()
         for file in self._files.locate_below(level, id):
-            summary = self._renew_file(file)[0] if files else self._summarize(file)
-            for at, ancestor in self._lineage(file.id, renewed):
-                self._write(at, ancestor, summary, _metadata(summary, files))
+            if (read := self._read(file, files)) is not None:
+                self._renew_lineage(file.id, read, files, renewed)
 
     def reconstruct_all(self, *, files: bool = False) -> None:
         """The same for everything that is stored; what is deleted meanwhile is left out."""
@@ -82,10 +88,10 @@ class ReconstructService:
         file = self._files.locate_one_below(Level.INSTANCE, id)
         if self._transcoder is None and file.attachment.compressed is self._options.compress:
             return False
-        summary, is_new = self._renew_file(file)
-        if is_new:
-            self._write(Level.INSTANCE, id, summary, _metadata(summary, True))
-        return is_new
+        read = self._read(file, True)
+        if read is None:
+            raise RevisionConflict
+        return read.blob != file.attachment.uuid
 
     def renew_main_tags(self, level: Level, id: str) -> None:
         """Bring the main tags of a resource and of its outdated series and study to today's list, from one
@@ -95,21 +101,20 @@ class ReconstructService:
         :raises CorruptedFile, BadFileFormat: where the file cannot be read.
         """
         if level is Level.PATIENT:
-            summary = None
+            read = None
             for study in self._resources.descendant_ids(level, id, Level.STUDY):
-                summary = self._summarize(self._files.locate_one_below(Level.STUDY, study))
-                self._write(Level.STUDY, study, summary)
-            if summary is not None:
-                self._write(level, id, summary)
+                read = self._renew_from_one_below(Level.STUDY, study)
+            if read is not None:
+                self._write(level, id, read)
             return
-        summary = self._summarize(self._files.locate_one_below(level, id))
+        read = self._renew_from_one_below(level, id)
         current: str | None = id
         for at in range(level, Level.PATIENT, -1):
             resource = self._resources.get(Level(at), current, Parts.PARENT) if current else None
             if resource is None:
                 return
             if resource.signature != self._main_tags.signatures[resource.level]:
-                self._write(resource.level, resource.id, summary)
+                self._write(resource.level, resource.id, read)
             current = resource.parent_id
 
     def _lineage(self, instance: str, known: set[tuple[Level, str]]) -> Iterator[tuple[Level, str]]:
@@ -123,6 +128,43 @@ class ReconstructService:
             resource = self._resources.get(level, current, Parts.PARENT)
             current = None if resource is None else resource.parent_id
 
+    def _renew_lineage(self, instance: str, read: _Read, whole: bool, known: set[tuple[Level, str]]) -> None:
+        """Write what a file tells of its instance, and of the ancestors that are not ``known`` yet."""
+        for level, id in self._lineage(instance, known):
+            if not self._write(level, id, read, _metadata(read.summary, whole)):
+                known.discard((level, id))  # for another file of it
+                return
+
+    def _renew_from_one_below(self, level: Level, id: str) -> _Read:
+        """Write the main tags of a resource from one of its files; what that is.
+
+        :raises UnknownResource: for an unknown resource, or where no file is kept
+        """
+        while True:
+            read = self._read(self._files.locate_one_below(level, id), False)
+            if read is not None and self._write(level, id, read):
+                return read
+
+    def _read(self, file: StoredFile, renew: bool) -> _Read | None:
+        """What a file tells; None where it is replaced or deleted meanwhile.
+
+        What replaces it is indexed, and stored, as today's options want it.
+
+        :param renew: whether to read all of it, and to store it anew where today's options want it otherwise
+        """
+        try:
+            return self._renew_file(file) if renew else _Read(self._summarize(file), file.attachment.uuid)
+        except CorruptedFile:
+            if self._is_current(file):
+                raise
+            return None
+
+    def _is_current(self, file: StoredFile) -> bool:
+        try:
+            return self._files.locate(file.id).attachment.uuid == file.attachment.uuid
+        except UnknownResource:
+            return False
+
     def _summarize(self, file: StoredFile) -> DicomSummary:
         return self._summarizer.summarize(self._files.head(file), self._files.default_encoding)
 
@@ -130,11 +172,17 @@ class ReconstructService:
         self,
         level: Level,
         id: str,
-        summary: DicomSummary,
+        read: _Read,
         metadata: Mapping[int, str | None] | None = None,
-    ) -> None:
-        """Write the main tags of one resource, and ``metadata`` if it is an instance."""
-        self._resources.reconstruct(
+        new_file: Attachment | None = None,
+    ) -> bool:
+        """Write what was read to one resource, unless its file was replaced or deleted meanwhile.
+
+        :param metadata: of its instance
+        :param new_file: what takes the place of the file
+        """
+        summary = read.summary
+        return self._resources.reconstruct(
             level,
             id,
             summary.tags[level],
@@ -142,23 +190,31 @@ class ReconstructService:
             self._main_tags.signatures[level],
             summary.tags[Level.PATIENT] if level is Level.STUDY else None,
             metadata if level is Level.INSTANCE else None,
+            blob=read.blob,
+            new_file=new_file,
         )
 
-    def _renew_file(self, file: StoredFile) -> tuple[DicomSummary, bool]:
-        """Store the file as today's options want it; its summary, and whether that had to be done."""
+    def _renew_file(self, file: StoredFile) -> _Read | None:
+        """Read the whole file, and store it anew where today's options want it otherwise."""
+        old = file.attachment
         with self._files.content(file) as data:
             summary = self._summarizer.summarize(data, self._files.default_encoding)
             transcoded = self._transcoded(data, summary)
             if transcoded is not None:
                 data, summary = transcoded
-            elif file.attachment.compressed is self._options.compress:
-                return summary, False
-            attachment = self._store(file.attachment, data)
-        if transcoded is not None:
-            # Nobody may look for the pixel data of the new file at the offset of the old one.
-            self._write(Level.INSTANCE, file.id, summary, {Metadata.PIXEL_DATA_OFFSET: None})
-        self._replace(file, attachment)
-        return summary, True
+            elif old.compressed is self._options.compress:
+                return _Read(summary, old.uuid)
+            new = self._store(old, data)
+        # Together: nobody may look for the pixel data of the new file at the offset of the old one.
+        try:
+            is_replaced = self._write(
+                Level.INSTANCE, file.id, _Read(summary, old.uuid), _metadata(summary, True), new
+            )
+        except BaseException as exc:
+            discard_blobs(self._blobs, [new.uuid], exc)
+            raise
+        remove_blobs(self._blobs, [old.uuid if is_replaced else new.uuid])
+        return _Read(summary, new.uuid) if is_replaced else None
 
     def _transcoded(self, data: Buffer, summary: DicomSummary) -> tuple[Buffer, DicomSummary] | None:
         """The file in the transfer syntax of ``IngestTranscoding``, and its summary; None where it stays."""
@@ -185,18 +241,6 @@ class ReconstructService:
             stored_md5=digest,
             compressed=options.compress,
         )
-
-    def _replace(self, file: StoredFile, attachment: Attachment) -> None:
-        old = file.attachment
-        try:
-            _, replaced = self._annotations.set_attachment(
-                Level.INSTANCE, file.id, attachment, (old.revision, old.md5), log_change=False
-            )
-        except BaseException as exc:
-            discard_blobs(self._blobs, [attachment.uuid], exc)
-            raise
-        if replaced is not None:
-            remove_blobs(self._blobs, [replaced])
 
 
 def _metadata(summary: DicomSummary, whole: bool) -> Mapping[int, str | None]:

@@ -38,7 +38,6 @@ def keeper(laboratory: Lab, tags: MainTags, budget: float = 60) -> tuple[Houseke
     )
     reconstruction = ReconstructService(
         index.resources,
-        index.annotations,
         laboratory.blobs,
         files,
         tags,

@@ -46,7 +46,6 @@ def renewal(
     index = bench.index
     reconstruction = ReconstructService(
         index.resources,
-        index.annotations,
         bench.blobs,
         InstanceFiles(index.resources, bench.reader, bench.dictionary, bench.runtime, Metrics()),
         MainTags.build(),
