@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from orthanclite.app.wiring.additions import Additions
 from orthanclite.app.wiring.archive import archive_wing
 from orthanclite.app.wiring.content import content_wing
+from orthanclite.app.wiring.dicomweb import dicomweb_wing
 from orthanclite.app.wiring.edit import edit_wing
 from orthanclite.app.wiring.foundation import lay_foundation
 from orthanclite.app.wiring.hooks import hooks_wing
@@ -49,6 +50,7 @@ class House:
         resources = resources_wing(base, imaging, search, upkeep)
         jobs = jobs_wing(base)
         archive = archive_wing(base, imaging, jobs)
+        dicomweb = dicomweb_wing(base, content, imaging, search, archive.archives)
         edit = edit_wing(base, content, imaging, ingest)
         remotes = remotes_wing(base)
         worklists = worklists_wing(base, search)
@@ -64,6 +66,7 @@ class House:
             resources,
             jobs,
             archive,
+            dicomweb,
             edit,
             remotes,
             worklists,

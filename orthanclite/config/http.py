@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from orthanclite.config.parsers import parse_networks
 from orthanclite.config.table import setting
 from orthanclite.config.users import is_well_known, why_refused
 
@@ -107,6 +108,13 @@ class AccessSettings:
         "addressed as. Needed behind a reverse proxy that sends neither Host nor X-Forwarded-Host on. * is "
         "any site.",
         example=["https://viewer.example.com"],
+    )
+    trusted_proxies: tuple[str, ...] = setting(
+        "TrustedProxies",
+        ("127.0.0.1", "::1"),
+        "Addresses, or networks such as 10.0.0.0/8, of the reverse proxies whose headers Forwarded and "
+        "X-Forwarded-* are believed. URLs in answers are made of them.",
+        parse=parse_networks,
     )
     ssl_enabled: bool = setting("SslEnabled", False, "Serve HTTPS instead of HTTP.")
     ssl_certificate: Path = setting(

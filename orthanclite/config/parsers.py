@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -63,6 +64,33 @@ def parse_aet(value: object) -> str:
             "made of ASCII characters without backslash"
         )
     return value
+
+
+def parse_root(value: object) -> str:
+    """The path of a part of the API, given a slash at both ends; not ``/``, where Orthanc's own API is."""
+    if not isinstance(value, str):
+        raise BadParameterType("must be a string")
+    path = value.strip("/")
+    if not path or not re.fullmatch(r"[\w.~-]+(/[\w.~-]+)*", path, re.ASCII):
+        raise ParameterOutOfRange(f'must be a path such as "/dicom-web/", found "{value}"')
+    return f"/{path}/"
+
+
+def parse_wado_root(value: object) -> str:
+    """The same with a slash before it only."""
+    return parse_root(value).rstrip("/")
+
+
+def parse_networks(value: object) -> tuple[str, ...]:
+    """IP addresses and networks."""
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise BadParameterType("must be a list of strings")
+    for item in value:
+        try:
+            ipaddress.ip_network(item, strict=False)
+        except ValueError as exc:
+            raise ParameterOutOfRange(f'"{item}" is no IP address, and no network') from exc
+    return tuple(value)
 
 
 def parse_modalities(value: object) -> Mapping[str, Modality]:

@@ -15,6 +15,7 @@ from orthanclite.config.clients import (
 )
 from orthanclite.config.data import DataSettings, FindSettings, WarningSettings
 from orthanclite.config.dicom import DicomSettings, DicomTlsSettings
+from orthanclite.config.dicomweb import DicomWebSettings
 from orthanclite.config.http import AccessSettings, HttpSettings
 from orthanclite.config.storage import PostgreSQLSettings, StorageSettings
 from orthanclite.config.table import Fate, Row, group, groups, inert, rows, section, sections, setting
@@ -46,6 +47,9 @@ class Settings:
     )
     worklists: WorklistSettings = section(
         "Worklists", WorklistSettings(), "Modality worklists, as with Orthanc's plugin."
+    )
+    dicomweb: DicomWebSettings = section(
+        "DicomWeb", DicomWebSettings(), "DICOMweb, as with Orthanc's plugin."
     )
 
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import bindparam, func, literal, select, update
+from sqlalchemy import and_, bindparam, func, literal, select, update
 
-from orthanclite.core.constants import Metadata
+from orthanclite.core.constants import AttachmentType, Metadata
 from orthanclite.core.errors import UnknownResource
 from orthanclite.core.levels import Level
 from orthanclite.core.model import (
@@ -97,6 +97,21 @@ _ATTACHMENTS = select(
     attachments.c.compressed,
     attachments.c.revision,
 ).where(attachments.c.level == bindparam("level"), any_of(attachments.c.resource, "keys"))
+_BLOBS_OF_SERIES = (
+    select(instances.c.public_id, attachments.c.uuid)
+    .select_from(series)
+    .join(instances, instances.c.parent == series.c.id)
+    .join(
+        attachments,
+        and_(
+            attachments.c.level == int(Level.INSTANCE),
+            attachments.c.resource == instances.c.id,
+            attachments.c.type == int(AttachmentType.DICOM),
+        ),
+    )
+    .where(series.c.public_id == bindparam("public_id"))
+    .order_by(instances.c.public_id)
+)
 _INDICES = (
     select(
         instances.c.parent,
@@ -251,6 +266,10 @@ class SqlResources:
     def descendant_ids(self, level: Level, id: str, target: Level) -> list[str]:
         with self._database.reader() as session:
             return session.column(_DESCENDANTS[level, target], public_id=id)
+
+    def blobs_of_series(self, id: str) -> list[tuple[str, str]]:
+        with self._database.reader() as session:
+            return [(instance, uuid) for instance, uuid in session.all(_BLOBS_OF_SERIES, public_id=id)]
 
     def counts(self, level: Level | None = None, id: str | None = None) -> Counts:
         with self._database.reader() as session:

@@ -15,6 +15,7 @@ from orthanclite.services.archive.service import ArchiveService
 
 @dataclass(frozen=True, slots=True)
 class ArchiveWing:
+    archives: ArchiveService
     adds: Additions
 
 
@@ -35,4 +36,4 @@ def archive_wing(base: Foundation, imaging: ImagingWing, jobs: JobsWing) -> Arch
     )
     jobs.engine.register(*kinds)
     routers = (archive_routes(archives, jobs.engine, kinds, base.settings.jobs.stream_zip),)
-    return ArchiveWing(Additions(routers, endings=(archives.close,)))
+    return ArchiveWing(archives, Additions(routers, endings=(archives.close,)))

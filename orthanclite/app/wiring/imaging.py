@@ -21,6 +21,7 @@ from orthanclite.services.server.system import ORTHANC_VERSION, BuiltIn
 @dataclass(frozen=True, slots=True)
 class ImagingWing:
     workers: WorkerPool
+    images: Images
     transcoding: TranscodingService
     slices: SliceService
     adds: Additions
@@ -43,6 +44,7 @@ def imaging_wing(base: Foundation, content: ContentWing) -> ImagingWing:
     exports = FileExport(content.files, own_folders) if settings.http.write_to_file_system else None
     return ImagingWing(
         workers,
+        images,
         transcoding,
         slices,
         Additions(

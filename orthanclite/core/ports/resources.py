@@ -37,6 +37,10 @@ class Resources(Protocol):
         """Sorted Orthanc IDs below a resource at ``target``; empty for an unknown one."""
         ...
 
+    def blobs_of_series(self, id: str) -> list[tuple[str, str]]:
+        """The instances of a series in the order of their Orthanc IDs, each with the UUID of its file."""
+        ...
+
     def counts(self, level: Level | None = None, id: str | None = None) -> Counts:
         """Of the whole server, or below (and at) one resource."""
         ...

@@ -46,19 +46,31 @@ class Fragments:
 
         :raises BadFileFormat: where the frame is not there, or cannot be told from others.
         """
-        if self._runs is None:
-            self._runs = self._find_runs()
-        frame = self._joined(self._runs[index]) if index < len(self._runs) else b""
+        runs = self.runs()
+        frame = self._joined(runs[index]) if index < len(runs) else b""
         if not frame:
             raise BadFileFormat(f"Damaged encapsulated pixel data: no frame {index}")
         return frame
 
-    def whole(self) -> bytes:
-        """All fragments as one bit stream.
+    def runs(self) -> list[Run]:
+        """The fragments of each frame.
+
+        :raises BadFileFormat: where the frames cannot be told apart.
+        """
+        if self._runs is None:
+            self._runs = self._find_runs()
+        return self._runs
+
+    def all(self) -> Run:
+        """All fragments, the offset table left out.
 
         :raises BadFileFormat: for what are no fragments.
         """
-        return self._joined(self._read()[1])
+        return self._read()[1]
+
+    def whole(self) -> bytes:
+        """All fragments as one bit stream; errors as :meth:`all`."""
+        return self._joined(self.all())
 
     def _joined(self, run: Run) -> bytes:
         return b"".join([self._buffer[start:end] for start, end in run])

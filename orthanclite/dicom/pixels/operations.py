@@ -12,11 +12,13 @@ import numpy as np
 import orjson
 
 from orthanclite.core.errors import UnsupportedMediaType
+from orthanclite.dicom.encoding import DEFLATED_LITTLE_ENDIAN
 from orthanclite.dicom.pixels.arrays import ArrayKind, frame_array, to_matlab, to_npy, transform_of
 from orthanclite.dicom.pixels.decode import decode_frame
 from orthanclite.dicom.pixels.formats import ImageFormat, encode_image
 from orthanclite.dicom.pixels.render import Mode, RenderOptions, render
 from orthanclite.dicom.pixels.source import ImageData, PixelSource, open_source
+from orthanclite.dicom.pixels.syntaxes import VIDEO
 
 
 def on_file(name: str, data: ImageData, *arguments: object) -> bytes:
@@ -70,6 +72,33 @@ def raw_frame(source: PixelSource, index: int) -> bytes:
     return source.frame_bytes(index)
 
 
+def frame_places(source: PixelSource) -> bytes:
+    """Where the frames of a file are, as JSON; positions are in bytes from its start.
+
+    ``frames`` is how many there are. Where each follows the other, ``start`` and ``size`` are of the first
+    one. Of encapsulated frames, ``runs`` has the stretches, start and end, that each is made of. Frames that
+    have to be read in another way have neither.
+
+    :raises BadFileFormat: where the frames of encapsulated pixel data cannot be told apart.
+    """
+    count = source.frame_count()
+    if source.fragments is not None:
+        if source.transfer_syntax.startswith(VIDEO):
+            return orjson.dumps({"frames": 1, "runs": [source.fragments.all()]})
+        runs = source.fragments.runs()
+        return orjson.dumps({"frames": len(runs), "runs": runs})
+    description = source.description
+    swapped = source.big_endian and description.bits_allocated > 8
+    unaligned = description.frame_bits % 8 and count > 1
+    in_file = source.value_start > 0 and source.transfer_syntax != DEFLATED_LITTLE_ENDIAN
+    if swapped or unaligned or not in_file or source.vr not in ("OB", "OW"):
+        return orjson.dumps({"frames": count})
+    size = (description.frame_bits + 7) // 8
+    if source.big_endian and source.vr == "OW":
+        return orjson.dumps({"frames": count})
+    return orjson.dumps({"frames": count, "start": source.value_start, "size": size})
+
+
 def frame_count(source: PixelSource) -> bytes:
     """The number of frames, as text."""
     return str(source.frame_count()).encode("ascii")
@@ -77,5 +106,5 @@ def frame_count(source: PixelSource) -> bytes:
 
 OPERATIONS: dict[str, Callable[..., bytes]] = {
     function.__name__: function
-    for function in (picture, frame_numpy, write_frames, matlab, raw_frame, frame_count)
+    for function in (picture, frame_numpy, write_frames, matlab, raw_frame, frame_places, frame_count)
 }

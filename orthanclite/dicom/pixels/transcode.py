@@ -40,7 +40,7 @@ from orthanclite.dicom.pixels.description import PixelDescription, Samples
 from orthanclite.dicom.pixels.encoders import FrameFormat, encoder_for, write_frame
 from orthanclite.dicom.pixels.frames import EncodedFrames
 from orthanclite.dicom.pixels.reencode import encode, head, merged, split_at_pixels, swap
-from orthanclite.dicom.pixels.source import ImageData, PixelSource, buffer_of, locate
+from orthanclite.dicom.pixels.source import ImageData, PixelSource, buffer_of, locate, open_source
 from orthanclite.dicom.reading.dataset import DataSet, DicomFile, Element
 from orthanclite.dicom.reading.parser import parse_dataset, parse_whole
 from orthanclite.dicom.writing.deflation import deflated
@@ -143,6 +143,39 @@ def transcode_task(
     return b""
 
 
+def frame_task(data: ImageData, index: int, target: str, quality: int) -> bytes:
+    """One frame as it is in the transfer syntax ``target``: a task of worker processes.
+
+    :raises ParameterOutOfRange: for a frame that does not exist.
+    :raises NotImplementedInServer: where such a frame cannot be written in ``target``.
+    :raises UnsupportedMediaType: where it cannot be decoded.
+    :raises BadFileFormat: for a damaged image.
+    """
+    with open_source(data) as source:
+        if not 0 <= index < source.frame_count():
+            raise ParameterOutOfRange(f"Frame {index} does not exist")
+        if source.description.bits_allocated == 1:
+            return _frame_of_bits(source, index, target)
+        description, expand = _reading(source, target)
+        first = _samples(source, index, description, expand)
+        if target in UNCOMPRESSED_SYNTAXES:
+            return _native(first[0], target)
+        found = _format(first, description, target)
+        return write_frame(encoder_for(target, found), _packed(first[0], found, target), found, quality)
+
+
+def _frame_of_bits(source: PixelSource, index: int, target: str) -> bytes:
+    """A frame of one bit per pixel, which begins at a byte even where the one before ends within it."""
+    if target not in UNCOMPRESSED_SYNTAXES:
+        raise NotImplementedInServer("Images of one bit per pixel cannot be compressed")
+    bits = np.unpackbits(np.frombuffer(source.frame_bytes(index), np.uint8), bitorder="little")
+    first = source.bit_offset(index)
+    content: bytes = np.packbits(
+        bits[first : first + source.description.frame_bits], bitorder="little"
+    ).tobytes()
+    return content
+
+
 @lru_cache(maxsize=2)
 def _dictionary(entries: tuple[tuple[int, tuple[str, str, str]], ...], load_private: bool) -> TagDictionary:
     return TagDictionary.build(dict(entries), load_private)
@@ -176,13 +209,9 @@ def _slices(buffer: Buffer, start: int, end: int) -> Iterator[bytes]:
 
 def _recoded(source: PixelSource, file: DicomFile, target: str, options: TranscodeOptions) -> _Pixels:
     """Decode every frame and write it anew."""
-    description = source.description
-    if description.bits_allocated == 1:
+    if source.description.bits_allocated == 1:
         raise NotImplementedInServer("Images of one bit per pixel cannot be compressed")
-    if source.transfer_syntax in _CONTAINER_SYNTAXES and target in _CONTAINER_SYNTAXES:
-        allocated = description.bits_allocated
-        description = replace(description, bits_stored=allocated, high_bit=allocated - 1, signed=False)
-    expand = target in (ts.JPEG_BASELINE, ts.JPEG_EXTENDED) and description.photometric == "PALETTE COLOR"
+    description, expand = _reading(source, target)
     first = _samples(source, 0, description, expand)
     found = _format(first, description, target)
     count = source.frame_count()
@@ -208,6 +237,16 @@ def _recoded(source: PixelSource, file: DicomFile, target: str, options: Transco
         changes += derived_attributes(file.dataset, derivation)
     dropped = frozenset(_EXTENDED_TABLES + (_PALETTE + _SEGMENTED_PALETTE if expand else ()))
     return _Pixels("OB", UNDEFINED_LENGTH, encoded.value(), changes, dropped, sop_uid)
+
+
+def _reading(source: PixelSource, target: str) -> tuple[PixelDescription, bool]:
+    """How the samples are to be read for ``target``, and whether a palette is to be applied."""
+    description = source.description
+    if source.transfer_syntax in _CONTAINER_SYNTAXES and target in _CONTAINER_SYNTAXES:
+        allocated = description.bits_allocated
+        description = replace(description, bits_stored=allocated, high_bit=allocated - 1, signed=False)
+    expand = target in (ts.JPEG_BASELINE, ts.JPEG_EXTENDED) and description.photometric == "PALETTE COLOR"
+    return description, expand
 
 
 def _native_frames(frames: Iterable[Samples], size: int, target: str) -> Iterator[bytes]:

@@ -119,7 +119,7 @@ def _values(raw: bytes, vr: str, big_endian: bool, charset: Charset) -> list[Any
     if vr == "PN":
         return [_person_name(part) for part in parts]
     if vr == "IS":
-        return [_parsed(part.strip()) for part in parts]
+        return [parsed_number(part.strip()) for part in parts]
     # A DS stays text (PS3.18 F.2.3.1 allows both): as a number it would lose how it was written.
     return [part.strip(" ") or None for part in parts]
 
@@ -132,8 +132,8 @@ def _number(value: float | int) -> float | int | str:
     return int(value) if value.is_integer() and abs(value) <= _EXACT_INTEGER else value
 
 
-def _parsed(text: str) -> float | int | str | None:
-    """The number that an IS means; what is none stays text."""
+def parsed_number(text: str) -> float | int | str | None:
+    """The number that an IS or a DS means; what is none stays text."""
     if not text:
         return None
     if _DECIMAL.fullmatch(text) is None:

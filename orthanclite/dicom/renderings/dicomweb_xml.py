@@ -51,6 +51,12 @@ def stream_xml(file: DicomFile, default_encoding: str, dictionary: TagDictionary
     yield _TAIL
 
 
+def to_xml(attributes: Mapping[str, Attribute], dictionary: TagDictionary) -> bytes:
+    """A data set in the JSON model as an XML document; what is elsewhere is referred to."""
+    content = _Writer(dictionary)._item(attributes)
+    return b"".join((_HEAD, content.encode(), _TAIL))
+
+
 class _Writer:
     """Writes attributes of the JSON model as XML."""
 
@@ -69,6 +75,8 @@ class _Writer:
         opening = self.opening(tag, attribute["vr"], creator)
         if "InlineBinary" in attribute:
             content = f"<InlineBinary>{attribute['InlineBinary']}</InlineBinary>"
+        elif "BulkDataURI" in attribute:
+            content = f"<BulkData uri={quoteattr(attribute['BulkDataURI'])}/>"
         else:
             values = enumerate(attribute.get("Value", ()), 1)
             content = "".join(self._value(attribute["vr"], number, value) for number, value in values)

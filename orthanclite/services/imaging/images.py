@@ -41,6 +41,8 @@ _SLOWEST = 2e6  # bytes of a file that the slowest codec decodes in a second
 
 _ON_FILE = "orthanclite.dicom.pixels.operations:on_file"
 
+_FRAME_TASK = "orthanclite.dicom.pixels.transcode:frame_task"
+
 InstanceFile = Path | bytes
 """A DICOM file: where it is, or its content where it is not stored as such."""
 
@@ -104,6 +106,22 @@ class Images:
                 details = "Cannot extract a frame from a DICOM file that does not have pixel data."
                 raise BadRequest(details) from exc
         return content, frame_media_type(transfer_syntax_of(blob))
+
+    def frame_places(self, blob: InstanceFile) -> bytes:
+        """Where the frames are, see :func:`orthanclite.dicom.pixels.operations.frame_places`.
+
+        :raises NoPixelData: for an instance without pixel data.
+        :raises UnsupportedMediaType: for an image of a kind that is not known.
+        :raises BadFileFormat: for damaged pixel data.
+        """
+        with self._failures_logged(blob):
+            return self._run("frame_places", blob)
+
+    def transcoded_frame(self, blob: InstanceFile, frame: int, transfer_syntax: str, quality: int) -> bytes:
+        """One frame in another transfer syntax; errors as
+        :func:`orthanclite.dicom.pixels.transcode.frame_task`."""
+        with self._failures_logged(blob):
+            return self._pool.run(_FRAME_TASK, blob, frame, transfer_syntax, quality, timeout=_timeout(blob))
 
     def raw_frame_gzip(self, blob: InstanceFile, frame: int) -> bytes:
         """The same, compressed by gzip."""

@@ -19,9 +19,11 @@ def compress(response: Response, accept_encoding: bytes) -> Response:
     """``response`` in an encoding that the client accepts, where that makes it smaller."""
     if isinstance(response, StreamResponse) or len(response.body) < _MINIMUM or response.status == 206:
         return response
+    if any(name == b"content-encoding" for name, _ in response.headers):
+        return response
     if any(name == b"content-type" and value.startswith(_LEFT_ALONE) for name, value in response.headers):
         return response
-    encoding = _choose(accept_encoding)
+    encoding = choose_encoding(accept_encoding)
     if encoding is None:
         return response
     body = response.body
@@ -32,7 +34,8 @@ def compress(response: Response, accept_encoding: bytes) -> Response:
     return response
 
 
-def _choose(accept_encoding: bytes) -> bytes | None:
+def choose_encoding(accept_encoding: bytes) -> bytes | None:
+    """The encoding, gzip or deflate, that a client accepts; None where it accepts neither."""
     accepted = set()
     for part in accept_encoding.lower().split(b","):
         name, _, quality = part.partition(b";")

@@ -30,6 +30,7 @@ _INERT = frozenset(
         b"image/jpeg",
         b"image/png",
         b"image/x-portable-arbitrarymap",
+        b"multipart/related",
         b"text/plain",
         b"video/mp4",
         b"video/mpeg",

@@ -1,0 +1,80 @@
+"""DICOMweb, as the section ``DicomWeb`` says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orthanclite.app.wiring.additions import Additions
+from orthanclite.app.wiring.content import ContentWing
+from orthanclite.app.wiring.foundation import Foundation
+from orthanclite.app.wiring.imaging import ImagingWing
+from orthanclite.app.wiring.search import SearchWing
+from orthanclite.core.levels import Level
+from orthanclite.core.model import OverwriteMode
+from orthanclite.dicom.renderings.dicomweb_metadata import OtherBinary
+from orthanclite.dicomweb.addresses import Addresses
+from orthanclite.dicomweb.bulk import BulkAnswers, bulk_routes
+from orthanclite.dicomweb.frames import FrameAnswers, frame_routes
+from orthanclite.dicomweb.instances import InstanceAnswers, instance_routes
+from orthanclite.dicomweb.metadata import MetadataAnswers, metadata_routes, update_routes
+from orthanclite.services.archive.service import ArchiveService
+from orthanclite.services.content.byte_cache import ByteCache
+from orthanclite.services.dicomweb.bulk import BulkService
+from orthanclite.services.dicomweb.frames import FrameService
+from orthanclite.services.dicomweb.locator import Locator
+from orthanclite.services.dicomweb.metadata import MetadataOptions, MetadataService
+from orthanclite.services.server.system import BuiltIn
+
+_VERSION = "1.24"
+"""The version of Orthanc's plugin whose API this is; clients switch features on by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class DicomWebWing:
+    adds: Additions
+
+
+def dicomweb_wing(
+    base: Foundation,
+    content: ContentWing,
+    imaging: ImagingWing,
+    search: SearchWing,
+    archives: ArchiveService,
+) -> DicomWebWing:
+    section, storage = base.settings.dicomweb, base.settings.storage
+    if not section.enabled:
+        return DicomWebWing(Additions())
+    resources = base.index.resources
+    locator = Locator(search.search, resources)
+    options = MetadataOptions(
+        OtherBinary(section.other_binary_mode), section.metadata_cache and not storage.read_only
+    )
+    metadata = MetadataService(
+        resources, base.index.annotations, base.blobs, content.files, base.dictionary, options
+    )
+    frames = FrameService(base.reader, imaging.images, base.settings.transcoding.lossy_quality)
+    addresses = Addresses(
+        section.shown_root,
+        section.host,
+        section.ssl or base.settings.access.ssl_enabled,
+        base.settings.access.trusted_proxies,
+    )
+    lasting = storage.overwrite is OverwriteMode.NEVER
+    root = section.root.rstrip("/")
+    answers = MetadataAnswers(metadata, locator, addresses, base.dictionary, ByteCache())
+    bulk = BulkService(content.files, base.reader, frames)
+    routers = (
+        instance_routes(
+            root, InstanceAnswers(locator, content.files, imaging.transcoding, archives, lasting)
+        ),
+        metadata_routes(root, answers),
+        frame_routes(root, FrameAnswers(locator, frames, addresses, lasting)),
+        bulk_routes(root, BulkAnswers(locator, bulk, lasting)),
+        update_routes(metadata, lambda id: resources.descendant_ids(Level.STUDY, id, Level.SERIES)),
+    )
+    built_in = BuiltIn(
+        "dicom-web",
+        _VERSION,
+        "Implementation of DICOMweb (QIDO-RS, STOW-RS and WADO-RS) and WADO-URI.",
+    )
+    return DicomWebWing(Additions(routers=routers, built_in=(built_in,)))
