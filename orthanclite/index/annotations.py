@@ -144,6 +144,7 @@ class SqlAnnotations:
         attachment: Attachment,
         expected: tuple[int, str] | None = None,
         must_match: bool = False,
+        log_change: bool = True,
     ) -> tuple[int, str | None]:
         def operation(tx: Transaction, key: int) -> tuple[int, str | None]:
             owner = {"level": int(level), "resource": key, "type": attachment.type}
@@ -162,7 +163,8 @@ class SqlAnnotations:
             elif expected is not None:
                 raise RevisionConflict
             add_attachment(tx, level, key, replace(attachment, revision=revision))
-            tx.log(ChangeType.UPDATED_ATTACHMENT, level, key, id)
+            if log_change:
+                tx.log(ChangeType.UPDATED_ATTACHMENT, level, key, id)
             return revision, replaced
 
         return self._on(level, id, operation)

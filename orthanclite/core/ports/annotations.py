@@ -49,8 +49,12 @@ class Annotations(Protocol):
         attachment: Attachment,
         expected: tuple[int, str] | None = None,
         must_match: bool = False,
+        log_change: bool = True,
     ) -> tuple[int, str | None]:
-        """Add or replace an attachment; the new revision, and the UUID of the blob to delete, if any."""
+        """Add or replace an attachment; the new revision, and the UUID of the blob to delete, if any.
+
+        :param log_change: whether UpdatedAttachment is logged
+        """
         ...
 
     def replace_blob(self, old: str, new: Attachment) -> bool:
