@@ -54,7 +54,7 @@ class House:
         edit = edit_wing(base, content, imaging, ingest)
         remotes = remotes_wing(base)
         worklists = worklists_wing(base, search)
-        network = network_wing(base, ingest, search, remotes, worklists)
+        network = network_wing(base, content, imaging, ingest, search, remotes, worklists)
         hooks = hooks_wing(base, lambda: self.application.table)
         wings = (
             base,

@@ -82,8 +82,6 @@ class ScuSettings:
         "DicomScuPreferredTransferSyntax",
         "1.2.840.10008.1.2.1",
         "Transfer syntax preferred where a modality does not accept the one of a file.",
-        fate=Fate.LATER,
-        why=_SCU,
     )
     query_retrieve_size: int = setting(
         "QueryRetrieveSize", 100, "Queries kept in /queries.", minimum=1, fate=Fate.LATER, why=_SCU
@@ -149,8 +147,6 @@ class TranscodingSettings:
         "TranscodeDicomProtocol",
         True,
         "Transcode for modalities that do not accept the transfer syntax of a file.",
-        fate=Fate.LATER,
-        why=_SCU,
     )
     ingest: str | None = setting(
         "IngestTranscoding",

@@ -21,6 +21,9 @@ PROCESSING_FAILURE = 0x0110
 DUPLICATE_INSTANCE = 0x0111  # the peer has it already
 OUT_OF_RESOURCES = 0xA700
 DATA_SET_MISMATCH = 0xA900  # the data set does not match the SOP class or instance of the command
+SUBOPERATIONS_FAILED = 0xA702  # none of them was performed
+MOVE_DESTINATION_UNKNOWN = 0xA801
+SUBOPERATIONS_WARNING = 0xB000  # some have failed, or have warnings
 CANNOT_UNDERSTAND = 0xC000  # C-STORE
 UNABLE_TO_PROCESS = 0xC000  # C-FIND, C-MOVE, C-GET
 
@@ -70,5 +73,10 @@ def find_status(error: OrthancError) -> int:
 
 def error_comment(error: OrthancError) -> str:
     """The explanation of an error, as it fits into an Error Comment."""
-    text = str(error).encode("ascii", "replace").decode("ascii").replace("\\", "/")
-    return text[:COMMENT_LENGTH].strip()
+    return comment_of(str(error))
+
+
+def comment_of(text: str) -> str:
+    """A text as it fits into an Error Comment."""
+    plain = text.encode("ascii", "replace").decode("ascii").replace("\\", "/")
+    return plain[:COMMENT_LENGTH].strip()

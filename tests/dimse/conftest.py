@@ -10,11 +10,19 @@ from typing import Any
 
 import pytest
 
+from orthanclite.core.main_tags import MainTags
+from orthanclite.core.metrics import Metrics
 from orthanclite.core.registry import Modality
 from orthanclite.dimse.conversation import Offer
 from orthanclite.dimse.options import DicomServerOptions
-from orthanclite.dimse.scp.table import Backends, offers
+from orthanclite.dimse.scp.table import Backends, Retrieval, offers
+from orthanclite.dimse.sending import InstanceSender
 from orthanclite.dimse.upper.server import DicomServer
+from orthanclite.services.content.files import InstanceFiles
+from orthanclite.services.content.outgoing import OutgoingInstances
+from orthanclite.services.imaging.transcoding import TranscodingOptions, TranscodingService
+from orthanclite.services.imaging.workers import WorkerPool
+from orthanclite.services.search.retrieval import RetrievalService
 from tests.dimse.support import Site
 from tests.support.lab import Lab, lab
 
@@ -34,6 +42,31 @@ def backends(laboratory: Lab) -> Backends:
 
 
 @pytest.fixture
+def outgoing(laboratory: Lab) -> OutgoingInstances:
+    """What is stored, as it is sent."""
+    files = InstanceFiles(
+        laboratory.resources, laboratory.reader, laboratory.dictionary, laboratory.runtime, Metrics()
+    )
+    return OutgoingInstances(laboratory.resources, files, laboratory.reader)
+
+
+@pytest.fixture
+def transcoding(laboratory: Lab) -> Iterator[TranscodingService]:
+    pool = WorkerPool()
+    yield TranscodingService(pool, laboratory.resources, laboratory.reader, TranscodingOptions())
+    pool.close()
+
+
+@pytest.fixture
+def retrieval(laboratory: Lab, outgoing: OutgoingInstances, transcoding: TranscodingService) -> Retrieval:
+    """What C-GET and C-MOVE need."""
+    service = RetrievalService(laboratory.index.search(MainTags.build()), laboratory.resources)
+    return Retrieval(
+        lambda identifier: outgoing.below(service.find(identifier)), InstanceSender(outgoing, transcoding)
+    )
+
+
+@pytest.fixture
 def start(laboratory: Lab) -> Iterator[StartServer]:
     """Starts a server on a free port; keyword arguments are those of :class:`DicomServerOptions`."""
     with ExitStack() as stack:
@@ -42,10 +75,12 @@ def start(laboratory: Lab) -> Iterator[StartServer]:
             modalities: list[Modality] | None = None,
             threads: int = 4,
             further: Sequence[Offer] = (),
+            retrieval: Retrieval | None = None,
             **options: Any,
         ) -> Site:
             chosen = replace(DicomServerOptions(host="127.0.0.1", port=0), **options)
-            table = [*offers(backends(laboratory), threads), *further]
+            reached = replace(backends(laboratory), retrieval=retrieval)
+            table = [*offers(reached, threads), *further]
             server = DicomServer(chosen, laboratory.runtime, lambda: modalities or [], table)
             server.start()
             stack.callback(server.stop, 0.5)

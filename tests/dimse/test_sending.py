@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import tracemalloc
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +29,12 @@ from orthanclite.core.errors import (
     OrthancError,
 )
 from orthanclite.core.levels import Level
-from orthanclite.core.metrics import Metrics
 from orthanclite.dimse.command import Command, Value, encode_command
 from orthanclite.dimse.conversation import Context, Message
 from orthanclite.dimse.sending import InstanceSender, Originator, Sent
-from orthanclite.services.content.files import InstanceFiles
 from orthanclite.services.content.outgoing import OutgoingInstance, OutgoingInstances
 from orthanclite.services.content.scratch import ScratchFile
-from orthanclite.services.imaging.transcoding import TranscodingOptions, TranscodingService
-from orthanclite.services.imaging.workers import WorkerPool
+from orthanclite.services.imaging.transcoding import TranscodingService
 from tests.dicom.dicom_builder import (
     DEFLATED_LE,
     EXPLICIT_BE,
@@ -97,21 +94,6 @@ class NoTranscoder:
     def transcode_instance(self, id: str, transfer_syntax: str, lossy_quality: int | None) -> ScratchFile:
         self.tried.append(transfer_syntax)
         raise self.errors.pop(0)
-
-
-@pytest.fixture
-def outgoing(laboratory: Lab) -> OutgoingInstances:
-    files = InstanceFiles(
-        laboratory.resources, laboratory.reader, laboratory.dictionary, laboratory.runtime, Metrics()
-    )
-    return OutgoingInstances(laboratory.resources, files, laboratory.reader)
-
-
-@pytest.fixture
-def transcoding(laboratory: Lab) -> Iterator[TranscodingService]:
-    pool = WorkerPool()
-    yield TranscodingService(pool, laboratory.resources, laboratory.reader, TranscodingOptions())
-    pool.close()
 
 
 def store(laboratory: Lab, outgoing: OutgoingInstances, file: bytes) -> OutgoingInstance:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pydicom.uid import UID
 
 from orthanclite.app.wiring.additions import Additions
+from orthanclite.app.wiring.content import ContentWing
 from orthanclite.app.wiring.foundation import Foundation
+from orthanclite.app.wiring.imaging import ImagingWing
 from orthanclite.app.wiring.ingest import IngestWing
 from orthanclite.app.wiring.remotes import RemotesWing
 from orthanclite.app.wiring.search import SearchWing
@@ -16,10 +18,14 @@ from orthanclite.config import Settings
 from orthanclite.core.errors import IncompatibleConfigurations
 from orthanclite.dimse.options import DicomClientOptions, DicomServerOptions, TlsClientOptions, TlsOptions
 from orthanclite.dimse.scp.find import QUERY_MODELS, WORKLIST_MODELS
-from orthanclite.dimse.scp.table import Backends, offers
+from orthanclite.dimse.scp.get import GET_MODELS
+from orthanclite.dimse.scp.table import Backends, Retrieval, offers
+from orthanclite.dimse.sending import InstanceSender
 from orthanclite.dimse.service import Service
 from orthanclite.dimse.upper.requestor import AssociationRequestor
 from orthanclite.dimse.upper.server import DicomServer
+from orthanclite.services.content.outgoing import OutgoingInstances
+from orthanclite.services.search.retrieval import RetrievalService
 from orthanclite.services.server.conformance import ServiceClasses
 
 
@@ -32,6 +38,8 @@ class NetworkWing:
 
 def network_wing(
     base: Foundation,
+    content: ContentWing,
+    imaging: ImagingWing,
     ingest: IngestWing,
     search: SearchWing,
     remotes: RemotesWing,
@@ -45,6 +53,7 @@ def network_wing(
         base.dictionary,
         lambda identifier, peer: search.queries.find(identifier),
         None if service is None else lambda identifier, peer: service.find(identifier, peer.aet),
+        _retrieval(base, content, imaging, search),
     )
     dicom = DicomServer(
         _options(base.settings),
@@ -52,15 +61,30 @@ def network_wing(
         lambda: remotes.modalities.all().values(),
         offers(backends, base.settings.dicom.threads, base.metrics),
     )
-    offered = [("Find SCP", QUERY_MODELS)]
+    offered = [("Find SCP", "C-Find", QUERY_MODELS), ("Get SCP", "C-Get", GET_MODELS)]
     if service is not None:
-        offered.append(("Worklist SCP", WORKLIST_MODELS))
+        offered.append(("Worklist SCP", "C-Find", WORKLIST_MODELS))
     classes = tuple(
-        ServiceClasses(title, "C-Find", "SCP", {UID(uid).keyword: uid for uid in sorted(models)})
-        for title, models in offered
+        ServiceClasses(title, name, "SCP", {UID(uid).keyword: uid for uid in sorted(models)})
+        for title, name, models in offered
     )
     requestor = AssociationRequestor(_client_options(base.settings))
     return NetworkWing(dicom, requestor, Additions(service_classes=classes, endings=(requestor.close,)))
+
+
+def _retrieval(base: Foundation, content: ContentWing, imaging: ImagingWing, search: SearchWing) -> Retrieval:
+    resources, settings = base.index.resources, base.settings
+    instances = OutgoingInstances(resources, content.files, base.reader)
+    service = RetrievalService(search.search, resources)
+    return Retrieval(
+        lambda identifier: instances.below(service.find(identifier)),
+        InstanceSender(
+            instances,
+            imaging.transcoding,
+            settings.scu.preferred_transfer_syntax,
+            settings.transcoding.over_dicom,
+        ),
+    )
 
 
 def _options(settings: Settings) -> DicomServerOptions:

@@ -6,17 +6,15 @@ import logging
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 
-from orthanclite.core.errors import BadFileFormat, OrthancError
+from orthanclite.core.errors import OrthancError
 from orthanclite.core.metrics import Metrics
 from orthanclite.core.query import SPECIFIC_CHARACTER_SET
-from orthanclite.dicom.attributes import Attribute, Attributes, encode_attributes, read_attributes
+from orthanclite.dicom.attributes import Attribute, Attributes, encode_attributes
 from orthanclite.dicom.charsets import Charset, charset_of
-from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.encoding import Encoding, encoding_of
-from orthanclite.dicom.reading.dataset import dataset_charset
-from orthanclite.dicom.reading.parser import parse_dataset
 from orthanclite.dimse.conversation import Conversation, Message
 from orthanclite.dimse.peer import Peer
+from orthanclite.dimse.scp.identifier import Identifiers
 from orthanclite.dimse.status import CANCEL, PENDING, SUCCESS, error_comment, find_status
 from orthanclite.services.server.runtime import RuntimeOptions
 
@@ -44,7 +42,7 @@ class FindScp:
     """Serves C-FIND.
 
     :param finder: what answers
-    :param dictionary: the one by which identifiers are read
+    :param identifiers: reads those of requests
     :param slots: entered while answers are looked for, not while a peer takes its time to read them
     :param metrics: shown how long it takes
     """
@@ -52,13 +50,13 @@ class FindScp:
     def __init__(
         self,
         finder: Finder,
-        dictionary: TagDictionary,
+        identifiers: Identifiers,
         runtime: RuntimeOptions,
         slots: AbstractContextManager[object],
         metrics: Metrics,
     ) -> None:
         self._finder = finder
-        self._dictionary = dictionary
+        self._identifiers = identifiers
         self._runtime = runtime
         self._slots = slots
         self._metrics = metrics
@@ -76,7 +74,7 @@ class FindScp:
 
     def _serve(self, request: Message, conversation: Conversation) -> int:
         transfer_syntax = request.context.transfer_syntax
-        identifier = self._read(request.data, transfer_syntax)
+        identifier = self._identifiers.read(request)
         with self._slots:
             answers = self._finder(identifier, conversation.peer)
         try:
@@ -99,15 +97,6 @@ class FindScp:
                 data = _encode(answer, default.term, charset, encoding)
             conversation.respond(PENDING, data)
         return CANCEL
-
-    def _read(self, data: bytes, transfer_syntax: str) -> dict[int, Attribute]:
-        """:raises BadFileFormat: for bytes that are no data set."""
-        dataset = parse_dataset(data, transfer_syntax, self._dictionary)
-        charset = dataset_charset(dataset, self._runtime.default_encoding.name)
-        identifier = read_attributes(dataset, charset, self._dictionary)
-        if not identifier:
-            raise BadFileFormat("An identifier without attributes")
-        return identifier
 
 
 def _encode(answer: Attributes, term: str, charset: Charset, encoding: Encoding) -> bytes:

@@ -6,14 +6,25 @@ from dataclasses import dataclass
 
 from orthanclite.core.metrics import Metrics
 from orthanclite.dicom.dictionary import TagDictionary
-from orthanclite.dimse.command import C_ECHO_RQ, C_FIND_RQ, C_STORE_RQ
+from orthanclite.dimse.command import C_ECHO_RQ, C_FIND_RQ, C_GET_RQ, C_STORE_RQ
 from orthanclite.dimse.conversation import Offer
 from orthanclite.dimse.scp.echo import VERIFICATION, EchoScp
 from orthanclite.dimse.scp.find import QUERY_MODELS, WORKLIST_MODELS, Finder, FindScp
+from orthanclite.dimse.scp.get import GET_MODELS, GetScp, Selector
+from orthanclite.dimse.scp.identifier import Identifiers
 from orthanclite.dimse.scp.slots import Slots
 from orthanclite.dimse.scp.store import Ingest, StoreScp
+from orthanclite.dimse.sending import InstanceSender
 from orthanclite.dimse.service import Service
 from orthanclite.services.server.runtime import RuntimeOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """What C-GET and C-MOVE need."""
+
+    select: Selector
+    sender: InstanceSender
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +36,7 @@ class Backends:
     dictionary: TagDictionary
     resources: Finder | None = None  # answers queries for patients, studies, series and instances
     worklists: Finder | None = None
+    retrieval: Retrieval | None = None
 
 
 def offers(backends: Backends, threads: int, metrics: Metrics | None = None) -> list[Offer]:
@@ -35,15 +47,19 @@ def offers(backends: Backends, threads: int, metrics: Metrics | None = None) -> 
     """
     metrics = metrics or Metrics()
     slots = Slots(threads, metrics)
-    dictionary, runtime = backends.dictionary, backends.runtime
+    runtime = backends.runtime
+    identifiers = Identifiers(backends.dictionary, runtime)
     table = [
         Offer(Service.ECHO, C_ECHO_RQ, VERIFICATION, EchoScp()),
         Offer(Service.STORE, C_STORE_RQ, None, StoreScp(backends.ingest, slots)),
     ]
     if backends.resources is not None:
-        find = FindScp(backends.resources, dictionary, runtime, slots, metrics)
+        find = FindScp(backends.resources, identifiers, runtime, slots, metrics)
         table.append(Offer(Service.FIND, C_FIND_RQ, QUERY_MODELS, find))
     if backends.worklists is not None:
-        find = FindScp(backends.worklists, dictionary, runtime, slots, metrics)
+        find = FindScp(backends.worklists, identifiers, runtime, slots, metrics)
         table.append(Offer(Service.FIND_WORKLIST, C_FIND_RQ, WORKLIST_MODELS, find))
+    if (retrieval := backends.retrieval) is not None:
+        get = GetScp(retrieval.select, retrieval.sender, identifiers, slots)
+        table.append(Offer(Service.GET, C_GET_RQ, GET_MODELS, get, sends_instances=True))
     return table

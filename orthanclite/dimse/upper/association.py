@@ -18,6 +18,7 @@ from typing import Any
 
 from pynetdicom import evt
 from pynetdicom.association import Association
+from pynetdicom.presentation import PresentationContext
 
 from orthanclite.core.budget import MemoryBudget
 from orthanclite.core.buffers import View
@@ -222,11 +223,22 @@ class EventDrivenAssociation(Association):
         if self._contexts is None:
             self._contexts = {
                 number: Context(
-                    number, str(one.abstract_syntax), str(one.transfer_syntax[0]), bool(one.as_scu)
+                    number, str(one.abstract_syntax), str(one.transfer_syntax[0]), self._may_send_in(one)
                 )
                 for number, one in sorted(self._accepted_cx.items())
             }
         return self._contexts
+
+    def _may_send_in(self, context: PresentationContext) -> bool:
+        """Whether this server may be the SCU in an accepted context.
+
+        Where the peer says nothing of roles, C-GET is served nevertheless, as by the reference: there are
+        peers that rely on it.
+        """
+        if context.abstract_syntax in self._offers.sop_classes:
+            return bool(context.as_scu)
+        is_negotiated = context.abstract_syntax in self.requestor.role_selection
+        return bool(context.as_scu) if is_negotiated else self._offers.sends_instances
 
     def _bind_defaults(self) -> None:
         for event in evt._INTERVENTION_EVENTS:

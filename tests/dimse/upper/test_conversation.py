@@ -145,9 +145,10 @@ def test_instances_are_sent_back_over_the_same_association(start: StartServer, m
     ]
 
 
-def test_a_peer_that_did_not_propose_the_role_gets_no_requests(start: StartServer) -> None:
+def test_a_peer_that_proposes_to_be_the_scu_only_gets_no_requests(start: StartServer) -> None:
     site = start_get(start, Get(files(1)))
-    with site.associate(STUDY_ROOT_GET, CT, syntaxes=IMPLICIT) as association:
+    roles = [build_role(CT, scu_role=True)]
+    with site.associate(STUDY_ROOT_GET, CT, syntaxes=IMPLICIT, ext_neg=roles) as association:
         ((status, _),) = get_all(association)
         assert (status.Status, status.ErrorComment) == (UNABLE_TO_PROCESS, "No context")
         assert association.is_established

@@ -1,0 +1,66 @@
+"""C-GET SCP (PS3.4 C.4.3): the instances that are asked for come over the same association."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from orthanclite.core.errors import OrthancError
+from orthanclite.dicom.attributes import Attributes
+from orthanclite.dimse.conversation import Conversation, Message
+from orthanclite.dimse.scp.identifier import Identifiers
+from orthanclite.dimse.scp.suboperations import SubOperations, refuse
+from orthanclite.dimse.sending import InstanceSender
+from orthanclite.services.content.outgoing import OutgoingInstance
+
+GET_MODELS = frozenset(
+    {
+        "1.2.840.10008.5.1.4.1.2.1.3",  # Patient Root
+        "1.2.840.10008.5.1.4.1.2.2.3",  # Study Root
+    }
+)
+
+Selector = Callable[[Attributes], list[OutgoingInstance]]
+"""The instances that an identifier asks for, in the order in which they are sent; raises an ``OrthancError``
+where there is none."""
+
+
+class GetScp:
+    """Serves C-GET.
+
+    :param select: finds what is asked for
+    :param slots: entered while that is looked for, not while a peer takes its time to receive it
+    """
+
+    def __init__(
+        self,
+        select: Selector,
+        sender: InstanceSender,
+        identifiers: Identifiers,
+        slots: AbstractContextManager[object],
+    ) -> None:
+        self._select = select
+        self._sender = sender
+        self._identifiers = identifiers
+        self._slots = slots
+
+    def serve(self, request: Message, conversation: Conversation) -> None:
+        """Send what a C-GET-RQ asks for, with a pending response behind each instance, then the final one.
+
+        :raises NetworkProtocol: if the association ends meanwhile.
+        """
+        try:
+            identifier = self._identifiers.read(request)
+            with self._slots:
+                instances = self._select(identifier)
+        except OrthancError as exc:
+            refuse(conversation, exc)
+            return
+        operations = SubOperations(request, conversation, len(instances))
+        for instance in instances:
+            if conversation.is_cancelled:
+                operations.cancel()
+                return
+            operations.note(instance, self._sender.send(instance, conversation))
+            operations.tell()
+        operations.finish()
