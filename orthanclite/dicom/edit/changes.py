@@ -10,10 +10,12 @@ from orthanclite.core.errors import BadFileFormat, BadRequest, ParameterOutOfRan
 from orthanclite.core.main_tags import PIXEL_DATA
 from orthanclite.dicom.charsets import Charset
 from orthanclite.dicom.dictionary import SIGNED_LIKE_PIXELS, TagDictionary, is_private
+from orthanclite.dicom.edit.cleaning import DATE_VRS
 from orthanclite.dicom.edit.paths import TagPath
 from orthanclite.dicom.edit.plan import EditPlan
 from orthanclite.dicom.edit.profiles import Action
 from orthanclite.dicom.edit.rewrite import Change, Changes, Items, Replacement, Value, items_encoding
+from orthanclite.dicom.edit.treatment import DoesNotFit, Treatment
 from orthanclite.dicom.encoding import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LE, UNCOMPRESSED_SYNTAXES, Encoding
 from orthanclite.dicom.reading.dataset import (
     SPECIFIC_CHARACTER_SET,
@@ -28,9 +30,9 @@ from orthanclite.dicom.writing.from_json import JsonEncoder, parse_data_uri
 CHARSET_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 """The VRs whose text is in the character set of the data set (PS3.5 section 6.1.2.3)."""
 
-
-class DoesNotFit(Exception):
-    """A text cannot be expressed in the character set that it would be in."""
+ICON_IMAGE_SEQUENCE = 0x00880200
+_CONCEPT_NAME, _CODE_VALUE = 0x0040A043, 0x00080100
+_AT_ONCE = frozenset({Action.REMOVE, Action.CLEAR, Action.RENEW})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +84,25 @@ class Changer:
     """Applies a plan to one file."""
 
     def __init__(
-        self, file: DicomFile, plan: EditPlan, dictionary: TagDictionary, recoding: Recoding | None
+        self,
+        file: DicomFile,
+        plan: EditPlan,
+        dictionary: TagDictionary,
+        charset: Charset,
+        recoding: Recoding | None,
     ) -> None:
+        """:param charset: that of the file"""
         self._file = file
         self._plan = plan
         self._dictionary = dictionary
         self._recoding = recoding
+        self._treatment = Treatment(file, plan, dictionary, charset)
+        self._charset = charset
         self._kept = {path.tag for path in plan.keep if not path.steps}
         self._removed = {path.tag for path in plan.remove if not path.steps} if plan.profile else set()
 
-    def changes(self, charset: Charset) -> Changes:
-        """The changed elements; ``charset`` is that of the file.
+    def changes(self) -> Changes:
+        """The changed elements.
 
         :raises DoesNotFit: where a text does not fit its character set.
         :raises OrthancError: for a value that its VR cannot express, see :class:`.JsonEncoder`.
@@ -102,15 +112,21 @@ class Changer:
         entries += [(path, "replace", value) for path, value in plan.replace.items()]
         entries += [(path, "remove", None) for path in plan.remove]
         rules = _Rules.of(entries)
-        return self._dataset(self._file.dataset, rules, self._file.encoding, charset, nested=False)
+        return self._dataset(self._file.dataset, rules, self._file.encoding, self._charset, nested=False)
 
     def _dataset(
         self, dataset: DataSet, rules: _Rules, encoding: Encoding, charset: Charset, nested: bool
     ) -> dict[int, Change]:
         changes: dict[int, Change] = {}
+        profile = self._plan.profile
+        safe = self._treatment.safe_private(dataset, profile) if profile is not None else frozenset()
         for element in dataset:
             tag = element.tag
             if tag & 0xFFFF == 0:  # a group length: it follows from the rest
+                continue
+            if self._is_removed(tag, nested) and tag not in safe and not self._is_held(tag, rules, nested):
+                if tag not in rules.replace:
+                    changes[tag] = None
                 continue
             self._element(dataset, element, rules, encoding, charset, nested, changes)
         for tag, value in rules.replace.items():
@@ -131,43 +147,112 @@ class Changer:
     ) -> None:
         """Add the change of an element, if there is one, to ``changes``."""
         tag = element.tag
-        held = tag in rules.keep or (nested and tag in self._kept)
+        held = self._is_held(tag, rules, nested)
+        action: Action | None = None
         if not held:
             if tag in rules.replace:
                 return
-            if tag in rules.remove or self._is_removed(tag, nested):
+            if tag in rules.remove:
                 changes[tag] = None
                 return
             action = self._action(tag, nested)
-            if action is not None:
-                changes[tag] = self._treated(dataset, element, action)
+            if action in _AT_ONCE:
+                changes[tag] = self._at_once(dataset, element, action)
                 return
         change: Change
         inner = self._items(dataset, element, encoding)
         if inner is not None:
-            change = self._sequence(tag, inner, rules, charset, held)
-        elif nested and not held and element.vr == "UI" and self._plan.references:
-            change = self._referenced(dataset.value(element))
+            if action is Action.DUMMY:
+                change = self._emptied(inner, charset)
+            else:
+                change = self._sequence(tag, inner, rules, charset, held)
         else:
-            change = self._recoded(dataset, element, charset)
+            action = action or (None if held else self._implied(dataset, element, nested))
+            if action is not None:
+                target = charset if self._recoding is None else self._recoding.charset
+                changes[tag] = self._treatment.value(dataset, element, action, charset, target)
+                return
+            if nested and not held and element.vr == "UI" and self._plan.references:
+                change = self._referenced(dataset.value(element))
+            else:
+                change = self._recoded(dataset, element, charset)
         if change is not None:
             changes[tag] = change
+
+    def _is_held(self, tag: int, rules: _Rules, nested: bool) -> bool:
+        return tag in rules.keep or (nested and tag in self._kept)
 
     def _action(self, tag: int, nested: bool) -> Action | None:
         if not nested and tag in self._plan.renew:
             return Action.RENEW
         return None if self._plan.profile is None else self._plan.profile.action(tag, nested)
 
-    def _treated(self, dataset: DataSet, element: Element, action: Action) -> Value | None:
+    def _implied(self, dataset: DataSet, element: Element, nested: bool) -> Action | None:
+        """The action for what no table names, but what would tell what the profile hides."""
+        profile = self._plan.profile
+        if profile is None or not (profile.shifts or profile.safe_private):
+            return None
+        vr = self._treatment.vr(dataset, element)
+        if profile.shifts and vr in DATE_VRS:
+            return Action.SHIFT
+        if vr == "UI" and is_private(element.tag) and profile.renews_uids:
+            return Action.RENEW
+        return None
+
+    def _at_once(self, dataset: DataSet, element: Element, action: Action) -> Value | None:
+        """The change that needs no look into the element."""
         if action is Action.REMOVE:
             return None
-        content = self._renewed(dataset.value(element)) if action is Action.RENEW else b""
-        return Value(element.vr, content)
+        renewed = action is Action.RENEW
+        return Value(element.vr, self._treatment.renewed(dataset.value(element)) if renewed else b"")
 
     def _is_removed(self, tag: int, nested: bool) -> bool:
+        plan = self._plan
         if nested and tag in self._removed:
             return True
-        return self._plan.remove_private and is_private(tag)
+        if plan.remove_private and is_private(tag):
+            return True
+        if plan.remove_overlays and tag >> 24 == 0x60 and tag >> 16 <= 0x601E:
+            return True
+        return plan.remove_icons and tag == ICON_IMAGE_SEQUENCE
+
+    def _emptied(self, inner: tuple[list[DataSet], Encoding], charset: Charset) -> Change:
+        """One item of a sequence, with values that say nothing: IODs ask for an item, or for none."""
+        items, encoding = inner
+        if not items:
+            return Value("SQ", b"")
+        changes = self._nothing(items[0], encoding, item_charset(items[0], charset))
+        return Items(items[:1], [changes or None], encoding)
+
+    def _nothing(self, item: DataSet, encoding: Encoding, charset: Charset) -> dict[int, Change]:
+        """Changes after which an item says nothing."""
+        changes: dict[int, Change] = {}
+        for element in item:
+            tag = element.tag
+            action = self._action(tag, nested=True)
+            if self._is_removed(tag, nested=True):
+                changes[tag] = None
+            elif action in _AT_ONCE:
+                changes[tag] = self._at_once(item, element, action)
+            elif (inner := self._items(item, element, encoding)) is not None:
+                if tag != _CONCEPT_NAME:
+                    changes[tag] = self._emptied(inner, charset)
+            elif (value := self._treatment.nothing(item, element)) is not None:
+                changes[tag] = value
+        self._announce(item, True, changes)
+        return changes
+
+    def _is_hidden(self, item: DataSet) -> bool:
+        """Whether it is a content item about the subject."""
+        profile = self._plan.profile
+        if profile is None or not profile.hidden_concepts:
+            return False
+        name = item.elements.get(_CONCEPT_NAME)
+        codes = (name.items or []) if name is not None else []
+        return any(
+            (code.raw(_CODE_VALUE) or b"").decode("latin_1").strip(" \0") in profile.hidden_concepts
+            for code in codes
+        )
 
     def _sequence(
         self, tag: int, inner: tuple[list[DataSet], Encoding], rules: _Rules, charset: Charset, verbatim: bool
@@ -178,6 +263,8 @@ class Changer:
             own = item_charset(item, charset)
             if verbatim:
                 found.append(self._texts(item, encoding, own) or None)
+            elif self._is_hidden(item):
+                found.append(self._nothing(item, encoding, own) or None)
             else:
                 below = rules.below(tag, index)
                 found.append(self._dataset(item, below, encoding, own, nested=True) or None)
@@ -216,13 +303,6 @@ class Changer:
             return parse_items(dataset.data, element, IMPLICIT_LE, self._dictionary), IMPLICIT_LE
         except BadFileFormat:
             return None
-
-    def _renewed(self, value: bytes) -> bytes:
-        texts = (text.strip(" \0") for text in value.decode("latin_1").split("\\"))
-        renewed = (
-            self._plan.references.get(text) or self._plan.new_uid(text) if text else "" for text in texts
-        )
-        return "\\".join(renewed).encode("latin_1")
 
     def _referenced(self, value: bytes) -> Value | None:
         """The UIDs of edited objects among ``value`` replaced by their new ones."""

@@ -9,10 +9,11 @@ from orthanclite.core.errors import BadFileFormat, ParameterOutOfRange
 from orthanclite.core.main_tags import SOP_CLASS_UID, SOP_INSTANCE_UID
 from orthanclite.dicom.charsets import charset_of, is_known_term, parse_default_encoding
 from orthanclite.dicom.dictionary import TagDictionary
-from orthanclite.dicom.edit.changes import Changer, DoesNotFit, Recoding
+from orthanclite.dicom.edit.changes import Changer, Recoding
 from orthanclite.dicom.edit.paths import TagPath
 from orthanclite.dicom.edit.plan import EditPlan
 from orthanclite.dicom.edit.rewrite import Changes, EditedFile, Replacement, Value, rewrite
+from orthanclite.dicom.edit.treatment import DoesNotFit
 from orthanclite.dicom.reading.dataset import SPECIFIC_CHARACTER_SET, DicomFile, dataset_charset
 from orthanclite.dicom.writing.elements import file_head
 
@@ -37,7 +38,7 @@ def edit(
     charset = dataset_charset(file.dataset, default_encoding)
     for recoding in _recodings(file, plan, default_encoding):
         try:
-            changes = Changer(file, plan, dictionary, recoding).changes(charset)
+            changes = Changer(file, plan, dictionary, charset, recoding).changes()
         except DoesNotFit:
             continue
         sop_instance = _text(file, changes, SOP_INSTANCE_UID)

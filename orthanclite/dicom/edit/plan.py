@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from orthanclite.dicom.edit.cleaning import Cleaning
 from orthanclite.dicom.edit.paths import TagPath
 from orthanclite.dicom.edit.profiles import Profile
 
@@ -30,14 +30,6 @@ class EditPlan:
     references: Mapping[str, str] = field(default_factory=dict)
     """UIDs that are replaced wherever they stand in the items of sequences, by what replaces them."""
     creator: str = ""  # of the private elements among the new ones
-
-
-def new_uid(key: bytes, original: str) -> str:
-    """A UID that follows from an original one and a secret key, of at most 44 characters (PS3.5 B.2).
-
-    Who does not have the key cannot tell which original a new UID belongs to.
-    """
-    digest = bytearray(hashlib.blake2b(original.encode("utf-8"), key=key, digest_size=16).digest())
-    digest[6] = digest[6] & 0x0F | 0x40  # the bits of a random UUID (RFC 9562 section 5.4)
-    digest[8] = digest[8] & 0x3F | 0x80
-    return f"2.25.{int.from_bytes(digest, 'big')}"
+    cleaning: Cleaning = field(default_factory=Cleaning)
+    remove_overlays: bool = False  # groups 60xx
+    remove_icons: bool = False  # IconImageSequence, wherever it stands
