@@ -11,6 +11,7 @@ from orthanclite.dicom.charsets import charset_of, is_known_term, parse_default_
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.edit.changes import Changer, Recoding
 from orthanclite.dicom.edit.paths import TagPath
+from orthanclite.dicom.edit.pixels import NewPixels
 from orthanclite.dicom.edit.plan import EditPlan
 from orthanclite.dicom.edit.rewrite import Changes, EditedFile, Replacement, Value, rewrite
 from orthanclite.dicom.edit.treatment import DoesNotFit
@@ -22,7 +23,11 @@ _CHARSET = TagPath(SPECIFIC_CHARACTER_SET)
 
 
 def edit(
-    file: DicomFile, plan: EditPlan, dictionary: TagDictionary, default_encoding: str = "Latin1"
+    file: DicomFile,
+    plan: EditPlan,
+    dictionary: TagDictionary,
+    default_encoding: str = "Latin1",
+    pixels: NewPixels | None = None,
 ) -> EditedFile:
     """``file``, parsed to its end, with the changes of ``plan``.
 
@@ -30,6 +35,7 @@ def edit(
     of the file, the whole file is brought to one that has it: to the default encoding where it names none,
     else to UTF-8. The file meta information is written anew (PS3.10 section 7.1), as of a new file.
 
+    :param pixels: go before what the plan says of the same elements
     :param default_encoding: that of files that name none (option ``DefaultEncoding``)
     :raises ParameterOutOfRange: for an unknown character set among the new values.
     :raises BadRequest: for the pixel data of a compressed image among them.
@@ -41,8 +47,11 @@ def edit(
             changes = Changer(file, plan, dictionary, charset, recoding).changes()
         except DoesNotFit:
             continue
+        transfer_syntax = file.transfer_syntax
+        if pixels is not None:
+            changes, transfer_syntax = {**changes, **pixels.changes}, pixels.transfer_syntax
         sop_instance = _text(file, changes, SOP_INSTANCE_UID)
-        head = file_head(_text(file, changes, SOP_CLASS_UID), sop_instance, file.transfer_syntax)
+        head = file_head(_text(file, changes, SOP_CLASS_UID), sop_instance, transfer_syntax)
         return EditedFile(head, file.dataset.data, rewrite(file, changes), file.deflated, sop_instance)
     raise BadFileFormat("A new value is no text in Unicode")
 

@@ -1,7 +1,7 @@
 """The bytes of a file after changes: what is untouched is copied as it stands, or not copied at all.
 
-A result is a list of parts, each new bytes or a stretch of the file that it was made from. Pixel data, of
-whatever size, is one stretch.
+A result is a list of parts, each new bytes, a stretch of the file that it was made from, or what comes from
+elsewhere. Pixel data, of whatever size, is one stretch.
 """
 
 from __future__ import annotations
@@ -26,7 +26,19 @@ from orthanclite.dicom.writing.elements import pad
 _PIECE = 1 << 20  # bytes that are given at a time
 
 Stretch = tuple[int, int]
-Part = bytes | Stretch
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The value of an element from elsewhere, of whatever size."""
+
+    vr: str
+    data: Buffer
+    is_encapsulated: bool = False
+    """Whether it is in fragments, up to their delimiter (PS3.5 annex A.4)."""
+
+
+Part = bytes | Stretch | Content
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +66,7 @@ class Items:
     encoding: Encoding
 
 
-Change = Value | Replacement | Items | None
+Change = Value | Replacement | Items | Content | None
 """What becomes of an element; None removes it."""
 
 Changes = Mapping[int, Change]
@@ -85,9 +97,11 @@ class EditedFile:
             if isinstance(part, bytes):
                 yield part
                 continue
-            start, end = part
+            data, (start, end) = (
+                (part.data, (0, len(part.data))) if isinstance(part, Content) else (self.data, part)
+            )
             for first in range(start, end, _PIECE):
-                yield self.data[first : min(first + _PIECE, end)]
+                yield data[first : min(first + _PIECE, end)]
 
 
 def rewrite(file: DicomFile, changes: Changes) -> list[Part]:
@@ -143,6 +157,10 @@ def _changed(
         return [head(tag, change.vr, len(content), encoding) + content]
     if isinstance(change, Replacement):
         return [encode([(change.source, change.element)], encoding)]
+    if isinstance(change, Content):
+        odd = len(change.data) % 2
+        length = UNDEFINED_LENGTH if change.is_encapsulated else len(change.data) + odd
+        return [head(tag, change.vr, length, encoding), change, b"\0" * odd]
     assert element is not None  # changes within a sequence need one
     return _sequence(dataset, element, change, encoding)
 
@@ -175,7 +193,13 @@ def _mark(tag: int, length: int, encoding: Encoding) -> bytes:
 
 
 def _size(parts: Iterable[Part]) -> int:
-    return sum(len(part) if isinstance(part, bytes) else part[1] - part[0] for part in parts)
+    return sum(_length(part) for part in parts)
+
+
+def _length(part: Part) -> int:
+    if isinstance(part, tuple):
+        return part[1] - part[0]
+    return len(part) if isinstance(part, bytes) else len(part.data)
 
 
 def _joined(parts: Iterable[Part]) -> Iterator[Part]:
@@ -192,6 +216,12 @@ def _joined(parts: Iterable[Part]) -> Iterator[Part]:
         if new:
             yield b"".join(new)
             new.clear()
+        if isinstance(part, Content):
+            if copied is not None:
+                yield copied
+                copied = None
+            yield part
+            continue
         if copied is not None and copied[1] == part[0]:
             copied = (copied[0], part[1])
             continue

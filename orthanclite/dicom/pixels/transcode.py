@@ -53,7 +53,7 @@ _PIECE = 1 << 22  # bytes of native pixel data that are copied at a time
 _EXTENDED_TABLES = (0x7FE00001, 0x7FE00002)  # ExtendedOffsetTable and its lengths
 _PALETTE = (0x00281101, 0x00281102, 0x00281103, 0x00281201, 0x00281202, 0x00281203)
 _SEGMENTED_PALETTE = (0x00281221, 0x00281222, 0x00281223)
-_CONTAINER_SYNTAXES = UNCOMPRESSED_SYNTAXES | {ts.RLE_LOSSLESS}
+CONTAINER_SYNTAXES = UNCOMPRESSED_SYNTAXES | {ts.RLE_LOSSLESS}
 """Those that keep every allocated bit, the unused ones included."""
 
 
@@ -157,11 +157,11 @@ def frame_task(data: ImageData, index: int, target: str, quality: int) -> bytes:
         if source.description.bits_allocated == 1:
             return _frame_of_bits(source, index, target)
         description, expand = _reading(source, target)
-        first = _samples(source, index, description, expand)
+        first = frame_samples(source, index, description, expand)
         if target in UNCOMPRESSED_SYNTAXES:
-            return _native(first[0], target)
-        found = _format(first, description, target)
-        return write_frame(encoder_for(target, found), _packed(first[0], found, target), found, quality)
+            return native_bytes(first[0], target)
+        found = frame_format(first, description, target)
+        return write_frame(encoder_for(target, found), packed(first[0], found, target), found, quality)
 
 
 def _frame_of_bits(source: PixelSource, index: int, target: str) -> bytes:
@@ -212,10 +212,11 @@ def _recoded(source: PixelSource, file: DicomFile, target: str, options: Transco
     if source.description.bits_allocated == 1:
         raise NotImplementedInServer("Images of one bit per pixel cannot be compressed")
     description, expand = _reading(source, target)
-    first = _samples(source, 0, description, expand)
-    found = _format(first, description, target)
+    first = frame_samples(source, 0, description, expand)
+    found = frame_format(first, description, target)
     count = source.frame_count()
-    frames = chain([first[0]], (_samples(source, index, description, expand)[0] for index in range(1, count)))
+    others = (frame_samples(source, index, description, expand)[0] for index in range(1, count))
+    frames = chain([first[0]], others)
     if target in UNCOMPRESSED_SYNTAXES:
         total = count * first[0].nbytes
         if total >= UNDEFINED_LENGTH - 1:
@@ -227,7 +228,7 @@ def _recoded(source: PixelSource, file: DicomFile, target: str, options: Transco
     encoder = encoder_for(target, found)
     encoded = EncodedFrames(options.spool)
     for samples in frames:
-        encoded.add(write_frame(encoder, _packed(samples, found, target), found, options.quality))
+        encoded.add(write_frame(encoder, packed(samples, found, target), found, options.quality))
     changes = image_attributes(description, found, encoder.photometric(found))
     sop_uid = ""
     if encoder.method:
@@ -242,7 +243,7 @@ def _recoded(source: PixelSource, file: DicomFile, target: str, options: Transco
 def _reading(source: PixelSource, target: str) -> tuple[PixelDescription, bool]:
     """How the samples are to be read for ``target``, and whether a palette is to be applied."""
     description = source.description
-    if source.transfer_syntax in _CONTAINER_SYNTAXES and target in _CONTAINER_SYNTAXES:
+    if source.transfer_syntax in CONTAINER_SYNTAXES and target in CONTAINER_SYNTAXES:
         allocated = description.bits_allocated
         description = replace(description, bits_stored=allocated, high_bit=allocated - 1, signed=False)
     expand = target in (ts.JPEG_BASELINE, ts.JPEG_EXTENDED) and description.photometric == "PALETTE COLOR"
@@ -253,19 +254,21 @@ def _native_frames(frames: Iterable[Samples], size: int, target: str) -> Iterato
     for samples in frames:
         if samples.nbytes != size:  # the length of all is written already
             raise BadFileFormat("The frames differ in size")
-        yield _native(samples, target)
+        yield native_bytes(samples, target)
 
 
-def _samples(
+def frame_samples(
     source: PixelSource, index: int, description: PixelDescription, expand: bool
 ) -> tuple[Samples, str]:
+    """A decoded frame and its photometric interpretation; ``expand`` makes colour of a palette."""
     samples, photometric = decode_samples(source, index, description)
     if not expand:
         return samples, photometric
     return apply_palette(source.header, samples), "RGB"
 
 
-def _format(first: tuple[Samples, str], description: PixelDescription, target: str) -> FrameFormat:
+def frame_format(first: tuple[Samples, str], description: PixelDescription, target: str) -> FrameFormat:
+    """What frames like ``first`` are, for an encoder of ``target``."""
     samples, photometric = first
     colour = samples.ndim == 3
     if photometric == "YBR_FULL_422":
@@ -274,7 +277,7 @@ def _format(first: tuple[Samples, str], description: PixelDescription, target: s
     stored = min(description.bits_stored, allocated)
     if colour and description.samples == 1:  # an expanded palette
         stored = allocated
-    if target not in _CONTAINER_SYNTAXES and stored <= 8:
+    if target not in CONTAINER_SYNTAXES and stored <= 8:
         allocated = 8
     return FrameFormat(
         description.rows,
@@ -287,7 +290,8 @@ def _format(first: tuple[Samples, str], description: PixelDescription, target: s
     )
 
 
-def _native(samples: Samples, target: str) -> bytes:
+def native_bytes(samples: Samples, target: str) -> bytes:
+    """A decoded frame as uncompressed pixel data."""
     values = samples.view(f"u{samples.dtype.itemsize}")
     big_endian = encoding_of(target).big_endian
     content: bytes = (
@@ -296,7 +300,7 @@ def _native(samples: Samples, target: str) -> bytes:
     return content
 
 
-def _packed(samples: Samples, found: FrameFormat, target: str) -> Samples:
+def packed(samples: Samples, found: FrameFormat, target: str) -> Samples:
     """The samples as encoders want them: the container of ``found``, no bits above the stored ones.
 
     JPEG 2000 has signs; the other codecs get the two's complement in the stored bits.
