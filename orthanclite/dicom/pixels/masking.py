@@ -38,11 +38,11 @@ from orthanclite.dicom.pixels.masks import (
 )
 from orthanclite.dicom.pixels.source import ImageData, PixelSource, buffer_of, locate
 from orthanclite.dicom.pixels.transcode import (
-    CONTAINER_SYNTAXES,
     frame_format,
     frame_samples,
     native_bytes,
     packed,
+    reading_for,
 )
 from orthanclite.dicom.reading.dataset import DicomFile
 from orthanclite.dicom.reading.parser import parse_whole
@@ -208,11 +208,8 @@ def _write_filled(
 def _masked_frames(
     source: PixelSource, masks: Sequence[Mask], result: IO[bytes], spool: IO[bytes] | None
 ) -> MaskedPixels:
-    description = source.description
     target = source.transfer_syntax if source.transfer_syntax in _LOSSLESS else EXPLICIT_LITTLE_ENDIAN
-    if source.transfer_syntax in CONTAINER_SYNTAXES and target in CONTAINER_SYNTAXES:
-        allocated = description.bits_allocated
-        description = replace(description, bits_stored=allocated, high_bit=allocated - 1, signed=False)
+    description, _ = reading_for(source, target)
     first = frame_samples(source, 0, description, expand=False)
     found = frame_format(first, description, target)
     encoder: Encoder | None = None

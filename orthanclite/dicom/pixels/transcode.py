@@ -156,7 +156,7 @@ def frame_task(data: ImageData, index: int, target: str, quality: int) -> bytes:
             raise ParameterOutOfRange(f"Frame {index} does not exist")
         if source.description.bits_allocated == 1:
             return _frame_of_bits(source, index, target)
-        description, expand = _reading(source, target)
+        description, expand = reading_for(source, target)
         first = frame_samples(source, index, description, expand)
         if target in UNCOMPRESSED_SYNTAXES:
             return native_bytes(first[0], target)
@@ -211,7 +211,7 @@ def _recoded(source: PixelSource, file: DicomFile, target: str, options: Transco
     """Decode every frame and write it anew."""
     if source.description.bits_allocated == 1:
         raise NotImplementedInServer("Images of one bit per pixel cannot be compressed")
-    description, expand = _reading(source, target)
+    description, expand = reading_for(source, target)
     first = frame_samples(source, 0, description, expand)
     found = frame_format(first, description, target)
     count = source.frame_count()
@@ -240,7 +240,7 @@ def _recoded(source: PixelSource, file: DicomFile, target: str, options: Transco
     return _Pixels("OB", UNDEFINED_LENGTH, encoded.value(), changes, dropped, sop_uid)
 
 
-def _reading(source: PixelSource, target: str) -> tuple[PixelDescription, bool]:
+def reading_for(source: PixelSource, target: str) -> tuple[PixelDescription, bool]:
     """How the samples are to be read for ``target``, and whether a palette is to be applied."""
     description = source.description
     if source.transfer_syntax in CONTAINER_SYNTAXES and target in CONTAINER_SYNTAXES:
