@@ -52,7 +52,7 @@ class House:
         archive = archive_wing(base, imaging, jobs)
         dicomweb = dicomweb_wing(base, content, imaging, search, archive.archives)
         edit = edit_wing(base, content, imaging, ingest)
-        remotes = remotes_wing(base)
+        remotes = remotes_wing(base, imaging, jobs)
         worklists = worklists_wing(base, search)
         network = network_wing(base, content, imaging, ingest, search, remotes, worklists)
         hooks = hooks_wing(base, lambda: self.application.table)

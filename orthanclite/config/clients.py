@@ -14,7 +14,6 @@ from orthanclite.config.table import Fate, setting
 
 _JOBS = "no job uses several threads yet"
 _SCU = "outgoing DICOM is not implemented yet"
-_HTTP = "outgoing HTTP is not implemented yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +51,6 @@ class JobSettings:
         "LogExportedResources",
         False,
         "Log in /exports what is sent to modalities and peers.",
-        fate=Fate.LATER,
-        why=_SCU,
     )
 
 
@@ -119,23 +116,15 @@ class HttpClientSettings:
         "HttpProxy",
         "",
         'Proxy: "host:port" or "user:password@host:port"; empty for none.',
-        fate=Fate.LATER,
-        why=_HTTP,
         secret=True,
     )
-    verbose: bool = setting("HttpVerbose", False, "Log outgoing requests.", fate=Fate.LATER, why=_HTTP)
-    timeout: int = setting(
-        "HttpTimeout", 60, "Seconds to wait for an answer.", minimum=0, fate=Fate.LATER, why=_HTTP
-    )
-    verify_peers: bool = setting(
-        "HttpsVerifyPeers", True, "Check the certificates of HTTPS servers.", fate=Fate.LATER, why=_HTTP
-    )
+    verbose: bool = setting("HttpVerbose", False, "Log outgoing requests.")
+    timeout: int = setting("HttpTimeout", 60, "Seconds to wait for an answer.", minimum=0)
+    verify_peers: bool = setting("HttpsVerifyPeers", True, "Check the certificates of HTTPS servers.")
     ca_certificates: str = setting(
         "HttpsCACertificates",
         "",
         "PEM file of the authorities by which HTTPS servers are trusted; empty for those of the system.",
-        fate=Fate.LATER,
-        why=_HTTP,
     )
 
 

@@ -17,6 +17,7 @@
     │   ├── ClaimLost               500  (11)
     │   └── DatabaseUnavailable     503  (36)
     │       └── CommitUncertain     503  (36)
+    ├── InexistentFile              404  (13)
     ├── CannotWriteFile             500  (14)
     ├── BadFileFormat               400  (15)
     │   └── EmptyIdentifier         400  (15)
@@ -147,6 +148,10 @@ class CommitUncertain(DatabaseUnavailable):
 
     What the transaction refers to must be kept; the sweep removes it if the transaction is not there.
     """
+
+
+class InexistentFile(OrthancError):
+    code, status, message = 13, 404, "Inexistent file"
 
 
 class CannotWriteFile(OrthancError):

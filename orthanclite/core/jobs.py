@@ -184,6 +184,8 @@ class Progress:
     outputs: tuple[Output, ...] = ()  # with ``done``; the blobs are durable
     failure: Failure | None = None
     """With ``done``: the job has failed, and ``content`` tells how far it came."""
+    retry: Failure | None = None
+    """With ``done``: why the step is tried again, if retries are left; otherwise the job ends as told."""
 
 
 class Run(Protocol):
@@ -191,6 +193,8 @@ class Run(Protocol):
 
     def step(self) -> Progress:
         """Do a piece of the work, of a second at most: a job is paused and cancelled between steps.
+
+        A step that saves something has come forward: only those in a row that do not count as retries.
 
         :raises OrthancError: fails the job, or has the step tried again where the kind allows it
         """

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from orthanclite.core.errors import BadFileFormat, ParameterOutOfRange
+from orthanclite.core.endpoints import Endpoint, check_url
+from orthanclite.core.errors import BadFileFormat, BadParameterType, ParameterOutOfRange
 
 
 class Manufacturer(StrEnum):
@@ -181,12 +182,13 @@ class Peer:
     def parse(value: object) -> Peer:
         """From ``[url]``, ``[url, username, password]`` or an object.
 
-        :raises BadFileFormat: for any other shape or type, for an empty URL, and for ``Pkcs11``.
+        :raises BadFileFormat: for any other shape or type, for a URL that is none, and for ``Pkcs11``.
+        :raises BadParameterType: for a negative timeout.
         """
         if isinstance(value, list):
             if len(value) not in (1, 3) or not all(isinstance(text, str) for text in value):
                 raise BadFileFormat
-            return Peer(_parse_url(value[0]), *value[1:])
+            return Peer(check_url(value[0]), *value[1:])
         if isinstance(value, dict):
             return _peer_from_object(value)
         raise BadFileFormat
@@ -205,10 +207,31 @@ class Peer:
         if self.certificate_file:
             shown |= {
                 "CertificateFile": self.certificate_file,
-                "CertificateKeyFile": self.certificate_key_file,
+                "CertificateKeyFile": None,
                 "CertificateKeyPassword": None,
             }
         return shown
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The server, for requests to it."""
+        return Endpoint(
+            self.url,
+            self.username,
+            self.password,
+            self.http_headers,
+            self.certificate_file,
+            self.certificate_key_file,
+            self.certificate_key_password,
+            self.timeout,
+        )
+
+    def to_job_json(self) -> list[str] | dict[str, Any]:
+        """As the content of jobs shows it: secrets are empty."""
+        if not (self.http_headers or self.timeout or self.certificate_file or self.user_properties):
+            return [self.url, self.username, ""] if self.username else [self.url]
+        shown = {key: value for key, value in self.to_json().items() if value is not None}
+        return shown | {"HttpHeaders": dict.fromkeys(sorted(self.http_headers), "")}
 
     def to_stored_json(self) -> dict[str, Any]:
         """Complete, secrets included, for ``OrthancPeersInDatabase``; :meth:`parse` reads it back."""
@@ -240,7 +263,7 @@ def _peer_from_object(value: dict[str, object]) -> Peer:
         raise BadFileFormat
     return Peer(
         # The API documentation of the reference writes it in capitals, and it takes both.
-        url=_parse_url(_string(value, "Url", "") or _string(value, "URL", "")),
+        url=check_url(_string(value, "Url", "") or _string(value, "URL", "")),
         http_headers=dict(headers),
         timeout=_seconds(value, "Timeout"),
         user_properties={key: _as_text(item) for key, item in value.items() if key not in PEER_KEYS},
@@ -248,20 +271,14 @@ def _peer_from_object(value: dict[str, object]) -> Peer:
     )
 
 
-def _parse_url(text: str) -> str:
-    if not text:
-        raise BadFileFormat("Empty URL")
-    return text if text.endswith("/") else text + "/"
-
-
 def _as_text(value: object) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
-        return "true" if value else "false"
+        return str(int(value))
     if isinstance(value, int | float):
         return str(value)
-    raise BadFileFormat
+    raise BadFileFormat("User-defined properties of a peer must be strings")
 
 
 def _parse_port(value: object) -> int:
@@ -294,5 +311,5 @@ def _seconds(value: Mapping[str, object], key: str) -> int:
     if not isinstance(number, int) or isinstance(number, bool):
         raise BadFileFormat(f"Integer value expected in field: {key}")
     if number < 0:
-        raise BadFileFormat(f"Positive integer value expected in field: {key}")
+        raise BadParameterType(f"Positive integer value expected in field: {key}")
     return number

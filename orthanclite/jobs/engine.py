@@ -344,8 +344,15 @@ class JobEngine:
 
     def _take(self, work: _Work, progress: Progress) -> bool:
         """Write what a step has come to, where it is due; whether that was the end of the run."""
-        change = Change(progress.fraction, progress.content, progress.saved, work.runtime, retries=0)
+        came_forward = progress.saved is not None
+        retries = 0 if came_forward else None
+        change = Change(progress.fraction, progress.content, progress.saved, work.runtime, retries)
+        if came_forward:
+            work.claim = replace(work.claim, retries=0)
         if progress.done:
+            if progress.retry is not None and self._may_retry(work):
+                self._try_again(work, progress.retry, change)
+                return True
             state = State.SUCCESS if progress.failure is None else State.FAILURE
             fraction = 1.0 if progress.failure is None else progress.fraction
             done = replace(
@@ -363,7 +370,6 @@ class JobEngine:
         work.written = now
         work.asked.clear()
         wish, _ = self._persist(lambda: self._jobs.write(work.claim, change, self._keep))
-        work.claim = replace(work.claim, retries=0)
         self._tell(work.claim.id, work.claim.kind, State.RUNNING, progress.fraction)
         if wish is Wish.NONE:
             return False
@@ -377,17 +383,25 @@ class JobEngine:
             self._let_go(work, Change(state=State.FAILURE, failure=Failure(CanceledJob.code)))
 
     def _fail(self, work: _Work, failure: Failure, final: bool = False) -> None:
+        change = Change(runtime=work.runtime)
+        if final or not self._may_retry(work):
+            self._let_go(work, replace(change, state=State.FAILURE, failure=failure))
+        else:
+            self._try_again(work, failure, change)
+
+    def _may_retry(self, work: _Work) -> bool:
+        claim = work.claim
+        allowed: int = claim.parameters.get(RETRY, self._kinds[claim.kind].retries)
+        return claim.retries < allowed
+
+    def _try_again(self, work: _Work, failure: Failure, change: Change) -> None:
+        """Put the job off. ``change`` has what is to be written beside that."""
         retries = work.claim.retries
-        allowed = work.claim.parameters.get(RETRY, self._kinds[work.claim.kind].retries)
-        if final or retries >= allowed:
-            self._let_go(work, Change(state=State.FAILURE, failure=failure, runtime=work.runtime))
-            return
         delay = min(2.0**retries, _LONGEST_DELAY)
         log.warning("The job %s is tried again in %d seconds: %s", work.claim.id, delay, failure.details)
-        change = Change(
-            state=State.RETRY, delay=delay, retries=retries + 1, failure=failure, runtime=work.runtime
+        self._let_go(
+            work, replace(change, state=State.RETRY, delay=delay, retries=retries + 1, failure=failure)
         )
-        self._let_go(work, change)
 
     def _let_go(self, work: _Work, change: Change) -> None:
         """Write the end of a run."""

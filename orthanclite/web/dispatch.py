@@ -228,7 +228,7 @@ class Dispatcher:
 
     async def _handle(self, operation: Operation, call: Call) -> Response:
         if operation.streaming:
-            call.run = self._run
+            call.run = self._run_slowly if operation.slow is not None else self._run
             try:
                 response = await cast(AsyncHandler, operation.handler)(call)
             except OrthancError as error:
@@ -289,6 +289,9 @@ class Dispatcher:
 
     async def _run(self, function: Callable[..., T], *args: Any) -> T:
         return await self._run_in(self._pool, function, *args)
+
+    async def _run_slowly(self, function: Callable[..., T], *args: Any) -> T:
+        return await self._run_in(self._slow_pool, function, *args)
 
     async def _run_in(self, pool: Executor, function: Callable[..., T], *args: Any) -> T:
         counted = pool is self._pool

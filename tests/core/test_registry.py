@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orthanclite.core.errors import BadFileFormat, OrthancError, ParameterOutOfRange
+from orthanclite.core.errors import BadFileFormat, BadParameterType, OrthancError, ParameterOutOfRange
 from orthanclite.core.registry import MODALITY_KEYS, Manufacturer, Modality, Peer, RetrieveMethod
 
 FLAGS = sorted(key for key in MODALITY_KEYS if key.startswith(("Allow", "Use")))
@@ -84,7 +84,7 @@ BAD_MODALITIES: list[tuple[object, type[OrthancError]]] = [
     ({}, BadFileFormat),
     ({"AET": "A", "Host": "h"}, BadFileFormat),
     ({"AET": "A", "Host": "h", "Port": 1, "AllowEcho": 1}, BadFileFormat),
-    ({"AET": "A", "Host": "h", "Port": 1, "Timeout": -1}, BadFileFormat),
+    ({"AET": "A", "Host": "h", "Port": 1, "Timeout": -1}, BadParameterType),
     ({"AET": "A", "Host": "h", "Port": 1, "Timeout": True}, BadFileFormat),
     ({"AET": "A", "Host": "h", "Port": 1, "RetrieveMethod": "C-STORE"}, ParameterOutOfRange),
 ]
@@ -98,7 +98,7 @@ def test_what_is_no_modality(value: object, error: type[OrthancError]) -> None:
 
 peers = st.builds(
     Peer,
-    url=st.text(min_size=1).map(lambda url: url.rstrip("/") + "/"),
+    url=st.from_regex(r"(https?://)?([a-z]+:[a-z]*@)?[a-z0-9.]{1,9}(:[1-9][0-9]{0,3})?/", fullmatch=True),
     username=st.text(),
     password=st.text(),
     http_headers=st.dictionaries(st.text(), st.text(), max_size=3),
@@ -153,7 +153,10 @@ BAD_PEERS: list[Any] = [
     {"Url": "http://h", "HttpHeaders": ["a"]},
     {"Url": "http://h", "HttpHeaders": {"a": 1}},
     {"Url": "http://h", "Pkcs11": True},
-    {"Url": "http://h", "Timeout": -1},
+    ["ftp://h/"],
+    ["http://"],
+    ["http://h:port/"],
+    ["http://h/ x"],
     {"Url": "http://h", "Ward": None},
     {"Url": "http://h", "Ward": {}},
 ]
@@ -163,3 +166,32 @@ BAD_PEERS: list[Any] = [
 def test_what_is_no_peer(value: object) -> None:
     with pytest.raises(BadFileFormat):
         Peer.parse(value)
+
+
+def test_a_negative_timeout_is_no_number_of_seconds() -> None:
+    with pytest.raises(BadParameterType):
+        Peer.parse({"Url": "http://h", "Timeout": -1})
+
+
+def test_jobs_show_a_peer_without_its_secrets() -> None:
+    assert Peer.parse(["http://h"]).to_job_json() == ["http://h/"]
+    assert Peer.parse(["http://h", "alice", SECRET]).to_job_json() == ["http://h/", "alice", ""]
+    shown = Peer.parse(
+        {
+            "Url": "http://h",
+            "Username": "alice",
+            "Password": SECRET,
+            "HttpHeaders": {"Token": SECRET},
+            "CertificateFile": "c",
+            "CertificateKeyFile": "k",
+            "CertificateKeyPassword": SECRET,
+        }
+    ).to_job_json()
+    assert shown == {
+        "CertificateFile": "c",
+        "HttpHeaders": {"Token": ""},
+        "Pkcs11": False,
+        "Timeout": 0,
+        "Url": "http://h/",
+        "Username": "alice",
+    }

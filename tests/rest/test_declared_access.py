@@ -29,7 +29,7 @@ READING = {
     "/tools/find",
     "/tools/lookup",
 }
-SENDING = {"/instances/{id}/export"}
+SENDING = {"/instances/{id}/export", "/peers/{id}/store", "/peers/{id}/store-straight"}
 ADMINISTERING = {
     "/modalities/{id}",
     "/peers/{id}",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from orthanclite.core.ports.annotations import Annotations
 from orthanclite.core.ports.blobs import BlobHelper, Blobs, BlobWriter, LocalBlobs
+from orthanclite.core.ports.http import Answer, HttpClient, StreamedAnswer, Upload
 from orthanclite.core.ports.ingest import BlobJournal, Ingest
 from orthanclite.core.ports.jobs import Jobs
 from orthanclite.core.ports.log import ChangeLog
@@ -25,11 +26,13 @@ from orthanclite.core.ports.servers import Leases, Servers
 
 __all__ = [
     "Annotations",
+    "Answer",
     "BlobHelper",
     "BlobJournal",
     "BlobWriter",
     "Blobs",
     "ChangeLog",
+    "HttpClient",
     "Ingest",
     "Jobs",
     "Leases",
@@ -43,4 +46,6 @@ __all__ = [
     "RuntimeSettings",
     "Search",
     "Servers",
+    "StreamedAnswer",
+    "Upload",
 ]

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
-from orthanclite.core.errors import InexistentItem, OrthancError, UnknownResource
+from orthanclite.core.errors import (
+    BadFileFormat,
+    InexistentFile,
+    InexistentItem,
+    OrthancError,
+    UnknownResource,
+)
 from orthanclite.core.ports import MemoryRegistryRows, RegistryRows
 from orthanclite.core.registry import Modality, Peer
+
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 T = TypeVar("T", bound=Modality | Peer)
 
@@ -29,12 +39,15 @@ class Registry(Generic[T]):
         initial: Mapping[str, T],
         rows: RegistryRows | None = None,
         unknown: type[OrthancError] = InexistentItem,
+        check: Callable[[T], None] | None = None,
     ) -> None:
         """See :func:`modalities` and :func:`peers`.
 
         :param rows: where the database keeps them
         :param unknown: the error of :meth:`get` for an unknown name
+        :param check: looks at a record that a client sends, beyond its form
         """
+        self._check = check
         self._unknown = unknown
         self._kind = kind
         self._full_kind = full_kind
@@ -64,10 +77,16 @@ class Registry(Generic[T]):
     def put(self, name: str, value: object) -> None:
         """Add or replace a record, given in one of its JSON forms.
 
-        :raises BadFileFormat: where it has none of these forms.
+        :raises BadFileFormat: where it has none of these forms, and for a name that may not be.
         :raises ParameterOutOfRange: where a value is impossible.
+        :raises InexistentFile: where it names a file that cannot be read.
         """
-        self._rows.put(self._kind, name, self._text(self._parse(value)))
+        if not _NAME.fullmatch(name):
+            raise BadFileFormat(f"Only letters, digits, dashes and underscores may be in a name, not: {name}")
+        record = self._parse(value)
+        if self._check is not None:
+            self._check(record)
+        self._rows.put(self._kind, name, self._text(record))
 
     def delete(self, name: str) -> None:
         """:raises InexistentItem: for an unknown name."""
@@ -95,4 +114,19 @@ def modalities(initial: Mapping[str, Modality], rows: RegistryRows | None = None
 
 def peers(initial: Mapping[str, Peer], rows: RegistryRows | None = None) -> Registry[Peer]:
     """The peers; with ``rows`` (``OrthancPeersInDatabase``) kept in the database."""
-    return Registry("peer", "Orthanc peer", Peer.parse, Peer.to_stored_json, initial, rows, UnknownResource)
+    return Registry(
+        "peer",
+        "Orthanc peer",
+        Peer.parse,
+        Peer.to_stored_json,
+        initial,
+        rows,
+        UnknownResource,
+        _check_certificate,
+    )
+
+
+def _check_certificate(peer: Peer) -> None:
+    for path in filter(None, (peer.certificate_file, peer.certificate_key_file)):
+        if "\0" in path or not os.access(path, os.R_OK):
+            raise InexistentFile(f"Cannot open certificate file: {path}")
