@@ -51,7 +51,7 @@ class House:
         jobs = jobs_wing(base)
         archive = archive_wing(base, imaging, jobs)
         dicomweb = dicomweb_wing(base, content, imaging, search, archive.archives)
-        edit = edit_wing(base, content, imaging, ingest)
+        edit = edit_wing(base, content, imaging, ingest, upkeep, resources, jobs)
         remotes = remotes_wing(base, imaging, jobs)
         worklists = worklists_wing(base, search)
         network = network_wing(base, content, imaging, ingest, search, remotes, worklists)

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from orthanclite.config.table import Fate, setting
 
-_JOBS = "no job uses several threads yet"
 _SCU = "outgoing DICOM is not implemented yet"
 
 
@@ -31,9 +30,7 @@ class JobSettings:
     threads: Mapping[str, int] = setting(
         "JobsEngineThreadsCount",
         {"ResourceModification": 1},
-        "Threads of one job, by its type.",
-        fate=Fate.LATER,
-        why=_JOBS,
+        "Threads that work at one job, by its type: `ResourceModification`, `SplitStudy` and `MergeStudy`.",
     )
     media_archives: int = setting(
         "MediaArchiveSize",

@@ -1,10 +1,18 @@
-"""Modification and anonymisation: ``/instances/{id}/modify``, ``/instances/{id}/anonymize``."""
+"""Modification and anonymisation: of an instance, which is answered, and of stored resources in jobs."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from orthanclite.core.errors import BodyTooLarge
+from orthanclite.core.levels import Level
 from orthanclite.core.principal import Access
+from orthanclite.jobs.engine import JobEngine
+from orthanclite.jobs.kinds.modification import ModificationKind
+from orthanclite.rest.submission import SUBMISSION_FIELDS, JobOptions, done
 from orthanclite.services.content.scratch import ScratchFile
 from orthanclite.services.edit.instances import InstanceEditor
+from orthanclite.services.ingest.arrival import IngestOrigin
 from orthanclite.web.answers.responses import Response, bytes_response, sized_response
 from orthanclite.web.call import Call
 from orthanclite.web.routing import Body, Router
@@ -26,6 +34,19 @@ ANONYMIZE_FIELDS = {
     "KeepPrivateTags": "boolean: Keep the private tags",
     "DicomVersion": "string: Edition of the profile: 2008, 2017c, 2021b or 2023b (the default)",
 }
+
+SOURCE_FIELDS = {
+    "KeepSource": "boolean: Keep what the results are made from",
+    "KeepLabels": "boolean: Give the results the labels of what they are made from",
+}
+_RESOURCES_FIELD = {"Resources": "array: Orthanc identifiers of the resources, of any level"}
+_LEVEL_FIELD = {
+    "Level": "string: Patient, Study, Series or Instance: the highest level that gets new identifiers. By "
+    "default, that of the highest identifier in Replace, or Instance"
+}
+
+_LARGEST_REQUEST = 16 << 20
+"""Bytes of a request that is kept with its job."""
 
 
 def instance_edit_routes(editor: InstanceEditor) -> Router:
@@ -55,6 +76,67 @@ def instance_edit_routes(editor: InstanceEditor) -> Router:
         return _answer(editor.anonymized(call.params["id"], call.json_object()))
 
     return router
+
+
+def edit_job_routes(engine: JobEngine, kind: ModificationKind) -> Router:
+    """The routes that store what they make, in jobs."""
+    router = Router("Modification", slow=True)
+    for level in (Level.PATIENT, Level.STUDY, Level.SERIES):
+        _add_level(router, engine, kind, level)
+    for anonymize in (False, True):
+        _add_bulk(router, engine, kind, anonymize)
+    return router
+
+
+def _add_level(router: Router, engine: JobEngine, kind: ModificationKind, level: Level) -> None:
+    for anonymize, verb in ((False, "modify"), (True, "anonymize")):
+
+        def on_post(call: Call, anonymize: bool = anonymize) -> Response:
+            body = request_of_job(call)
+            options, origin = JobOptions.of(body), IngestOrigin.of(call.principal)
+            submission = kind.of_resource(body, call.params["id"], level, anonymize, origin)
+            return done(engine, options.of_submission(submission), options.synchronous)
+
+        router.post(
+            f"/{level.plural}/{{id}}/{verb}",
+            f"{verb.capitalize()} one {level.label.lower()}",
+            description="A job that makes new instances of all that are below the resource.",
+            body=Body(fields={**_job_fields(anonymize), **SUBMISSION_FIELDS}),
+            answers="application/json",
+        )(on_post)
+
+
+def _add_bulk(router: Router, engine: JobEngine, kind: ModificationKind, anonymize: bool) -> None:
+    verb = "anonymize" if anonymize else "modify"
+    level = {} if anonymize else _LEVEL_FIELD
+
+    @router.post(
+        f"/tools/bulk-{verb}",
+        f"{verb.capitalize()} a set of resources",
+        description="A job that makes new instances of all that are below the resources.",
+        body=Body(fields={**_RESOURCES_FIELD, **level, **_job_fields(anonymize), **SUBMISSION_FIELDS}),
+        answers="application/json",
+    )
+    def on_post(call: Call) -> Response:
+        body = request_of_job(call)
+        options, origin = JobOptions.of(body), IngestOrigin.of(call.principal)
+        submission = kind.of_resources(body, anonymize, origin)
+        return done(engine, options.of_submission(submission), options.synchronous)
+
+
+def request_of_job(call: Call) -> dict[str, Any]:
+    """The body of a request that becomes a job, and is kept with it.
+
+    :raises BadFileFormat: where it is no JSON object
+    :raises BodyTooLarge: where it is too large to be kept
+    """
+    if len(call.body) > _LARGEST_REQUEST:
+        raise BodyTooLarge(f"A request that becomes a job may have {_LARGEST_REQUEST} bytes")
+    return call.json_object()
+
+
+def _job_fields(anonymize: bool) -> dict[str, str]:
+    return {**(ANONYMIZE_FIELDS if anonymize else MODIFY_FIELDS), **SOURCE_FIELDS}
 
 
 def _answer(file: bytes | ScratchFile) -> Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from orthanclite.core.errors import ParameterOutOfRange
@@ -62,6 +62,16 @@ class JobOptions:
     def parameters(self) -> dict[str, Any]:
         """The parameters of the job that the engine reads."""
         return {} if self.retries is None else {RETRY: self.retries}
+
+    def of_submission(self, submission: Submission) -> Submission:
+        """A job with these options."""
+        return replace(
+            submission,
+            parameters={**submission.parameters, **self.parameters},
+            priority=self.priority,
+            permissive=self.permissive,
+            user_data=self.user_data,
+        )
 
 
 def done(engine: JobEngine, submission: Submission, synchronous: bool) -> Response:

@@ -9,11 +9,20 @@ from orthanclite.app.wiring.content import ContentWing
 from orthanclite.app.wiring.foundation import Foundation
 from orthanclite.app.wiring.imaging import ImagingWing
 from orthanclite.app.wiring.ingest import IngestWing
+from orthanclite.app.wiring.jobs import JobsWing
+from orthanclite.app.wiring.resources import ResourcesWing
+from orthanclite.app.wiring.upkeep import UpkeepWing
+from orthanclite.jobs.kinds.editing import EditTools
+from orthanclite.jobs.kinds.modification import ModificationKind
 from orthanclite.rest.create import create_routes
-from orthanclite.rest.modify import instance_edit_routes
+from orthanclite.rest.modify import edit_job_routes, instance_edit_routes
+from orthanclite.services.edit.aftermath import Aftermath
+from orthanclite.services.edit.batch import BatchEditor
 from orthanclite.services.edit.create import CreateService
 from orthanclite.services.edit.instances import InstanceEditor
+from orthanclite.services.edit.keys import JobKeys
 from orthanclite.services.edit.request import RequestReader
+from orthanclite.services.edit.rules import IdentityRules
 from orthanclite.services.server.system import ORTHANC_VERSION
 
 
@@ -22,8 +31,17 @@ class EditWing:
     adds: Additions
 
 
-def edit_wing(base: Foundation, content: ContentWing, imaging: ImagingWing, ingest: IngestWing) -> EditWing:
-    creator = base.settings.data.default_private_creator
+def edit_wing(
+    base: Foundation,
+    content: ContentWing,
+    imaging: ImagingWing,
+    ingest: IngestWing,
+    upkeep: UpkeepWing,
+    resources: ResourcesWing,
+    jobs: JobsWing,
+) -> EditWing:
+    index, settings = base.index, base.settings
+    creator = settings.data.default_private_creator
     creation = CreateService(
         base.index.resources,
         content.files,
@@ -33,13 +51,36 @@ def edit_wing(base: Foundation, content: ContentWing, imaging: ImagingWing, inge
         base.runtime,
         creator,
     )
+    reader, server = RequestReader(base.dictionary, creator), f"Orthanc {ORTHANC_VERSION}"
     editor = InstanceEditor(
         content.files,
         imaging.transcoding,
-        base.index.properties,
+        index.properties,
         base.dictionary,
-        RequestReader(base.dictionary, creator),
-        f"Orthanc {ORTHANC_VERSION}",
-        base.settings.storage.temporary_directory,
+        reader,
+        server,
+        settings.storage.temporary_directory,
     )
-    return EditWing(Additions(routers=(create_routes(creation), instance_edit_routes(editor))))
+    batch = BatchEditor(
+        content.files,
+        ingest.ingest,
+        imaging.transcoding,
+        base.dictionary,
+        max(1, settings.jobs.threads.get(ModificationKind.name, 1)),
+    )
+    aftermath = Aftermath(upkeep.reconstruction, index.annotations, resources.resources)
+    modification = ModificationKind(
+        EditTools(index.resources, batch, aftermath),
+        reader,
+        IdentityRules(index.resources, base.main_tags, settings.storage.overwrite),
+        JobKeys(index.properties),
+        index.properties,
+        server,
+    )
+    jobs.engine.register(modification)
+    routers = (
+        create_routes(creation),
+        instance_edit_routes(editor),
+        edit_job_routes(jobs.engine, modification),
+    )
+    return EditWing(Additions(routers))

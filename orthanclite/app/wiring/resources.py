@@ -23,6 +23,7 @@ from orthanclite.services.resources.tree import ResourceService
 
 @dataclass(frozen=True, slots=True)
 class ResourcesWing:
+    resources: ResourceService
     adds: Additions
 
 
@@ -38,6 +39,7 @@ def resources_wing(
     metadata = MetadataService(index.annotations, metadata_names, base.settings.storage.check_revisions)
     bulk = BulkContent(index.resources, resources)
     return ResourcesWing(
+        resources,
         Additions(
             routers=(
                 resource_routes(resources, imaging.slices, upkeep.reconstruction),

@@ -49,7 +49,8 @@ def derived_attributes(dataset: DataSet, derivation: Derivation) -> bytes:
         element(
             0x00082111, "ST", f"Lossy compression, ratio {derivation.ratio:.6g}".encode("ascii")
         ),  # DerivationDescription
-        _source_image(dataset),
+        # Where the result keeps the identity, it cannot name what it was made from.
+        _source_image(dataset) if derivation.sop_uid else b"",
         # DerivationCodeSequence (PS3.16 CID 7203)
         sequence(0x00089215, [_code("113040", "Lossy Compression")]),
         element(0x00282110, "CS", b"01"),

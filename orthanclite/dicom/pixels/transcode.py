@@ -131,13 +131,14 @@ def transcode_task(
     load_private: bool,
     result: IO[bytes],
     spool: IO[bytes],
+    keep_sop_uid: bool = False,
 ) -> bytes:
     """The same, by plain arguments, into the file ``result``: the task of worker processes. Returns nothing.
 
     :param entries: see :meth:`TagDictionary.build`
-    :param spool: see :class:`TranscodeOptions`
+    :param spool: see :class:`TranscodeOptions`, as ``keep_sop_uid``
     """
-    options = TranscodeOptions(quality, spool=spool)
+    options = TranscodeOptions(quality, keep_sop_uid, spool)
     for piece in transcode_pieces(data, target, options, _dictionary(entries, load_private)):
         result.write(piece)
     return b""

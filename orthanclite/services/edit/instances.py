@@ -11,17 +11,15 @@ from orthanclite.core.buffers import SMALL_SIZE, Buffer
 from orthanclite.core.levels import Level
 from orthanclite.core.ports import Properties
 from orthanclite.dicom.dictionary import TagDictionary
-from orthanclite.dicom.edit import TagPath, edit
+from orthanclite.dicom.edit import edit
 from orthanclite.dicom.reading.dataset import DataSet
 from orthanclite.dicom.reading.parser import parse_whole
 from orthanclite.services.content.files import InstanceFiles, StoredFile
 from orthanclite.services.content.scratch import ScratchFile
-from orthanclite.services.edit.planning import UIDS, draw_pseudonym, make_plan
+from orthanclite.services.edit.keys import KEY_SIZE
+from orthanclite.services.edit.planning import UIDS, draw_pseudonym, make_plan, set_references
 from orthanclite.services.edit.request import ModificationRequest, RequestReader
 from orthanclite.services.imaging.transcoding import TranscodingService
-
-KEY_SIZE = 32
-"""Bytes of a secret key that new UIDs are made with."""
 
 
 class InstanceEditor:
@@ -74,9 +72,13 @@ class InstanceEditor:
     def _applied(self, data: Buffer, request: ModificationRequest) -> bytes | ScratchFile:
         parsed = parse_whole(data, self._dictionary)
         pseudonym = draw_pseudonym(request, self._properties) if request.is_anonymization else None
-        references = _fixed_uids(parsed.dataset, request) if request.is_anonymization else {}
         key = secrets.token_bytes(KEY_SIZE)
-        plan = make_plan(request, Level.INSTANCE, key, references, pseudonym, self._server)
+        references: dict[str, str] = {}
+        if request.is_anonymization:
+            references = set_references(request, Level.INSTANCE, key, [_identifiers(parsed.dataset)])
+        # An object that is given to another patient is not of the same study any more.
+        level = request.replaced_level or Level.INSTANCE
+        plan = make_plan(request, level, key, references, pseudonym, self._server)
         result = edit(parsed, plan, self._dictionary, self._files.default_encoding)
         if len(data) <= SMALL_SIZE:
             return result.tobytes()
@@ -86,13 +88,5 @@ class InstanceEditor:
         return scratch
 
 
-def _fixed_uids(dataset: DataSet, request: ModificationRequest) -> dict[str, str]:
-    """The identifiers of a data set that are kept or get a value of the client's, by their new values."""
-    found: dict[str, str] = {}
-    for tag in UIDS.values():
-        original = (dataset.raw(tag) or b"").decode("latin_1").strip(" \0")
-        if request.keeps(tag):
-            found[original] = original
-        elif request.replaces(tag):
-            found[original] = str(request.replace[TagPath(tag)] or "")
-    return {original: new for original, new in found.items() if original and new}
+def _identifiers(dataset: DataSet) -> dict[int, str]:
+    return {tag: (dataset.raw(tag) or b"").decode("latin_1").strip(" \0") for tag in UIDS.values()}

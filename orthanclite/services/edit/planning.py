@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -75,12 +75,8 @@ def make_plan(
 
 
 def renewed(request: ModificationRequest, level: Level) -> frozenset[int]:
-    """The identifiers that get new UIDs: those at the level and below, all of them in an anonymisation.
-
-    Where an identifier above the level is replaced, so are those between: an object that is given to another
-    patient is not of the same study any more.
-    """
-    highest = Level.STUDY if request.is_anonymization else min(level, request.replaced_level or level)
+    """The identifiers that get new UIDs: those at the level and below, all of them in an anonymisation."""
+    highest = Level.STUDY if request.is_anonymization else level
     return frozenset(
         tag
         for one, tag in UIDS.items()
@@ -100,3 +96,56 @@ def _anonymous(request: ModificationRequest, pseudonym: Pseudonym, server: str) 
     if pseudonym.patient_name:
         values[PATIENT_NAME] = pseudonym.patient_name
     return values
+
+
+def set_references(
+    request: ModificationRequest, level: Level, key: bytes, identifiers: Iterable[Mapping[int, str]]
+) -> dict[str, str]:
+    """What :func:`make_plan` needs to keep the relations within a set of instances that are edited together.
+
+    Anonymisation renews UIDs wherever they are, so that only those that get other values are told here.
+
+    :param identifiers: of each instance, by tag, as they are before
+    """
+    renew = frozenset() if request.is_anonymization else renewed(request, level)
+    new: dict[int, str | None] = {}
+    for tag in UIDS.values():
+        if request.replaces(tag):
+            new[tag] = str(request.replace[TagPath(tag)] or "")
+        elif tag in renew or (request.is_anonymization and request.keeps(tag)):
+            new[tag] = None  # follows from the original
+    found: dict[str, str] = {}
+    for one in identifiers if new else ():
+        for tag, value in new.items():
+            if original := one.get(tag, ""):
+                found[original] = value or (new_uid(key, original) if tag in renew else original)
+    return found
+
+
+def changed_levels(plan: EditPlan, identifiers: Mapping[int, str]) -> frozenset[Level]:
+    """The levels at which what is made of an instance is another resource than before.
+
+    :param identifiers: of the instance, by tag, as they are before
+    """
+    changed: set[Level] = set()
+    for level, tag in IDENTIFIER_OF.items():
+        path = TagPath(tag)
+        if path in plan.keep:
+            differs = False
+        elif path in plan.replace:
+            differs = str(plan.replace[path] or "") != identifiers.get(tag, "")
+        else:
+            differs = tag in plan.renew or path in plan.remove
+        if differs:
+            changed.update(one for one in Level if one >= level)
+    return frozenset(changed)
+
+
+def fresh_levels(plan: EditPlan, has_new_patient: bool) -> frozenset[Level]:
+    """The levels at which all that is made is new.
+
+    :param has_new_patient: whether the PatientID of the results is one that was drawn for them
+    """
+    first = Level.PATIENT if has_new_patient else None
+    first = first or next((level for level, tag in UIDS.items() if tag in plan.renew), None)
+    return frozenset(level for level in Level if first is not None and level >= first)

@@ -18,6 +18,7 @@ from orthanclite.dicom.charsets import charset_of
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.edit import TagPath, parse_path
 from orthanclite.dicom.edit.profiles import DEFAULT_VERSION, VERSIONS
+from orthanclite.dicom.pixels.syntaxes import is_transfer_syntax
 from orthanclite.dicom.writing.from_json import JsonEncoder
 
 _IDENTIFIERS = frozenset(IDENTIFIER_OF.values())
@@ -142,6 +143,15 @@ class RequestReader:
         encoder = JsonEncoder(self._dictionary, charset_of("ISO_IR 192"), creator, interpret_text=False)
         for path, value in replace.items():
             encoder.element(path.tag, value)
+
+
+def refuse_unknown_syntax(request: ModificationRequest) -> None:
+    """Notice before a job begins that it could transcode nothing.
+
+    :raises BadFileFormat: for an unknown transfer syntax
+    """
+    if request.transcode is not None and not is_transfer_syntax(request.transcode):
+        raise BadFileFormat(f"Unknown transfer syntax UID: {request.transcode}")
 
 
 def _text(body: Mapping[str, Any], name: str, default: str = "") -> str:

@@ -71,11 +71,17 @@ class TranscodingService:
         return self._run(self._reader.local(attachment), attachment.size, transfer_syntax, lossy_quality)
 
     def transcode(
-        self, dicom: bytes | mmap.mmap, transfer_syntax: str, lossy_quality: int | None = None
+        self,
+        dicom: bytes | mmap.mmap,
+        transfer_syntax: str,
+        lossy_quality: int | None = None,
+        *,
+        keep_sop_uid: bool = False,
     ) -> ScratchFile:
         """``dicom`` in another transfer syntax; unchanged where it has it already.
 
         :param lossy_quality: 1 to 100, of lossy compression; None for ``DicomLossyTranscodingQuality``
+        :param keep_sop_uid: also with lossy compression, for who gives the result another identity later
         :raises ParameterOutOfRange: for an unknown transfer syntax, or a quality out of range.
         :raises NotImplementedInServer: for one that cannot be produced, or not from such an image.
         :raises UnsupportedMediaType: for an image of a kind that cannot be decoded.
@@ -84,12 +90,17 @@ class TranscodingService:
         """
         _check(transfer_syntax)
         if isinstance(dicom, bytes):
-            return self._run(dicom, len(dicom), transfer_syntax, lossy_quality)
+            return self._run(dicom, len(dicom), transfer_syntax, lossy_quality, keep_sop_uid)
         with self._as_file(dicom) as path:
-            return self._run(path, len(dicom), transfer_syntax, lossy_quality)
+            return self._run(path, len(dicom), transfer_syntax, lossy_quality, keep_sop_uid)
 
     def _run(
-        self, data: Path | bytes, size: int, transfer_syntax: str, lossy_quality: int | None
+        self,
+        data: Path | bytes,
+        size: int,
+        transfer_syntax: str,
+        lossy_quality: int | None,
+        keep_sop_uid: bool = False,
     ) -> ScratchFile:
         result = ScratchFile(self._options.temporary_directory, "transcoded")
         spool = ScratchFile(self._options.temporary_directory, "frames")
@@ -102,6 +113,7 @@ class TranscodingService:
             self._options.load_private_dictionary,
             OpenFile(result.descriptor),
             OpenFile(spool.descriptor),
+            keep_sop_uid,
             timeout=IMAGE_TIMEOUT + size / _SLOWEST,
         )
         return result

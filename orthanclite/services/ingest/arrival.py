@@ -60,6 +60,8 @@ class Arrival:
     """Further system metadata for the resources that are new (ModifiedFrom...)."""
     overwrite: OverwriteMode | None = None
     """Instead of the option ``OverwriteInstances``."""
+    as_it_is: bool = False
+    """Whether it is stored in its own transfer syntax, whatever ``IngestTranscoding`` says."""
     sent_size: int | None = None
     """Bytes that were sent for it, where it was compressed on its way; None where it came as it is."""
 

@@ -130,7 +130,9 @@ class Preparation:
                 ids = _hierarchy(summary)
                 log.info("The instance %s is filtered out: %s", ids.instance, refusal.reason)
                 return StoreResult(StoreStatus.FILTERED_OUT, ids)
-        transcoded = None if self._transcoder is None else self._transcoder(data, summary)
+        transcoded = None
+        if self._transcoder is not None and not arrival.as_it_is:
+            transcoded = self._transcoder(data, summary)
         if transcoded is not None:
             data = replaced = transcoded
             summary = self._summarize(transcoded)

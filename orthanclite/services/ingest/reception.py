@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 
 from orthanclite.core.buffers import View
 from orthanclite.services.content.blobs import HashedWriter
@@ -42,9 +43,13 @@ class Reception:
 
         :param sent_size: bytes that were sent for it, where it was compressed on its way
         """
+        return self.begin_finish_as(Arrival(b"", origin, sent_size=sent_size))
+
+    def begin_finish_as(self, arrival: Arrival) -> Future[StoreResult]:
+        """Begin to store what was written, as the content of ``arrival``."""
         md5 = self._writer.commit()
         blob = WrittenBlob(self._writer.uuid, self.size, md5)
-        return self._take(Arrival(blob, origin, sent_size=sent_size))
+        return self._take(replace(arrival, content=blob))
 
     def abort(self) -> None:
         """Forget what was written."""

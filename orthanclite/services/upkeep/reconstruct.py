@@ -78,6 +78,16 @@ class ReconstructService:
             if self._resources.exists(Level.STUDY, id):
                 self.reconstruct(Level.STUDY, id, files=files)
 
+    def renew_from(self, instance: str, level: Level, id: str, metadata: Mapping[int, str | None]) -> None:
+        """Write the main tags of an ancestor of an instance anew from the file of that instance.
+
+        :param metadata: further system metadata of the ancestor; None to remove one
+        :raises UnknownResource: where one of them is deleted meanwhile, or no file is kept.
+        """
+        while not ((read := self._read(self._files.locate(instance), False)) and self._write(level, id, read, metadata)):
+            if not self._resources.exists(level, id):
+                raise UnknownResource
+
     def renew_file(self, id: str) -> bool:
         """Store the file of an instance as today's options want it; whether it had to be stored anew.
 
@@ -131,7 +141,8 @@ class ReconstructService:
     def _renew_lineage(self, instance: str, read: _Read, whole: bool, known: set[tuple[Level, str]]) -> None:
         """Write what a file tells of its instance, and of the ancestors that are not ``known`` yet."""
         for level, id in self._lineage(instance, known):
-            if not self._write(level, id, read, _metadata(read.summary, whole)):
+            metadata = _metadata(read.summary, whole) if level is Level.INSTANCE else None
+            if not self._write(level, id, read, metadata):
                 known.discard((level, id))  # for another file of it
                 return
 
@@ -178,7 +189,7 @@ class ReconstructService:
     ) -> bool:
         """Write what was read to one resource, unless its file was replaced or deleted meanwhile.
 
-        :param metadata: of its instance
+        :param metadata: further system metadata to write; None to remove one
         :param new_file: what takes the place of the file
         """
         summary = read.summary
@@ -189,7 +200,7 @@ class ReconstructService:
             main_sequences(summary.sequences[level], self._dictionary),
             self._main_tags.signatures[level],
             summary.tags[Level.PATIENT] if level is Level.STUDY else None,
-            metadata if level is Level.INSTANCE else None,
+            metadata,
             blob=read.blob,
             new_file=new_file,
         )

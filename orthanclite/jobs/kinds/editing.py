@@ -1,0 +1,257 @@
+"""What all jobs have in common that edit stored instances and store the results.
+
+The instances, and the key that new UIDs are made with, are settled when the job is submitted. So a step that
+is repeated, and a job that is submitted again, make the same instances once more, which are stored once.
+Sources are removed after everything is stored, in steps of their own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from orthanclite.core.constants import Origin
+from orthanclite.core.errors import OrthancError
+from orthanclite.core.identifiers import Hierarchy
+from orthanclite.core.jobs import Claim, Failure, Progress
+from orthanclite.core.levels import Level
+from orthanclite.core.ports import Resources
+from orthanclite.services.edit.aftermath import Aftermath
+from orthanclite.services.edit.batch import BatchEditor, Edited, Edition
+from orthanclite.services.edit.planning import changed_levels
+from orthanclite.services.edit.sources import Source, Sources
+from orthanclite.services.ingest.arrival import IngestOrigin
+
+_MOST_REASONS = 1000
+"""Failed instances that are shown; all of them are counted."""
+_STEP = 0.3
+"""Seconds that a step is meant to take."""
+_LARGEST_STEP = 128  # instances
+_SAVED_PER_SECOND = 20_000
+"""Results whose list may be saved each second."""
+
+_ANCESTORS = (Level.SERIES, Level.STUDY, Level.PATIENT)
+
+
+@dataclass(frozen=True, slots=True)
+class EditTools:
+    """What the runs of all kinds work with."""
+
+    resources: Resources
+    batch: BatchEditor
+    aftermath: Aftermath
+
+
+@dataclass(frozen=True, slots=True)
+class EditTask:
+    """What a job does."""
+
+    instances: Sequence[str]
+    edition: Edition
+    keep_source: bool
+    labels: frozenset[Level] = frozenset()
+    """The levels whose labels the results get from the sources."""
+    fresh: frozenset[Level] = frozenset()
+    """The levels whose results are new: they show what they hold without further ado."""
+    lists_results: bool = False
+    """Whether the results are listed in the job's content, and so kept in mind."""
+
+
+@dataclass(slots=True)
+class Ancestor:
+    """A series, study or patient that got results."""
+
+    instance: str
+    """One of its results."""
+    source: str
+    """The resource that it was made from; empty where it is the same."""
+    labels: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Tally:
+    """How far a job is; what is saved of it."""
+
+    position: int = 0  # instances that are done
+    failed: int = 0
+    reasons: list[tuple[str, int, str]] = field(default_factory=list)
+    """The first failed instances, with the code of their error and its text."""
+    first: Hierarchy | None = None
+    """The first result."""
+    results: list[str] = field(default_factory=list)
+    """The Orthanc IDs of the instances, where they are listed."""
+    ancestors: dict[tuple[Level, str], Ancestor] = field(default_factory=dict)
+
+    def fail(self, id: str, error: OrthancError) -> None:
+        """Count a failed instance."""
+        self.failed += 1
+        if len(self.reasons) < _MOST_REASONS:
+            self.reasons.append((id, error.code, str(error)))
+
+    def to_json(self) -> dict[str, Any]:
+        first = self.first
+        return {
+            "position": self.position,
+            "failed": self.failed,
+            "reasons": self.reasons,
+            "first": None if first is None else [first.at(level) for level in Level],
+            "results": self.results,
+            "ancestors": [
+                [int(level), id, one.instance, one.source, sorted(one.labels)]
+                for (level, id), one in self.ancestors.items()
+            ],
+        }
+
+    @staticmethod
+    def of(saved: Mapping[str, Any] | None) -> Tally:
+        """What :meth:`to_json` gave; a new one for None."""
+        if saved is None:
+            return Tally()
+        return Tally(
+            saved["position"],
+            saved["failed"],
+            [(id, code, reason) for id, code, reason in saved["reasons"]],
+            None if saved["first"] is None else Hierarchy(*saved["first"]),
+            saved["results"],
+            {
+                (Level(level), id): Ancestor(instance, source, set(labels))
+                for level, id, instance, source, labels in saved["ancestors"]
+            },
+        )
+
+
+Describe = Callable[[Tally], dict[str, Any]]
+"""Makes the content of a job."""
+
+
+def failures(tally: Tally) -> dict[str, Any]:
+    """What the content of a job tells of failed instances."""
+    shown: dict[str, Any] = {"FailedInstancesCount": tally.failed}
+    if tally.failed:
+        shown["FailedInstances"] = [
+            {"ID": id, "ErrorCode": code, "Reason": reason} for id, code, reason in tally.reasons
+        ]
+    return shown
+
+
+def origin_parameters(origin: IngestOrigin) -> dict[str, str]:
+    """Who asked for a job over HTTP, as parameters of it: its results bear that."""
+    return {"address": origin.remote_ip, "username": origin.username}
+
+
+def origin_of(parameters: Mapping[str, Any]) -> IngestOrigin:
+    """The inverse of :func:`origin_parameters`."""
+    return IngestOrigin(Origin.REST_API, remote_ip=parameters["address"], username=parameters["username"])
+
+
+class EditRun:
+    """A job at work."""
+
+    def __init__(self, claim: Claim, task: EditTask, tools: EditTools, describe: Describe) -> None:
+        self._task = task
+        self._tools = tools
+        self._describe = describe
+        self._permissive = claim.permissive
+        self._tally = Tally.of(claim.saved)
+        self._sources = Sources(tools.resources, bool(task.labels))
+        self._pool = tools.batch.open()
+        self._steps = self._work()
+
+    def step(self) -> Progress:
+        return next(self._steps)
+
+    def close(self) -> None:
+        self._pool.shutdown()
+
+    def _work(self) -> Iterator[Progress]:
+        tally, task = self._tally, self._task
+        size, saved = 8, time.monotonic()
+        while tally.position < len(task.instances):
+            started = time.monotonic()
+            self._edit(task.instances[tally.position : tally.position + size])
+            now = time.monotonic()
+            size = max(1, min(_LARGEST_STEP, 2 * size, int(size * _STEP / max(now - started, 1e-3))))
+            if tally.failed and not self._permissive:
+                yield self._progress(done=True)
+                return
+            is_over = tally.position == len(task.instances)
+            if is_over or now - saved > len(tally.results) / _SAVED_PER_SECOND:
+                saved = now
+                yield self._progress(save=True)
+            else:
+                yield self._progress()
+        yield from self._finish_ancestors()
+        if not task.keep_source and not tally.failed:
+            yield from self._remove_sources()
+        yield self._progress(done=True)
+
+    def _edit(self, ids: Sequence[str]) -> None:
+        sources = self._sources.load(ids)
+        pairs = list(zip(ids, sources, strict=True))
+        for edited in self._tools.batch.edit(pairs, self._task.edition, self._pool):
+            if edited.error is not None:
+                self._tally.fail(edited.id, edited.error)
+            if edited.ids is not None and edited.source is not None:
+                self._note(edited, edited.source, edited.ids)
+        self._tally.position += len(ids)
+
+    def _note(self, edited: Edited, source: Source, result: Hierarchy) -> None:
+        tally, task = self._tally, self._task
+        if tally.first is None:
+            tally.first = result
+        if task.lists_results:
+            tally.results.append(result.instance)
+        if Level.INSTANCE in task.labels:
+            self._tools.aftermath.label(
+                Level.INSTANCE, result.instance, source.labels.get(Level.INSTANCE, ())
+            )
+        changed = changed_levels(task.edition.plan, source.identifiers)
+        for level in _ANCESTORS:
+            origin = source.ids.at(level) if level in changed else ""
+            ancestor = tally.ancestors.setdefault(
+                (level, result.at(level)), Ancestor(result.instance, origin)
+            )
+            ancestor.instance, ancestor.source = result.instance, origin
+            if level in task.labels:
+                ancestor.labels.update(source.labels.get(level, ()))
+
+    def _finish_ancestors(self) -> Iterator[Progress]:
+        """Let what existed before show what it holds now, and label the results."""
+        started = time.monotonic()
+        trace = self._task.edition.trace
+        for (level, id), ancestor in self._tally.ancestors.items():
+            if level not in self._task.fresh:
+                metadata = {int(trace): ancestor.source} if trace is not None and ancestor.source else {}
+                self._tools.aftermath.renew(level, id, ancestor.instance, metadata)
+            self._tools.aftermath.label(level, id, sorted(ancestor.labels))
+            if time.monotonic() - started > _STEP:
+                yield self._progress()
+                started = time.monotonic()
+
+    def _remove_sources(self) -> Iterator[Progress]:
+        """Remove the sources, but for those that a result has replaced."""
+        for start in range(0, len(self._task.instances), _LARGEST_STEP):
+            ids = self._task.instances[start : start + _LARGEST_STEP]
+            known = (one for one in self._sources.load(ids) if isinstance(one, Source))
+            plan = self._task.edition.plan
+            gone = [
+                one.ids.instance for one in known if Level.INSTANCE in changed_levels(plan, one.identifiers)
+            ]
+            self._tools.aftermath.remove(gone)
+            yield self._progress()
+
+    def _progress(self, *, save: bool = False, done: bool = False) -> Progress:
+        tally, count = self._tally, len(self._task.instances)
+        failure = None
+        if done and tally.failed and not self._permissive:
+            id, code, reason = tally.reasons[0]
+            failure = Failure(code, f"{tally.failed} of {count} instances failed; {id}: {reason}"[:1000])
+        return Progress(
+            min(tally.position / max(count, 1), 0.99),
+            self._describe(tally),
+            done,
+            tally.to_json() if save else None,
+            failure=failure,
+        )

@@ -1,0 +1,186 @@
+"""Stored instances edited and stored: some at a time, by several threads, committed together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from orthanclite.core.buffers import SMALL_SIZE, Buffer
+from orthanclite.core.constants import Metadata, StoreStatus
+from orthanclite.core.errors import (
+    BadRequest,
+    CannotWriteFile,
+    DatabaseError,
+    FullStorage,
+    OrthancError,
+)
+from orthanclite.core.identifiers import Hierarchy
+from orthanclite.core.levels import Level
+from orthanclite.core.main_tags import PIXEL_DATA
+from orthanclite.core.model import OverwriteMode
+from orthanclite.dicom.dictionary import TagDictionary
+from orthanclite.dicom.edit import EditedFile, EditPlan, edit
+from orthanclite.dicom.encoding import UNCOMPRESSED_SYNTAXES
+from orthanclite.dicom.reading.dataset import DicomFile
+from orthanclite.dicom.reading.parser import parse_whole
+from orthanclite.services.content.files import InstanceFiles
+from orthanclite.services.edit.planning import UIDS, changed_levels
+from orthanclite.services.edit.sources import Source
+from orthanclite.services.imaging.transcoding import TranscodingService
+from orthanclite.services.ingest.arrival import Arrival, IngestOrigin, StoreResult
+from orthanclite.services.ingest.service import IngestService
+
+_PIXEL_DATA = (PIXEL_DATA, 0x7FE00008, 0x7FE00009)  # of integers, floats and doubles
+
+_NOT_OF_THE_INSTANCE = (DatabaseError, FullStorage, CannotWriteFile)
+"""Errors that say nothing of an instance: the next one would meet them, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """What is made of each instance of a set."""
+
+    plan: EditPlan
+    origin: IngestOrigin
+    trace: Metadata | None = None
+    """The metadata of a result that names its source; None for none."""
+    transcode: str | None = None
+    lossy_quality: int | None = None
+    permissive: bool = False
+    """Whether what cannot be transcoded is stored as it is."""
+
+    @property
+    def overwrite(self) -> OverwriteMode:
+        """What becomes of an instance that has the identifiers of a result already.
+
+        New random ones are there already only where a step is repeated. What a client has chosen may be
+        there, and is replaced, unless this very result has been stored before.
+        """
+        is_new = not self.plan.renew.isdisjoint(UIDS.values())
+        return OverwriteMode.NEVER if is_new else OverwriteMode.IF_CHANGED
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """What became of a source."""
+
+    id: str
+    source: Source | None = None
+    ids: Hierarchy | None = None
+    """Those of the result; None where there is none."""
+    error: OrthancError | None = None
+    """Why there is no result, or not the one that was asked for."""
+
+
+class BatchEditor:
+    """Edits and stores instances. Thread-safe; to be closed.
+
+    :param threads: how many work at one batch
+    """
+
+    def __init__(
+        self,
+        files: InstanceFiles,
+        ingest: IngestService,
+        transcoding: TranscodingService,
+        dictionary: TagDictionary,
+        threads: int = 1,
+    ) -> None:
+        self._files = files
+        self._ingest = ingest
+        self._transcoding = transcoding
+        self._dictionary = dictionary
+        self._threads = threads
+
+    def open(self) -> ThreadPoolExecutor:
+        """The threads of one job; to be shut down with it."""
+        return ThreadPoolExecutor(self._threads, "edit")
+
+    def edit(
+        self,
+        sources: Sequence[tuple[str, Source | OrthancError]],
+        edition: Edition,
+        pool: ThreadPoolExecutor,
+    ) -> list[Edited]:
+        """Edit sources, each with its Orthanc ID or the error that stands for it, and wait until all results
+        are durable.
+
+        :param pool: of :meth:`open`
+        :raises DatabaseError, FullStorage, CannotWriteFile: where nothing can be stored; some may be stored
+        """
+        begun = list(pool.map(lambda one: self._begin(one[0], one[1], edition), sources))
+        ended = [self._end(edited, future) for edited, future in begun]
+        for edited in ended:
+            if isinstance(edited.error, _NOT_OF_THE_INSTANCE):
+                raise edited.error
+        return ended
+
+    def _begin(
+        self, id: str, source: Source | OrthancError, edition: Edition
+    ) -> tuple[Edited, Future[StoreResult] | None]:
+        if isinstance(source, OrthancError):
+            return Edited(id, error=source), None
+        edited = Edited(id, source)
+        try:
+            return self._edit(edited, source, edition)
+        except OrthancError as exc:
+            return replace(edited, error=exc), None
+
+    def _edit(self, edited: Edited, source: Source, edition: Edition) -> tuple[Edited, Future[StoreResult]]:
+        with self._files.content(source.file) as data:
+            parsed = parse_whole(data, self._dictionary)
+            if edition.transcode is not None and _is_to_be_transcoded(parsed, edition.transcode):
+                try:
+                    data = self._transcoding.transcode(
+                        data, edition.transcode, edition.lossy_quality, keep_sop_uid=True
+                    ).whole()
+                except OrthancError as exc:
+                    if not edition.permissive:
+                        raise
+                    edited = replace(edited, error=exc)
+                else:
+                    parsed = parse_whole(data, self._dictionary)
+            result = edit(parsed, edition.plan, self._dictionary, self._files.default_encoding)
+            return edited, self._store(result, data, _arrival(source, edition), edition)
+
+    def _store(
+        self, result: EditedFile, data: Buffer, arrival: Arrival, edition: Edition
+    ) -> Future[StoreResult]:
+        if len(data) <= SMALL_SIZE:
+            return self._ingest.take(replace(arrival, content=result.tobytes()))
+        reception = self._ingest.receive()
+        try:
+            for piece in result.pieces():
+                reception.write(piece)
+        except BaseException:
+            reception.abort()
+            raise
+        return reception.begin_finish_as(arrival)
+
+    def _end(self, edited: Edited, future: Future[StoreResult] | None) -> Edited:
+        if future is None:
+            return edited
+        try:
+            stored = future.result()
+        except OrthancError as exc:
+            return replace(edited, error=exc)
+        if stored.status is StoreStatus.FILTERED_OUT:
+            return replace(edited, error=BadRequest("The result is not let in by the filters of this server"))
+        return replace(edited, ids=stored.ids)
+
+
+def _arrival(source: Source, edition: Edition) -> Arrival:
+    """That of a result, without its content."""
+    metadata: dict[Level, Mapping[int, str]] = {}
+    if edition.trace is not None:
+        for level in {Level.INSTANCE, *changed_levels(edition.plan, source.identifiers)}:
+            metadata[level] = {int(edition.trace): source.ids.at(level)}
+    return Arrival(b"", edition.origin, metadata, edition.overwrite, as_it_is=edition.transcode is not None)
+
+
+def _is_to_be_transcoded(file: DicomFile, target: str) -> bool:
+    """Whether anything is to be written in another way: without pixel data there is nothing to compress."""
+    if file.transfer_syntax == target:
+        return False
+    return target in UNCOMPRESSED_SYNTAXES or any(tag in file.dataset.elements for tag in _PIXEL_DATA)
