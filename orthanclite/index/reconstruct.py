@@ -32,11 +32,6 @@ _SET_TAGS = {
     level: _update(level, ["tags", "meta", "signature", *COLUMNS[level].values()]) for level in Level
 }
 _SET_PATIENT_TAGS = _update(Level.STUDY, ["patient_tags", *COLUMNS[Level.PATIENT].values()])
-_SET_COPIES = (
-    update(studies)
-    .where(studies.c.parent == bindparam("patient"))
-    .values({name: bindparam(f"v_{name}") for name in ("patient_tags", *COLUMNS[Level.PATIENT].values())})
-)
 _FORGET_EXTRA = delete(extra_tags).where(
     extra_tags.c.level == bindparam("level"), extra_tags.c.resource == bindparam("resource")
 )
@@ -82,18 +77,11 @@ def replace_tags(
     session.run(_FORGET_EXTRA, level=int(level), resource=key)
     add_extra_tags(tx, level, key, tags)
     if level is Level.STUDY and patient_tags is not None:
-        session.run(_SET_PATIENT_TAGS, key=key, **_copied(patient_tags))
-    if level is Level.PATIENT:
-        session.run(_SET_COPIES, patient=key, **_copied(tags))
+        copied = {
+            "patient_tags": orjson.dumps(dict(patient_tags)).decode(),
+            **normalized_columns(Level.PATIENT, patient_tags),
+        }
+        session.run(_SET_PATIENT_TAGS, key=key, **{f"v_{name}": value for name, value in copied.items()})
     if level is Level.SERIES:
         study = session.value(_STUDY_OF, key=key)
         session.run(_SET_MODALITIES, key=study, value=packed(session.column(_MODALITIES, study=study)))
-
-
-def _copied(patient_tags: TagValues) -> dict[str, Any]:
-    """A study's copy of the tags of its patient."""
-    values = {
-        "patient_tags": orjson.dumps(dict(patient_tags)).decode(),
-        **normalized_columns(Level.PATIENT, patient_tags),
-    }
-    return {f"v_{name}": value for name, value in values.items()}

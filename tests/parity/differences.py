@@ -218,6 +218,43 @@ INTENDED: tuple[Intended, ...] = (
 
 INTENDED_OF_1_13: tuple[Intended, ...] = (
     Intended(
+        "Modification keeps the relations within what is modified: references follow the new UIDs.",
+        where=r"answer/\$dicom/tags/.*/(00081155|0020000D|0020000E|0040A124)/Value/0",
+        request=r"^modify_relations .*/file$",
+        ours=r"^\"2\.25\.",
+        reference=r"^\"1\.2\.826\.0\.1\.3680043\.8\.498\.77\.",
+    ),
+    Intended(
+        "Instances that are stored together are in the log of changes in the order of their identifiers.",
+        where=r"answer/Changes/\d+/(ID|Path|ChangeType|ResourceType)|answer/(Series|Resources)(/.*)?"
+        r"|answer/\(one\)/(Instances|Labels)",
+        request=r"^(modify|anonymize)_relations .*(GET /changes\?limit|GET /studies/\$\{m\}(/series)?$)",
+    ),
+    Intended(
+        "DeidentificationMethod names the release, and not a snapshot of the main line.",
+        where=r"answer/\$dicom/tags/00120063/Value/0",
+        request="^anonymize_relations ",
+        reference="Orthanc mainline",
+    ),
+    Intended(
+        "A patient without PatientID gets one when he is anonymised, and does not share that of all others "
+        "who have none.",
+        where="answer/(PatientID|ParentPatient|PatientMainDicomTags/PatientID|InstancesCount|Count.*)",
+        request=r"^modify_attach (34|35|43|44|49): ",
+    ),
+    Intended(
+        "Failed instances are named with their reasons.",
+        where="answer(/Content)?/FailedInstances",
+        reference=_ABSENT,
+    ),
+    Intended(
+        "A level that is no text is the mistake of the request (400).",
+        where="status",
+        request=r'^bulk_modify .*"Level": 5',
+        ours=r"^\[400",
+        reference=r"^\[500",
+    ),
+    Intended(
         "Instances made of documents tell the length of these (EncapsulatedDocumentLength).",
         where=r"answer/\$dicom/tags/00420015",
         request="/file$",

@@ -64,10 +64,12 @@ class Ancestor:
     """A series, study or patient that got results."""
 
     instance: str
-    """One of its results."""
+    """The first of its results: it tells the main tags."""
     source: str
     """The resource that it was made from; empty where it is the same."""
     labels: set[str] = field(default_factory=set)
+    is_alone: bool = True
+    """Whether it got no other result."""
 
 
 @dataclass(slots=True)
@@ -99,7 +101,7 @@ class Tally:
             "first": None if first is None else [first.at(level) for level in Level],
             "results": self.results,
             "ancestors": [
-                [int(level), id, one.instance, one.source, sorted(one.labels)]
+                [int(level), id, one.instance, one.source, sorted(one.labels), one.is_alone]
                 for (level, id), one in self.ancestors.items()
             ],
         }
@@ -116,8 +118,8 @@ class Tally:
             None if saved["first"] is None else Hierarchy(*saved["first"]),
             saved["results"],
             {
-                (Level(level), id): Ancestor(instance, source, set(labels))
-                for level, id, instance, source, labels in saved["ancestors"]
+                (Level(level), id): Ancestor(instance, source, set(labels), is_alone)
+                for level, id, instance, source, labels, is_alone in saved["ancestors"]
             },
         )
 
@@ -207,22 +209,27 @@ class EditRun:
             self._tools.aftermath.label(
                 Level.INSTANCE, result.instance, source.labels.get(Level.INSTANCE, ())
             )
-        changed = changed_levels(task.edition.plan, source.identifiers)
+        changed = self._changed(source)
         for level in _ANCESTORS:
             origin = source.ids.at(level) if level in changed else ""
-            ancestor = tally.ancestors.setdefault(
-                (level, result.at(level)), Ancestor(result.instance, origin)
-            )
-            ancestor.instance, ancestor.source = result.instance, origin
+            key = (level, result.at(level))
+            ancestor = tally.ancestors.get(key)
+            if ancestor is None:
+                ancestor = tally.ancestors[key] = Ancestor(result.instance, origin)
+            elif ancestor.instance != result.instance:
+                ancestor.is_alone = False
             if level in task.labels:
                 ancestor.labels.update(source.labels.get(level, ()))
 
     def _finish_ancestors(self) -> Iterator[Progress]:
-        """Let what existed before show what it holds now, and label the results."""
+        """Let what existed before show what it holds now, and label the results.
+
+        What is new shows its first result, too: which of those that are stored together made it is chance.
+        """
         started = time.monotonic()
         trace = self._task.edition.trace
         for (level, id), ancestor in self._tally.ancestors.items():
-            if level not in self._task.fresh:
+            if level not in self._task.fresh or not ancestor.is_alone:
                 metadata = {int(trace): ancestor.source} if trace is not None and ancestor.source else {}
                 self._tools.aftermath.renew(level, id, ancestor.instance, metadata)
             self._tools.aftermath.label(level, id, sorted(ancestor.labels))
@@ -234,13 +241,14 @@ class EditRun:
         """Remove the sources, but for those that a result has replaced."""
         for start in range(0, len(self._task.instances), _LARGEST_STEP):
             ids = self._task.instances[start : start + _LARGEST_STEP]
-            known = (one for one in self._sources.load(ids) if isinstance(one, Source))
-            plan = self._task.edition.plan
-            gone = [
-                one.ids.instance for one in known if Level.INSTANCE in changed_levels(plan, one.identifiers)
-            ]
+            known = [one for one in self._sources.load(ids) if isinstance(one, Source)]
+            gone = [one.ids.instance for one in known if Level.INSTANCE in self._changed(one)]
             self._tools.aftermath.remove(gone)
             yield self._progress()
+
+    def _changed(self, source: Source) -> frozenset[Level]:
+        """The levels at which the result is another resource than the source."""
+        return changed_levels(self._task.edition.plan(source.identifiers), source.identifiers)
 
     def _progress(self, *, save: bool = False, done: bool = False) -> Progress:
         tally, count = self._tally, len(self._task.instances)

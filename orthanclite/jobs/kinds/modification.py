@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from orthanclite.core.constants import Metadata
@@ -11,7 +10,6 @@ from orthanclite.core.errors import BadFileFormat, ParameterOutOfRange
 from orthanclite.core.fields import boolean_field
 from orthanclite.core.jobs import Claim, Submission
 from orthanclite.core.levels import Level
-from orthanclite.core.main_tags import PATIENT_ID
 from orthanclite.core.ports import Properties
 from orthanclite.jobs.kinds.editing import (
     EditRun,
@@ -25,10 +23,9 @@ from orthanclite.jobs.kinds.editing import (
 from orthanclite.services.edit.batch import Edition
 from orthanclite.services.edit.keys import JobKeys
 from orthanclite.services.edit.planning import (
-    Pseudonym,
-    draw_pseudonym,
+    draw_name,
     fresh_levels,
-    make_plan,
+    make_plans,
     set_references,
 )
 from orthanclite.services.edit.request import ModificationRequest, RequestReader, refuse_unknown_syntax
@@ -81,7 +78,7 @@ class ModificationKind:
         known = self._tools.resources.locate(id)
         if known is None:
             raise ParameterOutOfRange
-        self._rules.check(request, level, id, known, _keep_source(body))
+        self._rules.check(request, level, {id: known}, _keep_source(body))
         return self._submission(request, body, [id], self._instances([id]), level, known, origin)
 
     def of_resources(self, body: Mapping[str, Any], anonymize: bool, origin: IngestOrigin) -> Submission:
@@ -98,26 +95,24 @@ class ModificationKind:
         request = self._read(body, anonymize)
         level = Level.PATIENT if anonymize else _wanted_level(body, request)
         sources = sorted(set(ids))
-        instances = self._instances(sources)
-        if sources and instances == sources and not any(map(self._tools.resources.locate, sources)):
+        known = {id: at for id in sources if (at := self._tools.resources.locate(id)) is not None}
+        if sources and not known:
             raise ParameterOutOfRange
+        self._rules.check(request, level, known, _keep_source(body))
+        instances = self._instances(sources)
         return self._submission(request, body, sources, instances, level, None, origin)
 
     def begin(self, claim: Claim, is_stopping: Callable[[], bool]) -> EditRun:
         parameters = claim.parameters
         request = self._read(parameters["request"], parameters["anonymize"])
         level, key = Level(parameters["level"]), self._keys.key(claim.id)
-        pseudonym = Pseudonym(**parameters["pseudonym"]) if parameters["anonymize"] else None
         instances = parameters["instances"]
         identifiers = Sources(self._tools.resources).identifiers(instances)
         references = set_references(request, level, key, identifiers)
-        plan = make_plan(request, level, key, references, pseudonym, self._server)
-        has_new_patient = request.is_anonymization and not (
-            request.keeps(PATIENT_ID) or request.replaces(PATIENT_ID)
-        )
+        plans = make_plans(request, level, key, references, parameters["name"], self._server)
         labels = frozenset(Level) if parameters["keep_labels"] else frozenset[Level]()
         edition = Edition(
-            plan,
+            plans,
             origin_of(parameters["origin"]),
             Metadata.ANONYMIZED_FROM if request.is_anonymization else Metadata.MODIFIED_FROM,
             request.transcode,
@@ -130,7 +125,7 @@ class ModificationKind:
             parameters["keep_source"],
             # An anonymised instance has none, as in the reference: they would name it.
             labels - {Level.INSTANCE} if request.is_anonymization else labels,
-            fresh_levels(plan, has_new_patient),
+            fresh_levels(request, level),
             lists_results=parameters["source_level"] is None,
         )
         return EditRun(claim, task, self._tools, lambda tally: _content(parameters, tally))
@@ -162,12 +157,8 @@ class ModificationKind:
         origin: IngestOrigin,
     ) -> Submission:
         """:param source_level: that of the one resource; None for a set of them"""
-        is_one_patient = request.replaces(PATIENT_ID) or (
-            request.is_anonymization and not request.keeps(PATIENT_ID)
-        )
         keep_source, keep_labels = _keep_source(body), boolean_field(body, "KeepLabels")
-        refuse_collisions(request, Sources(self._tools.resources).identifiers(instances), is_one_patient)
-        pseudonym = draw_pseudonym(request, self._properties) if request.is_anonymization else None
+        refuse_collisions(request, Sources(self._tools.resources).identifiers(instances))
         parameters = {
             "request": {name: value for name, value in body.items() if name not in _NOT_OF_THE_REQUEST},
             "anonymize": request.is_anonymization,
@@ -177,7 +168,7 @@ class ModificationKind:
             "instances": list(instances),
             "keep_source": keep_source,
             "keep_labels": keep_labels,
-            "pseudonym": None if pseudonym is None else asdict(pseudonym),
+            "name": draw_name(request, self._properties) if request.is_anonymization else "",
             "origin": origin_parameters(origin),
         }
         return Submission(self.name, parameters, _content(parameters, Tally()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -41,7 +41,8 @@ _NOT_OF_THE_INSTANCE = (DatabaseError, FullStorage, CannotWriteFile)
 class Edition:
     """What is made of each instance of a set."""
 
-    plan: EditPlan
+    plan: Callable[[Mapping[int, str]], EditPlan]
+    """The plan for an instance with these identifiers, by tag."""
     origin: IngestOrigin
     trace: Metadata | None = None
     """The metadata of a result that names its source; None for none."""
@@ -49,16 +50,6 @@ class Edition:
     lossy_quality: int | None = None
     permissive: bool = False
     """Whether what cannot be transcoded is stored as it is."""
-
-    @property
-    def overwrite(self) -> OverwriteMode:
-        """What becomes of an instance that has the identifiers of a result already.
-
-        New random ones are there already only where a step is repeated. What a client has chosen may be
-        there, and is replaced, unless this very result has been stored before.
-        """
-        is_new = not self.plan.renew.isdisjoint(UIDS.values())
-        return OverwriteMode.NEVER if is_new else OverwriteMode.IF_CHANGED
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +132,11 @@ class BatchEditor:
                     edited = replace(edited, error=exc)
                 else:
                     parsed = parse_whole(data, self._dictionary)
-            result = edit(parsed, edition.plan, self._dictionary, self._files.default_encoding)
-            return edited, self._store(result, data, _arrival(source, edition), edition)
+            plan = edition.plan(source.identifiers)
+            result = edit(parsed, plan, self._dictionary, self._files.default_encoding)
+            return edited, self._store(result, data, _arrival(source, plan, edition))
 
-    def _store(
-        self, result: EditedFile, data: Buffer, arrival: Arrival, edition: Edition
-    ) -> Future[StoreResult]:
+    def _store(self, result: EditedFile, data: Buffer, arrival: Arrival) -> Future[StoreResult]:
         if len(data) <= SMALL_SIZE:
             return self._ingest.take(replace(arrival, content=result.tobytes()))
         reception = self._ingest.receive()
@@ -170,13 +160,19 @@ class BatchEditor:
         return replace(edited, ids=stored.ids)
 
 
-def _arrival(source: Source, edition: Edition) -> Arrival:
-    """That of a result, without its content."""
+def _arrival(source: Source, plan: EditPlan, edition: Edition) -> Arrival:
+    """That of a result, without its content.
+
+    New random identifiers are there already only where a step is repeated. What a client has chosen may be
+    there, and is replaced, unless this very result has been stored before.
+    """
     metadata: dict[Level, Mapping[int, str]] = {}
     if edition.trace is not None:
-        for level in {Level.INSTANCE, *changed_levels(edition.plan, source.identifiers)}:
+        for level in {Level.INSTANCE, *changed_levels(plan, source.identifiers)}:
             metadata[level] = {int(edition.trace): source.ids.at(level)}
-    return Arrival(b"", edition.origin, metadata, edition.overwrite, as_it_is=edition.transcode is not None)
+    is_new = not plan.renew.isdisjoint(UIDS.values())
+    overwrite = OverwriteMode.NEVER if is_new else OverwriteMode.IF_CHANGED
+    return Arrival(b"", edition.origin, metadata, overwrite, as_it_is=edition.transcode is not None)
 
 
 def _is_to_be_transcoded(file: DicomFile, target: str) -> bool:

@@ -17,7 +17,14 @@ from orthanclite.dicom.reading.parser import parse_whole
 from orthanclite.services.content.files import InstanceFiles, StoredFile
 from orthanclite.services.content.scratch import ScratchFile
 from orthanclite.services.edit.keys import KEY_SIZE
-from orthanclite.services.edit.planning import UIDS, draw_pseudonym, make_plan, set_references
+from orthanclite.services.edit.planning import (
+    UIDS,
+    Pseudonym,
+    draw_name,
+    make_plan,
+    pseudonym,
+    set_references,
+)
 from orthanclite.services.edit.request import ModificationRequest, RequestReader
 from orthanclite.services.imaging.transcoding import TranscodingService
 
@@ -71,14 +78,15 @@ class InstanceEditor:
 
     def _applied(self, data: Buffer, request: ModificationRequest) -> bytes | ScratchFile:
         parsed = parse_whole(data, self._dictionary)
-        pseudonym = draw_pseudonym(request, self._properties) if request.is_anonymization else None
         key = secrets.token_bytes(KEY_SIZE)
         references: dict[str, str] = {}
+        patient: Pseudonym | None = None
         if request.is_anonymization:
+            patient = pseudonym(key, "", draw_name(request, self._properties))
             references = set_references(request, Level.INSTANCE, key, [_identifiers(parsed.dataset)])
         # An object that is given to another patient is not of the same study any more.
         level = request.replaced_level or Level.INSTANCE
-        plan = make_plan(request, level, key, references, pseudonym, self._server)
+        plan = make_plan(request, level, key, references, patient, self._server)
         result = edit(parsed, plan, self._dictionary, self._files.default_encoding)
         if len(data) <= SMALL_SIZE:
             return result.tobytes()

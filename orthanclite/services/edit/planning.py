@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from orthanclite.core.levels import Level
@@ -20,25 +21,34 @@ _IDENTITY_REMOVED = 0x00120062
 _METHOD = 0x00120063
 _COUNTER = "anonymization-sequence"
 
+_PATIENTS = 16
+"""Patients whose plans are kept at a time: the instances of a job are in no order of theirs."""
+
 UIDS = {level: tag for level, tag in IDENTIFIER_OF.items() if level is not Level.PATIENT}
 """The identifiers that are UIDs, by level."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pseudonym:
-    """What an anonymised patient is called, the same in all files of one request."""
+    """What an anonymised patient is called, the same in all of his files."""
 
     patient_id: str
     patient_name: str
     """Empty where the request says what becomes of the name."""
 
 
-def draw_pseudonym(request: ModificationRequest, properties: Properties) -> Pseudonym:
-    """A new one; the name counts up in the server's whole life, as the reference's does."""
-    name = ""
-    if not (request.replaces(PATIENT_NAME) or request.keeps(PATIENT_NAME) or request.removes(PATIENT_NAME)):
-        name = f"Anonymized{properties.increment(_COUNTER)}"
-    return Pseudonym(str(uuid.uuid4()), name)
+def draw_name(request: ModificationRequest, properties: Properties) -> str:
+    """A new PatientName; it counts up in the server's whole life, as the reference's does. Empty where the
+    request says what becomes of the name."""
+    if request.replaces(PATIENT_NAME) or request.keeps(PATIENT_NAME) or request.removes(PATIENT_NAME):
+        return ""
+    return f"Anonymized{properties.increment(_COUNTER)}"
+
+
+def pseudonym(key: bytes, patient_id: str, name: str) -> Pseudonym:
+    """That of the patient with an original PatientID: a key gives always the same to the same."""
+    digest = hashlib.blake2b(patient_id.encode("utf-8"), key=key, digest_size=16, person=b"PatientID")
+    return Pseudonym(str(uuid.UUID(bytes=digest.digest(), version=4)), name)
 
 
 def make_plan(
@@ -72,6 +82,27 @@ def make_plan(
         references=references,
         creator=request.private_creator,
     )
+
+
+def make_plans(
+    request: ModificationRequest,
+    level: Level,
+    key: bytes,
+    references: Mapping[str, str],
+    name: str = "",
+    server: str = "",
+) -> Callable[[Mapping[int, str]], EditPlan]:
+    """The plans of a request for instances of any patients, by the identifiers of an instance.
+
+    :param name: of anonymised patients, see :func:`draw_name`
+    """
+
+    @lru_cache(maxsize=_PATIENTS)
+    def plan(patient_id: str) -> EditPlan:
+        patient = pseudonym(key, patient_id, name) if request.is_anonymization else None
+        return make_plan(request, level, key, references, patient, server)
+
+    return lambda identifiers: plan(identifiers[PATIENT_ID])
 
 
 def renewed(request: ModificationRequest, level: Level) -> frozenset[int]:
@@ -141,11 +172,10 @@ def changed_levels(plan: EditPlan, identifiers: Mapping[int, str]) -> frozenset[
     return frozenset(changed)
 
 
-def fresh_levels(plan: EditPlan, has_new_patient: bool) -> frozenset[Level]:
-    """The levels at which all that is made is new.
-
-    :param has_new_patient: whether the PatientID of the results is one that was drawn for them
-    """
-    first = Level.PATIENT if has_new_patient else None
-    first = first or next((level for level, tag in UIDS.items() if tag in plan.renew), None)
-    return frozenset(level for level in Level if first is not None and level >= first)
+def fresh_levels(request: ModificationRequest, level: Level) -> frozenset[Level]:
+    """The levels at which all that is made is new."""
+    renew = renewed(request, level)
+    first: Level | None = next((one for one, tag in UIDS.items() if tag in renew), None)
+    if request.is_anonymization and not (request.keeps(PATIENT_ID) or request.replaces(PATIENT_ID)):
+        first = Level.PATIENT
+    return frozenset(one for one in Level if first is not None and one >= first)

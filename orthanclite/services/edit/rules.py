@@ -38,12 +38,11 @@ class IdentityRules:
         self._overwrite = overwrite
 
     def check(
-        self, request: ModificationRequest, level: Level, id: str, known: Level, keep_source: bool
+        self, request: ModificationRequest, level: Level, sources: Mapping[str, Level], keep_source: bool
     ) -> None:
         """
         :param level: of the modification
-        :param id: of the resource that is modified
-        :param known: its level
+        :param sources: the levels of the resources that are modified, by Orthanc ID
         :raises BadRequest: where identities would be mixed up, or the sources be lost
         """
         if level <= Level.STUDY and _is_in_place(request):
@@ -51,10 +50,11 @@ class IdentityRules:
                 raise BadRequest(_IN_PLACE)
             if not keep_source:
                 raise BadRequest(_IN_PLACE_AND_GONE)
-        if level is Level.STUDY and known >= Level.STUDY and not request.is_anonymization:
-            study = self._resources.ancestor_id(known, id, Level.STUDY)
-            if study is not None:
-                self._check_patient(request, study)
+        if level is not Level.STUDY or request.is_anonymization:
+            return
+        below = ((id, at) for id, at in sources.items() if at >= Level.STUDY)
+        for study in {self._resources.ancestor_id(at, id, Level.STUDY) for id, at in below} - {None}:
+            self._check_patient(request, study or "")
 
     def _check_patient(self, request: ModificationRequest, study: str) -> None:
         """A study may change the tags of its patient only where he has no other, and join another patient
@@ -81,18 +81,13 @@ class IdentityRules:
                 raise BadRequest(f"{_OTHER_PATIENT}Failing tag: {tag_key(tag)}")
 
 
-def refuse_collisions(
-    request: ModificationRequest, identifiers: Iterable[Mapping[int, str]], is_one_patient: bool
-) -> None:
+def refuse_collisions(request: ModificationRequest, identifiers: Iterable[Mapping[int, str]]) -> None:
     """Refuse what would make one instance of several.
 
     :param identifiers: of each instance, by tag, as they are before
-    :param is_one_patient: whether all results get the same PatientID
     :raises BadRequest: where two instances differ in nothing but identifiers that get one value for all
     """
     distinct = [tag for tag in IDENTIFIER_OF.values() if not request.replaces(tag)]
-    if is_one_patient and PATIENT_ID in distinct:
-        distinct.remove(PATIENT_ID)
     seen: set[tuple[str, ...]] = set()
     for one in identifiers:
         left = tuple(one.get(tag, "") for tag in distinct)
