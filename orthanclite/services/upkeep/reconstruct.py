@@ -84,7 +84,10 @@ class ReconstructService:
         :param metadata: further system metadata of the ancestor; None to remove one
         :raises UnknownResource: where one of them is deleted meanwhile, or no file is kept.
         """
-        while not ((read := self._read(self._files.locate(instance), False)) and self._write(level, id, read, metadata)):
+        while True:
+            read = self._read(self._files.locate(instance), False)
+            if read is not None and self._write(level, id, read, metadata):
+                return
             if not self._resources.exists(level, id):
                 raise UnknownResource
 
