@@ -137,9 +137,11 @@ class MetadataAnswers:
         return xml_response(documents)
 
 
-def xml_response(documents: Sequence[bytes]) -> Response:
-    """Data sets in XML, a part for each."""
-    return related_response([Part(XML, (one,), len(one)) for one in documents], XML)
+def xml_response(documents: Iterable[bytes]) -> Response:
+    """Data sets in XML, a part for each; streamed unless they are a sequence."""
+    if isinstance(documents, Sequence):
+        return related_response([Part(XML, (one,), len(one)) for one in documents], XML)
+    return related_response((Part(XML, (one,), len(one)) for one in documents), XML)
 
 
 def metadata_routes(root: str, answers: MetadataAnswers) -> Router:

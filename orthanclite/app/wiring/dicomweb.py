@@ -17,12 +17,16 @@ from orthanclite.dicomweb.bulk import BulkAnswers, bulk_routes
 from orthanclite.dicomweb.frames import FrameAnswers, frame_routes
 from orthanclite.dicomweb.instances import InstanceAnswers, instance_routes
 from orthanclite.dicomweb.metadata import MetadataAnswers, metadata_routes, update_routes
+from orthanclite.dicomweb.search import SearchAnswers, search_routes
 from orthanclite.services.archive.service import ArchiveService
 from orthanclite.services.content.byte_cache import ByteCache
 from orthanclite.services.dicomweb.bulk import BulkService
 from orthanclite.services.dicomweb.frames import FrameService
 from orthanclite.services.dicomweb.locator import Locator
 from orthanclite.services.dicomweb.metadata import MetadataOptions, MetadataService
+from orthanclite.services.dicomweb.tags import MetadataTags
+from orthanclite.services.search.query_retrieve import QueryService
+from orthanclite.services.search.requested_tags import FindWarnings, RequestedTags
 from orthanclite.services.server.system import BuiltIn
 
 _VERSION = "1.24"
@@ -59,11 +63,22 @@ def dicomweb_wing(
         section.ssl or base.settings.access.ssl_enabled,
         base.settings.access.trusted_proxies,
     )
+    searches = SearchAnswers(
+        {
+            level: _queries(base, content, search, MetadataTags(metadata, level is Level.INSTANCE))
+            for level in (Level.STUDY, Level.SERIES, Level.INSTANCE)
+        },
+        base.main_tags,
+        base.dictionary,
+        addresses,
+        base.settings.find.case_sensitive_pn if section.case_sensitive is None else section.case_sensitive,
+    )
     lasting = storage.overwrite is OverwriteMode.NEVER
     root = section.root.rstrip("/")
     answers = MetadataAnswers(metadata, locator, addresses, base.dictionary, ByteCache())
     bulk = BulkService(content.files, base.reader, frames)
     routers = (
+        search_routes(root, searches),
         instance_routes(
             root, InstanceAnswers(locator, content.files, imaging.transcoding, archives, lasting)
         ),
@@ -78,3 +93,19 @@ def dicomweb_wing(
         "Implementation of DICOMweb (QIDO-RS, STOW-RS and WADO-RS) and WADO-URI.",
     )
     return DicomWebWing(Additions(routers=routers, built_in=(built_in,)))
+
+
+def _queries(base: Foundation, content: ContentWing, search: SearchWing, tags: MetadataTags) -> QueryService:
+    """Searches whose answers take what the index does not keep from the metadata."""
+    # What is shown in any case is no peculiarity of a request.
+    silent = FindWarnings(tags_read_from_storage=False, tag_from_lower_level=False)
+    requested_tags = RequestedTags(
+        search.search,
+        base.index.resources,
+        content.files,
+        tags,
+        base.main_tags,
+        base.settings.find.storage_access != "Never",
+        silent,
+    )
+    return search.queries_with(requested_tags)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from orthanclite.app.wiring.additions import Additions
@@ -20,6 +21,8 @@ class SearchWing:
     find: FindService
     queries: QueryService
     """Answers C-FIND."""
+    queries_with: Callable[[RequestedTags], QueryService]
+    """The same with another source of what the index does not keep."""
     adds: Additions
 
 
@@ -46,7 +49,19 @@ def search_wing(base: Foundation, content: ContentWing) -> SearchWing:
     options = FindOptions(
         settings.find.limit_results, settings.find.limit_instances, settings.find.storage_access == "Always"
     )
-    find = FindService(search, base.index.resources, requested_tags, base.main_tags, base.dictionary, options)
     query_options = QueryOptions(settings.dicom.aet, settings.find.case_sensitive_pn)
-    queries = QueryService(find, base.main_tags, base.dictionary, query_options)
-    return SearchWing(search, requested_tags, find, queries, Additions())
+
+    def find_with(tags: RequestedTags) -> FindService:
+        return FindService(search, base.index.resources, tags, base.main_tags, base.dictionary, options)
+
+    def queries_with(tags: RequestedTags) -> QueryService:
+        return QueryService(find_with(tags), base.main_tags, base.dictionary, query_options)
+
+    return SearchWing(
+        search,
+        requested_tags,
+        find_with(requested_tags),
+        queries_with(requested_tags),
+        queries_with,
+        Additions(),
+    )

@@ -124,6 +124,42 @@ def _values(raw: bytes, vr: str, big_endian: bool, charset: Charset) -> list[Any
     return [part.strip(" ") or None for part in parts]
 
 
+def attribute_of(vr: str, text: str) -> Attribute:
+    """One element whose value is known as text, with a backslash between several; numbers are numbers."""
+    if not text:
+        return {"vr": vr}
+    if vr in _SINGLE_VALUED:
+        return {"vr": vr, "Value": [text]}
+    parts = text.split("\\")
+    values: list[Any]
+    if vr == "PN":
+        values = [_person_name(part) for part in parts]
+    elif vr in _NUMBERS or vr in ("IS", "DS"):
+        values = [parsed_number(part.strip()) for part in parts]
+    elif vr == "AT":
+        values = [part.replace(",", "").upper() for part in parts]
+    else:
+        values = [part.strip(" ") or None for part in parts]
+    return {"vr": vr, "Value": values} if any(value is not None for value in values) else {"vr": vr}
+
+
+def text_of(attribute: Attribute) -> str | None:
+    """The value of an element as text, the contrary of :func:`attribute_of`; None where it is not text.
+
+    >>> text_of({"vr": "PN", "Value": [{"Alphabetic": "A^B", "Phonetic": "C"}, None]})
+    'A^B==C\\\\'
+    """
+    if attribute["vr"] == "SQ" or "InlineBinary" in attribute or "BulkDataURI" in attribute:
+        return None
+    return "\\".join(_text_of_value(value) for value in attribute.get("Value", ()))
+
+
+def _text_of_value(value: Any) -> str:
+    if isinstance(value, dict):
+        return "=".join(value.get(group, "") for group in _NAME_GROUPS).rstrip("=")
+    return "" if value is None else str(value)
+
+
 def _number(value: float | int) -> float | int | str:
     if isinstance(value, int):
         return value if abs(value) <= _EXACT_INTEGER else str(value)

@@ -104,6 +104,24 @@ class MetadataService:
             self._cache.put(key, text)
         return text
 
+    def of_series(self, instance: str, blob: str) -> bytes | None:
+        """The metadata of an instance out of those of its series, which are then at hand for the others.
+
+        :param blob: the UUID of its file
+        """
+        key = (blob, self._key(()))
+        text = self._cache.get(key)
+        if text is not None:
+            return text
+        series = self._resources.ancestor_id(Level.INSTANCE, instance, Level.SERIES)
+        if series is None:
+            return None
+        for member, each in self.series(series).texts():
+            self._cache.put((member.blob, key[1]), each)
+            if member.blob == blob:
+                text = each
+        return text
+
     def _key(self, blobs: Sequence[tuple[str, str]]) -> str:
         """A text that changes with all that metadata depend on."""
         digest = hashlib.blake2b(digest_size=16)

@@ -1,8 +1,8 @@
-"""Queries of the patient and study root models (PS3.4 annex C), as a C-FIND SCP answers them."""
+"""Queries by attributes (PS3.4 annex C): those of the patient and study root models, and of QIDO-RS."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Container, Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 from orthanclite.core.errors import BadRequest
@@ -24,6 +24,7 @@ from orthanclite.dicom.dictionary import TagDictionary, is_private_creator, is_p
 from orthanclite.dicom.values import BINARY_VRS
 from orthanclite.services.search.dataset_matching import IdentifierQuery
 from orthanclite.services.search.find import FindService, Values
+from orthanclite.services.search.fuzzy_names import FuzzyName
 
 _NOT_RETURNED = frozenset({SPECIFIC_CHARACTER_SET, QUERY_RETRIEVE_LEVEL, RETRIEVE_AE_TITLE})
 _NO_CONSTRAINTS = _NOT_RETURNED | {TIMEZONE_OFFSET_FROM_UTC}
@@ -39,15 +40,35 @@ class QueryOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class Query:
+    """What is asked of the resources of one level."""
+
+    level: Level
+    keys: Attributes
+    """The attributes to be answered, with the values that they must have."""
+    folded: Container[str] | None = frozenset({"PN"})
+    """The value representations in which neither case nor accents count; None for all."""
+    fuzzy: bool = False
+    """Whether names match by the beginnings of their words."""
+    since: int = 0  # matches to skip
+    limit: int = 0  # matches to answer at most; 0 for no limit
+
+
+@dataclass(frozen=True, slots=True)
 class _Plan:
-    """An identifier, taken apart."""
+    """A query, taken apart."""
 
     request: FindRequest
-    shown_level: str  # as the peer wrote it
     keys: tuple[int, ...]  # to be answered
     from_files: tuple[Constraint, ...]  # constraints that the index cannot tell
     sequences: dict[int, IdentifierQuery]
+    names: dict[int, FuzzyName]
     vrs: dict[int, str]
+
+    @property
+    def looks_at_values(self) -> bool:
+        """Whether what the index finds has to be looked at: names, or items of sequences."""
+        return bool(self.names) or not all(query.is_universal for query in self.sequences.values())
 
 
 class QueryService:
@@ -66,21 +87,37 @@ class QueryService:
         self._options = options
 
     def find(self, identifier: Attributes) -> Generator[Attributes, None, bool]:
-        """The answers one by one, at most as many as the limit; finally, whether there are more.
+        """The answers to a C-FIND one by one, at most as many as the limit; finally, whether there are more.
 
         :raises BadRequest: without a level, and for a query that is too large.
         :raises ParameterOutOfRange: for an unknown level, or a wildcard where none may be; both at once.
         """
-        return self._answers(self._plan(identifier))
-
-    def _plan(self, identifier: Attributes) -> _Plan:
         level_key = identifier.get(QUERY_RETRIEVE_LEVEL)
         if level_key is None or not level_key.text.strip():
             raise BadRequest("C-FIND request without the tag 0008,0052 (QueryRetrieveLevel)")
-        level = Level.parse(level_key.text)
-        indexed: list[Constraint] = []
-        from_files: list[Constraint] = []
+        folded = frozenset[str]() if self._options.case_sensitive_names else frozenset({"PN"})
+        query = Query(Level.parse(level_key.text), identifier, folded)
+        return self._c_find_answers(self._plan(query), level_key.text)
+
+    def search(self, query: Query) -> Generator[Attributes, None, bool]:
+        """The answers to a query, as :meth:`find`; what a resource does not have is left out.
+
+        :raises BadRequest: for a query that is too large.
+        :raises ParameterOutOfRange: for a wildcard where none may be; both at once.
+        """
+        plan = self._plan(query)
+        return self._answers(plan, lambda values: self._answer(plan, values, absent=False))
+
+    def count(self, query: Query) -> int | None:
+        """How many resources match, whatever ``since`` and ``limit``; None where only files can tell."""
+        plan = self._plan(query)
+        return None if plan.from_files or plan.looks_at_values else self._find.count(plan.request)
+
+    def _plan(self, query: Query) -> _Plan:
+        level, identifier = query.level, query.keys
+        constraints: list[Constraint] = []
         sequences: dict[int, IdentifierQuery] = {}
+        names: dict[int, FuzzyName] = {}
         keys = requested_tags(
             tag
             for tag in identifier
@@ -88,19 +125,22 @@ class QueryService:
         )
         vrs = {tag: self._vr(identifier, tag) for tag in keys}
         for tag in keys:
+            vr, text = vrs[tag], identifier[tag].text
             if identifier[tag].items is not None:
-                case = self._options.case_sensitive_names
+                case = query.folded is not None and "PN" not in query.folded
                 sequences[tag] = IdentifierQuery({tag: identifier[tag]}, case)
-                continue
-            wanted = self._constraint(tag, vrs[tag], identifier[tag].text)
-            if wanted is None or (tag in COMPUTED_TAGS and COMPUTED_TAGS[tag] > level):
-                continue
-            if self._is_indexed(tag, level):
-                indexed.append(wanted)
-            elif tag not in COMPUTED_TAGS:
-                from_files.append(wanted)
-        request = FindRequest(level, tuple(indexed))
-        return _Plan(request, level_key.text, keys, tuple(from_files), sequences, vrs)
+            elif query.fuzzy and vr == "PN" and (name := FuzzyName(text)).words:
+                names[tag] = name
+                constraints += name.constraints(tag)
+            elif (wanted := self._constraint(query, tag, vr, text)) is not None:
+                constraints.append(wanted)
+        at_level = [(one, self._is_indexed(one.tag, level)) for one in constraints]
+        indexed = tuple(one for one, is_indexed in at_level if is_indexed)
+        from_files = tuple(
+            one for one, is_indexed in at_level if not is_indexed and one.tag not in COMPUTED_TAGS
+        )
+        request = FindRequest(level, indexed, since=query.since, limit=query.limit)
+        return _Plan(request, keys, from_files, sequences, names, vrs)
 
     def _vr(self, identifier: Attributes, tag: int) -> str:
         creator = ""
@@ -110,10 +150,10 @@ class QueryService:
         vr = self._dictionary.vr(tag, creator)
         return identifier[tag].vr if vr == "UN" else vr
 
-    def _constraint(self, tag: int, vr: str, text: str) -> Constraint | None:
+    def _constraint(self, query: Query, tag: int, vr: str, text: str) -> Constraint | None:
         if tag in _NO_CONSTRAINTS or is_private_creator(tag) or not text:
             return None
-        return constraint(tag, vr, text, vr != "PN" or self._options.case_sensitive_names)
+        return constraint(tag, vr, text, query.folded is not None and vr not in query.folded)
 
     def _is_indexed(self, tag: int, level: Level) -> bool:
         """Whether the index can tell: main tags of this level or one above, and what is computed for it."""
@@ -121,8 +161,21 @@ class QueryService:
             return COMPUTED_TAGS[tag] is level
         return any(home <= level for home in self._main_tags.levels_of(tag))
 
-    def _answers(self, plan: _Plan) -> Generator[Attributes, None, bool]:
-        accepts = (lambda values: self._matches_items(plan, values)) if plan.sequences else None
+    def _c_find_answers(self, plan: _Plan, shown_level: str) -> Generator[Attributes, None, bool]:
+        """:param shown_level: as the peer wrote it"""
+
+        def answer(values: Values) -> Attributes:
+            found = self._answer(plan, values, absent=True)
+            found[QUERY_RETRIEVE_LEVEL] = Attribute("CS", shown_level)
+            found[RETRIEVE_AE_TITLE] = Attribute("AE", self._options.aet)
+            return found
+
+        return self._answers(plan, answer)
+
+    def _answers(
+        self, plan: _Plan, answer: Callable[[Values], Attributes]
+    ) -> Generator[Attributes, None, bool]:
+        accepts = (lambda values: self._accepts(plan, values)) if plan.looks_at_values else None
         found = self._find.answers(plan.request, plan.keys, plan.from_files, accepts)
         try:
             while True:
@@ -130,24 +183,27 @@ class QueryService:
                     values = next(found)
                 except StopIteration as end:
                     return bool(end.value)
-                yield self._answer(plan, values)
+                yield answer(values)
         finally:
             found.close()
 
-    def _matches_items(self, plan: _Plan, values: Values) -> bool:
-        """Whether the items of its sequences are such as the query asks for."""
-        known = dict(self._returned(plan, values))
+    def _accepts(self, plan: _Plan, values: Values) -> bool:
+        """Whether names, and the items of sequences, are such as the query asks for."""
+        if not all(name.matches(values.get(tag)) for tag, name in plan.names.items()):
+            return False
+        known = dict(self._returned(plan, values)) if plan.sequences else {}
         return all(query.matches(known) for query in plan.sequences.values())
 
-    def _answer(self, plan: _Plan, values: Values) -> dict[int, Attribute]:
-        """The answer that one resource gives."""
+    def _answer(self, plan: _Plan, values: Values, absent: bool) -> dict[int, Attribute]:
+        """The answer that one resource gives.
+
+        :param absent: whether what it does not have is shown empty
+        """
         answer = dict(self._returned(plan, values))
         for tag, query in plan.sequences.items():
             answer |= query.answer(answer)
             answer.setdefault(tag, Attribute("SQ", items=()))
-        answer[QUERY_RETRIEVE_LEVEL] = Attribute("CS", plan.shown_level)
-        answer[RETRIEVE_AE_TITLE] = Attribute("AE", self._options.aet)
-        return answer
+        return answer if absent else {tag: answer[tag] for tag in answer if values.get(tag) is not None}
 
     def _returned(self, plan: _Plan, values: Values) -> Iterator[tuple[int, Attribute]]:
         """Whatever is asked for; empty where there is none."""

@@ -1,15 +1,15 @@
 """Requested tags: values that a client wants beside the main tags of a resource.
 
 In this order, a value is computed, stands in the index (the resource's own main tags and those of its
-parents), is the SOP class of an instance, or is read from the file of one instance below.
+parents), is the SOP class or the transfer syntax of an instance, or is read from the file of one below.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from orthanclite.core.constants import Metadata
 from orthanclite.core.errors import CorruptedFile, UnknownResource
@@ -17,9 +17,9 @@ from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import DEFAULT_MAIN_TAGS, SOP_CLASS_UID, MainTags, tag_key
 from orthanclite.core.model import Parts, Resource
 from orthanclite.core.ports import Resources, Search
-from orthanclite.core.query import COMPUTED_TAGS, COUNTED_LEVELS
-from orthanclite.services.content.file_tags import FileTags, Value
-from orthanclite.services.content.files import InstanceFiles
+from orthanclite.core.query import AVAILABLE_TRANSFER_SYNTAX_UID, COMPUTED_TAGS, COUNTED_LEVELS
+from orthanclite.services.content.file_tags import Value
+from orthanclite.services.content.files import InstanceFiles, StoredFile
 
 log = logging.getLogger("orthanclite.generic")
 
@@ -53,6 +53,14 @@ class _Wanted(NamedTuple):
     home: Level | None
 
 
+class TagReader(Protocol):
+    """Reads attributes that the index does not keep."""
+
+    def read(self, file: StoredFile, tags: Iterable[int]) -> Mapping[int, Value]:
+        """The values of those among ``tags`` that a file has."""
+        ...
+
+
 class RequestedTags:
     """Resolves requested tags; a constant number of statements for any number of resources. Thread-safe.
 
@@ -64,7 +72,7 @@ class RequestedTags:
         search: Search,
         resources: Resources,
         files: InstanceFiles,
-        file_tags: FileTags,
+        file_tags: TagReader,
         main_tags: MainTags,
         may_read_files: bool = True,
         warnings: FindWarnings | None = None,
@@ -154,6 +162,11 @@ class RequestedTags:
             if uid is not None:
                 values[tag] = uid
                 return True
+        if tag == AVAILABLE_TRANSFER_SYNTAX_UID and level is Level.INSTANCE:
+            uid = ancestry.by_level[level].system_metadata.get(Metadata.TRANSFER_SYNTAX)
+            if uid:
+                values[tag] = uid
+            return True
         if home is None:
             return False
         study = ancestry.by_level.get(Level.STUDY)
