@@ -63,6 +63,17 @@ class WarningSettings:
     )
 
 
+_SHORTEST_KEY = 16  # characters
+
+
+def _refuse_weak_keys(value: object) -> str | None:
+    assert isinstance(value, dict)
+    for name, key in value.items():
+        if not name or len(key) < _SHORTEST_KEY:
+            return f'each key needs a name and at least {_SHORTEST_KEY} characters, unlike that of "{name}"'
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class DataSettings:
     """Character sets, dictionaries, main tags and names."""
@@ -90,6 +101,16 @@ class DataSettings:
     )
     default_private_creator: str = setting(
         "DefaultPrivateCreator", "", "Private creator assumed where a request names a private tag without."
+    )
+    deidentification_keys: Mapping[str, str] = setting(
+        "DeidentificationKeys",
+        {},
+        "Secret keys of projects by their names, each of at least 16 characters. A request that names one "
+        "(DeidentificationKey) gives the same pseudonyms, UIDs and shifts of dates to the same originals, "
+        "always and on every server that has the key. Who loses a key cannot make them again; who gets hold "
+        "of it can tell which patient is behind a pseudonym, if the patient's identifier can be guessed.",
+        secret=True,
+        refuse=_refuse_weak_keys,
     )
     load_private_dictionary: bool = setting(
         "LoadPrivateDictionary", True, "Know the private tags of the usual manufacturers."

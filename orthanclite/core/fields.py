@@ -42,3 +42,14 @@ def string_field(body: Mapping[str, Any], name: str, default: str = "") -> str:
     if not isinstance(value, str):
         raise BadFileFormat(f'Member "{name}" should be a string')
     return value
+
+
+def strings_field(body: Mapping[str, Any], name: str) -> list[str]:
+    """A member of a JSON body that is a list of texts; empty where it is absent.
+
+    :raises BadFileFormat: where it has another type.
+    """
+    value = body.get(name, [])
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise BadFileFormat(f"List of strings expected in field: {name}")
+    return value

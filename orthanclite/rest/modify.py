@@ -27,12 +27,19 @@ _COMMON_FIELDS = {
     "PrivateCreator": "string: Private creator of the private tags in Replace",
     "Transcode": "string: Transfer syntax of the result",
     "LossyQuality": "number: Quality of lossy JPEG, from 1 to 100",
+    "MaskPixels": "array: Rectangles that are filled in the pixel data (docs/deidentification.md)",
+    "RemoveOverlays": "boolean: Remove overlays",
+    "DropSecondaryCaptures": "boolean: Leave secondary captures out",
+    "DropBurnedInAnnotation": "boolean: Leave images out that say they have burned in annotation",
 }
 MODIFY_FIELDS = {**_COMMON_FIELDS, "RemovePrivateTags": "boolean: Remove the private tags"}
 ANONYMIZE_FIELDS = {
     **_COMMON_FIELDS,
     "KeepPrivateTags": "boolean: Keep the private tags",
     "DicomVersion": "string: Edition of the profile: 2008, 2017c, 2021b or 2023b (the default)",
+    "Profile": "array: Basic and options of PS3.15 by their names, instead of Orthanc's profile",
+    "CleanWords": "array: Words that may stay in texts that an option of Profile cleans",
+    "DeidentificationKey": "string: Name of a key of the configuration: same originals, same pseudonyms",
 }
 
 SOURCE_FIELDS = {

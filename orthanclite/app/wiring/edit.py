@@ -51,7 +51,8 @@ def edit_wing(
         base.runtime,
         creator,
     )
-    reader, server = RequestReader(base.dictionary, creator), f"Orthanc {ORTHANC_VERSION}"
+    reader = RequestReader(base.dictionary, creator, settings.data.deidentification_keys)
+    server = f"Orthanc {ORTHANC_VERSION}"
     editor = InstanceEditor(
         content.files,
         imaging.transcoding,
@@ -67,6 +68,7 @@ def edit_wing(
         imaging.transcoding,
         base.dictionary,
         max(1, settings.jobs.threads.get(ModificationKind.name, 1)),
+        settings.storage.temporary_directory,
     )
     aftermath = Aftermath(upkeep.reconstruction, index.annotations, resources.resources)
     modification = ModificationKind(

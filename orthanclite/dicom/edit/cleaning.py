@@ -36,17 +36,12 @@ _DATE = re.compile(r"(\d{4})(?:\.(\d{2})\.(\d{2})|(\d{2})(\d{2})?)?(.*)", re.DOT
 
 @dataclass(frozen=True, slots=True)
 class Cleaning:
-    """How the texts of a request are cleaned.
-
-    ``words`` may stay, in whatever case; ``seed`` decides by how many days the dates of a patient are moved.
-    """
+    """How the texts and the dates of a patient are cleaned."""
 
     words: frozenset[str] = frozenset()
-    seed: bytes = b""
-
-    @staticmethod
-    def of(words: Iterable[str], seed: bytes = b"") -> Cleaning:
-        return Cleaning(frozenset(map(str.casefold, words)), seed)
+    """The words that may stay, folded as :func:`words_of` does."""
+    days: int = 0
+    """By how many days the dates are moved."""
 
 
 def words_of(text: str) -> Iterable[str]:

@@ -6,13 +6,12 @@ import struct
 from collections.abc import Mapping
 from functools import cached_property
 
-from orthanclite.core.main_tags import PATIENT_ID, STUDY_INSTANCE_UID
+from orthanclite.core.main_tags import PATIENT_ID
 from orthanclite.dicom.charsets import Charset
 from orthanclite.dicom.dictionary import TagDictionary, is_private, is_private_creator
 from orthanclite.dicom.edit.cleaning import TEXT_VRS, cleaned, dummy, safe_private, shifted, words_of
 from orthanclite.dicom.edit.plan import EditPlan
 from orthanclite.dicom.edit.profiles import Action, Profile
-from orthanclite.dicom.edit.pseudonyms import date_shift
 from orthanclite.dicom.edit.rewrite import Value
 from orthanclite.dicom.reading.dataset import DataSet, DicomFile, Element
 
@@ -108,22 +107,12 @@ class Treatment:
 
     def _moved(self, value: bytes, vr: str) -> bytes | None:
         # A day's shift leaves the time of day: that a study spans midnight can still be told.
-        return value if vr == "TM" else shifted(value, self._days)
+        assert self._plan.cleaning.days  # or dates would stay, and nobody notice
+        return value if vr == "TM" else shifted(value, self._plan.cleaning.days)
 
     def _cleaned(self, text: str, vr: str) -> str:
         allowed = self._plan.cleaning.words
         return cleaned(text, vr, allowed, self._names) if allowed else ""
-
-    @cached_property
-    def _days(self) -> int:
-        patient = self.patient
-        assert self._plan.cleaning.seed  # or anybody could tell by how much
-        return date_shift(self._plan.cleaning.seed, patient)
-
-    @property
-    def patient(self) -> str:
-        """What tells the patient: PatientID, or the study where there is none."""
-        return patient_key(self._dataset)
 
     @cached_property
     def _names(self) -> frozenset[str]:
@@ -175,10 +164,3 @@ class Treatment:
         raw = item.raw(tag) or b""
         code = f"{'>' if item.big_endian else '<'}{len(raw) // 2}H"
         return list(struct.unpack_from(code, raw))
-
-
-def patient_key(dataset: DataSet) -> str:
-    """What tells the patient of a file: PatientID; StudyInstanceUID where that is empty, so that patients
-    without an identifier are not taken for one."""
-    patient = (dataset.raw(PATIENT_ID) or b"").decode("latin_1").strip(" \0")
-    return patient or "\0" + (dataset.raw(STUDY_INSTANCE_UID) or b"").decode("latin_1").strip(" \0")

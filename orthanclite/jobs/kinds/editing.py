@@ -80,6 +80,9 @@ class Tally:
     failed: int = 0
     reasons: list[tuple[str, int, str]] = field(default_factory=list)
     """The first failed instances, with the code of their error and its text."""
+    dropped: int = 0
+    drops: list[tuple[str, str]] = field(default_factory=list)
+    """The first instances that were left out as was asked for, and why."""
     first: Hierarchy | None = None
     """The first result."""
     results: list[str] = field(default_factory=list)
@@ -92,12 +95,20 @@ class Tally:
         if len(self.reasons) < _MOST_REASONS:
             self.reasons.append((id, error.code, str(error)))
 
+    def drop(self, id: str, reason: str) -> None:
+        """Count an instance that is left out."""
+        self.dropped += 1
+        if len(self.drops) < _MOST_REASONS:
+            self.drops.append((id, reason))
+
     def to_json(self) -> dict[str, Any]:
         first = self.first
         return {
             "position": self.position,
             "failed": self.failed,
             "reasons": self.reasons,
+            "dropped": self.dropped,
+            "drops": self.drops,
             "first": None if first is None else [first.at(level) for level in Level],
             "results": self.results,
             "ancestors": [
@@ -115,6 +126,8 @@ class Tally:
             saved["position"],
             saved["failed"],
             [(id, code, reason) for id, code, reason in saved["reasons"]],
+            saved["dropped"],
+            [(id, reason) for id, reason in saved["drops"]],
             None if saved["first"] is None else Hierarchy(*saved["first"]),
             saved["results"],
             {
@@ -129,12 +142,15 @@ Describe = Callable[[Tally], dict[str, Any]]
 
 
 def failures(tally: Tally) -> dict[str, Any]:
-    """What the content of a job tells of failed instances."""
+    """What the content of a job tells of instances that failed, and of those that were left out."""
     shown: dict[str, Any] = {"FailedInstancesCount": tally.failed}
     if tally.failed:
         shown["FailedInstances"] = [
             {"ID": id, "ErrorCode": code, "Reason": reason} for id, code, reason in tally.reasons
         ]
+    if tally.dropped:
+        shown["DroppedInstancesCount"] = tally.dropped
+        shown["DroppedInstances"] = [{"ID": id, "Reason": reason} for id, reason in tally.drops]
     return shown
 
 
@@ -195,6 +211,8 @@ class EditRun:
         for edited in self._tools.batch.edit(pairs, self._task.edition, self._pool):
             if edited.error is not None:
                 self._tally.fail(edited.id, edited.error)
+            if edited.dropped:
+                self._tally.drop(edited.id, edited.dropped)
             if edited.ids is not None and edited.source is not None:
                 self._note(edited, edited.source, edited.ids)
         self._tally.position += len(ids)

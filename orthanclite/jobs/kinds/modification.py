@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from orthanclite.core.constants import Metadata
-from orthanclite.core.errors import BadFileFormat, ParameterOutOfRange
+from orthanclite.core.errors import BadFileFormat, BadRequest, ParameterOutOfRange
 from orthanclite.core.fields import boolean_field
 from orthanclite.core.jobs import Claim, Submission
 from orthanclite.core.levels import Level
@@ -105,7 +105,7 @@ class ModificationKind:
     def begin(self, claim: Claim, is_stopping: Callable[[], bool]) -> EditRun:
         parameters = claim.parameters
         request = self._read(parameters["request"], parameters["anonymize"])
-        level, key = Level(parameters["level"]), self._keys.key(claim.id)
+        level, key = Level(parameters["level"]), request.key or self._keys.key(claim.id)
         instances = parameters["instances"]
         identifiers = Sources(self._tools.resources).identifiers(instances)
         references = set_references(request, level, key, identifiers)
@@ -118,6 +118,9 @@ class ModificationKind:
             request.transcode,
             request.lossy_quality,
             claim.permissive,
+            request.pixels,
+            request.cleans_pixels,
+            bool(request.key),
         )
         task = EditTask(
             instances,
@@ -146,6 +149,18 @@ class ModificationKind:
                 found.update(self._tools.resources.descendant_ids(level, id, Level.INSTANCE))
         return sorted(found)
 
+    def _check_masks(self, request: ModificationRequest, instances: Sequence[str]) -> None:
+        """Notice masks that would not mask anything.
+
+        :raises BadRequest: where one names a resource of which no instance is edited
+        """
+        resources, edited = self._tools.resources, set(instances)
+        for id in sorted(request.pixels.resources):
+            level = resources.locate(id)
+            below = [] if level is None else resources.descendant_ids(level, id, Level.INSTANCE)
+            if edited.isdisjoint({id, *below}):
+                raise BadRequest(f"MaskPixels names a resource that is not edited: {id}")
+
     def _submission(
         self,
         request: ModificationRequest,
@@ -158,6 +173,9 @@ class ModificationKind:
     ) -> Submission:
         """:param source_level: that of the one resource; None for a set of them"""
         keep_source, keep_labels = _keep_source(body), boolean_field(body, "KeepLabels")
+        if request.pixels.drops and not keep_source:
+            raise BadRequest("What is dropped has no result: KeepSource cannot be false")
+        self._check_masks(request, instances)
         refuse_collisions(request, Sources(self._tools.resources).identifiers(instances))
         parameters = {
             "request": {name: value for name, value in body.items() if name not in _NOT_OF_THE_REQUEST},

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from orthanclite.core.buffers import SMALL_SIZE, Buffer
 from orthanclite.core.constants import Metadata, StoreStatus
@@ -25,6 +26,8 @@ from orthanclite.dicom.encoding import UNCOMPRESSED_SYNTAXES
 from orthanclite.dicom.reading.dataset import DicomFile
 from orthanclite.dicom.reading.parser import parse_whole
 from orthanclite.services.content.files import InstanceFiles
+from orthanclite.services.edit.masking import FileMasker
+from orthanclite.services.edit.pixel_rules import PixelRules
 from orthanclite.services.edit.planning import UIDS, changed_levels
 from orthanclite.services.edit.sources import Source
 from orthanclite.services.imaging.transcoding import TranscodingService
@@ -50,6 +53,11 @@ class Edition:
     lossy_quality: int | None = None
     permissive: bool = False
     """Whether what cannot be transcoded is stored as it is."""
+    pixels: PixelRules = field(default_factory=PixelRules)
+    cleans_pixels: bool = False
+    """Whether masked images may say that nothing burned in is left in them."""
+    has_lasting_uids: bool = False
+    """Whether new UIDs may have been given before: they follow from a key that outlives the job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +70,8 @@ class Edited:
     """Those of the result; None where there is none."""
     error: OrthancError | None = None
     """Why there is no result, or not the one that was asked for."""
+    dropped: str = ""
+    """Why it is left out, as was asked for; empty where it is not."""
 
 
 class BatchEditor:
@@ -77,12 +87,14 @@ class BatchEditor:
         transcoding: TranscodingService,
         dictionary: TagDictionary,
         threads: int = 1,
+        temporary_directory: Path | None = None,
     ) -> None:
         self._files = files
         self._ingest = ingest
         self._transcoding = transcoding
         self._dictionary = dictionary
         self._threads = threads
+        self._masker = FileMasker(transcoding, dictionary, temporary_directory)
 
     def open(self) -> ThreadPoolExecutor:
         """The threads of one job; to be shut down with it."""
@@ -118,9 +130,16 @@ class BatchEditor:
         except OrthancError as exc:
             return replace(edited, error=exc), None
 
-    def _edit(self, edited: Edited, source: Source, edition: Edition) -> tuple[Edited, Future[StoreResult]]:
-        with self._files.content(source.file) as data:
-            parsed = parse_whole(data, self._dictionary)
+    def _edit(
+        self, edited: Edited, source: Source, edition: Edition
+    ) -> tuple[Edited, Future[StoreResult] | None]:
+        with self._files.content(source.file) as content:
+            data, parsed = content, parse_whole(content, self._dictionary)
+            if reason := edition.pixels.why_dropped(parsed.dataset):
+                return replace(edited, dropped=reason), None
+            if masks := edition.pixels.masks_of([source.ids.at(level) for level in Level]):
+                data = self._masker.masked(parsed, data, masks, edition.cleans_pixels)
+                parsed = parse_whole(data, self._dictionary)
             if edition.transcode is not None and _is_to_be_transcoded(parsed, edition.transcode):
                 try:
                     data = self._transcoding.transcode(
@@ -170,7 +189,7 @@ def _arrival(source: Source, plan: EditPlan, edition: Edition) -> Arrival:
     if edition.trace is not None:
         for level in {Level.INSTANCE, *changed_levels(plan, source.identifiers)}:
             metadata[level] = {int(edition.trace): source.ids.at(level)}
-    is_new = not plan.renew.isdisjoint(UIDS.values())
+    is_new = not edition.has_lasting_uids and not plan.renew.isdisjoint(UIDS.values())
     overwrite = OverwriteMode.NEVER if is_new else OverwriteMode.IF_CHANGED
     return Arrival(b"", edition.origin, metadata, overwrite, as_it_is=edition.transcode is not None)
 

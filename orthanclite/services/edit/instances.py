@@ -8,23 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from orthanclite.core.buffers import SMALL_SIZE, Buffer
+from orthanclite.core.errors import BadRequest
+from orthanclite.core.identifiers import hierarchy
 from orthanclite.core.levels import Level
+from orthanclite.core.main_tags import IDENTIFIER_OF, PATIENT_ID
 from orthanclite.core.ports import Properties
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.edit import edit
-from orthanclite.dicom.reading.dataset import DataSet
+from orthanclite.dicom.reading.dataset import DataSet, DicomFile, dataset_charset
 from orthanclite.dicom.reading.parser import parse_whole
+from orthanclite.dicom.values import decode_text
 from orthanclite.services.content.files import InstanceFiles, StoredFile
 from orthanclite.services.content.scratch import ScratchFile
 from orthanclite.services.edit.keys import KEY_SIZE
-from orthanclite.services.edit.planning import (
-    UIDS,
-    Pseudonym,
-    draw_name,
-    make_plan,
-    pseudonym,
-    set_references,
-)
+from orthanclite.services.edit.masking import FileMasker, spooled
+from orthanclite.services.edit.planning import draw_name, make_plan, set_references
 from orthanclite.services.edit.request import ModificationRequest, RequestReader
 from orthanclite.services.imaging.transcoding import TranscodingService
 
@@ -52,6 +50,7 @@ class InstanceEditor:
         self._reader = reader
         self._server = server
         self._temporary_directory = temporary_directory
+        self._masker = FileMasker(transcoding, dictionary, temporary_directory)
 
     def modified(self, id: str, body: Mapping[str, Any]) -> bytes | ScratchFile:
         """The file of an instance, modified; a large one in a temporary file.
@@ -69,32 +68,55 @@ class InstanceEditor:
         return self._edited(file, self._reader.anonymization(body))
 
     def _edited(self, file: StoredFile, request: ModificationRequest) -> bytes | ScratchFile:
-        if request.transcode is None:
-            with self._files.content(file) as data:
-                return self._applied(data, request)
-        # First of all: what lossy compression notes of its source is then edited like the rest.
-        transcoded = self._transcoding.transcode_instance(file.id, request.transcode, request.lossy_quality)
-        return self._applied(transcoded.whole(), request)
+        with self._files.content(file) as content:
+            data, parsed = content, parse_whole(content, self._dictionary)
+            if reason := request.pixels.why_dropped(parsed.dataset):
+                raise BadRequest(f"The instance is left out: {reason}")
+            if request.pixels.masks:
+                data = self._masked(data, parsed, request)
+            if request.transcode is not None:
+                # First of all: what lossy compression notes of its source is then edited like the rest.
+                data = self._transcoded(file, None if data is content else data, request)
+            return self._applied(data, request)
+
+    def _transcoded(self, file: StoredFile, masked: Buffer | None, request: ModificationRequest) -> Buffer:
+        assert request.transcode is not None
+        if masked is not None:
+            return self._transcoding.transcode(masked, request.transcode, request.lossy_quality).whole()
+        return self._transcoding.transcode_instance(file.id, request.transcode, request.lossy_quality).whole()
+
+    def _masked(self, data: Buffer, parsed: DicomFile, request: ModificationRequest) -> Buffer:
+        identifiers = self._identifiers(parsed.dataset)
+        ids = hierarchy(*(identifiers[tag] for tag in IDENTIFIER_OF.values()))
+        own = [ids.at(level) for level in Level]
+        if not request.pixels.resources <= set(own):
+            raise BadRequest("MaskPixels names a resource that the instance is no part of")
+        masks = request.pixels.masks_of(own)
+        if not masks:
+            return data
+        return self._masker.masked(parsed, data, masks, request.cleans_pixels)
 
     def _applied(self, data: Buffer, request: ModificationRequest) -> bytes | ScratchFile:
         parsed = parse_whole(data, self._dictionary)
-        key = secrets.token_bytes(KEY_SIZE)
+        identifiers = self._identifiers(parsed.dataset)
+        key, name = request.key or secrets.token_bytes(KEY_SIZE), ""
         references: dict[str, str] = {}
-        patient: Pseudonym | None = None
         if request.is_anonymization:
-            patient = pseudonym(key, "", draw_name(request, self._properties))
-            references = set_references(request, Level.INSTANCE, key, [_identifiers(parsed.dataset)])
+            name = draw_name(request, self._properties)
+            references = set_references(request, Level.INSTANCE, key, [identifiers])
         # An object that is given to another patient is not of the same study any more.
         level = request.replaced_level or Level.INSTANCE
-        plan = make_plan(request, level, key, references, patient, self._server)
+        plan = make_plan(request, level, key, references, identifiers, name, self._server)
         result = edit(parsed, plan, self._dictionary, self._files.default_encoding)
         if len(data) <= SMALL_SIZE:
             return result.tobytes()
-        scratch = ScratchFile(self._temporary_directory, "edited")
-        for piece in result.pieces():
-            scratch.write(piece)
-        return scratch
+        return spooled(result, self._temporary_directory)
+
+    def _identifiers(self, dataset: DataSet) -> dict[int, str]:
+        """The identifiers of an instance, as the index has them."""
+        charset = dataset_charset(dataset, self._files.default_encoding)
+        raw = {tag: (_VR.get(tag, "UI"), dataset.raw(tag) or b"") for tag in IDENTIFIER_OF.values()}
+        return {tag: decode_text(value, vr, charset).strip() for tag, (vr, value) in raw.items()}
 
 
-def _identifiers(dataset: DataSet) -> dict[int, str]:
-    return {tag: (dataset.raw(tag) or b"").decode("latin_1").strip(" \0") for tag in UIDS.values()}
+_VR = {PATIENT_ID: "LO"}

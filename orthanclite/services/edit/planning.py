@@ -13,7 +13,9 @@ from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import IDENTIFIER_OF, PATIENT_ID
 from orthanclite.core.ports import Properties
 from orthanclite.dicom.edit import EditPlan, TagPath, new_uid
-from orthanclite.dicom.edit.profiles import DEFAULT_VERSION, profile
+from orthanclite.dicom.edit.cleaning import Cleaning
+from orthanclite.dicom.edit.pseudonyms import patient_pseudonym
+from orthanclite.services.edit.deidentification import Deidentification, patient_of
 from orthanclite.services.edit.request import ModificationRequest
 
 PATIENT_NAME = 0x00100010
@@ -45,8 +47,17 @@ def draw_name(request: ModificationRequest, properties: Properties) -> str:
     return f"Anonymized{properties.increment(_COUNTER)}"
 
 
-def pseudonym(key: bytes, patient_id: str, name: str) -> Pseudonym:
-    """That of the patient with an original PatientID: a key gives always the same to the same."""
+def pseudonym(
+    request: ModificationRequest, key: bytes, identifiers: Mapping[int, str], name: str
+) -> Pseudonym:
+    """That of the patient with these original identifiers: a key gives always the same to the same.
+
+    :param name: of :func:`draw_name`; with the key of a project, the patient is called as he is numbered
+    """
+    if request.key:
+        made = patient_pseudonym(request.key, patient_of(identifiers))
+        return Pseudonym(made, made if name else "")
+    patient_id = identifiers.get(PATIENT_ID, "")
     digest = hashlib.blake2b(patient_id.encode("utf-8"), key=key, digest_size=16, person=b"PatientID")
     return Pseudonym(str(uuid.UUID(bytes=digest.digest(), version=4)), name)
 
@@ -56,19 +67,24 @@ def make_plan(
     level: Level,
     key: bytes,
     references: Mapping[str, str],
-    pseudonym: Pseudonym | None = None,
+    identifiers: Mapping[int, str],
+    name: str = "",
     server: str = "",
 ) -> EditPlan:
     """The plan of a request at a level.
 
     :param key: of new UIDs: the same key, the same UIDs
     :param references: UIDs that are replaced in sequences by others than the key gives
-    :param pseudonym: for an anonymisation
+    :param identifiers: of an instance of the patient, by tag, as they are before
+    :param name: of an anonymised patient, see :func:`draw_name`
     :param server: name and version, for an anonymisation
     """
     replace: dict[TagPath, Any] = dict(request.replace)
-    if pseudonym is not None:
-        for tag, value in _anonymous(request, pseudonym, server).items():
+    deidentification, cleaning = request.deidentification, Cleaning()
+    if deidentification is not None:
+        cleaning = deidentification.cleaning(key, identifiers)
+        patient = pseudonym(request, key, identifiers, name)
+        for tag, value in _anonymous(request, deidentification, patient, server).items():
             if TagPath(tag) not in request.remove:
                 replace.setdefault(TagPath(tag), value)
     return EditPlan(
@@ -76,11 +92,13 @@ def make_plan(
         replace=replace,
         remove=request.remove,
         remove_private=not request.private_tags,
-        profile=profile(request.version) if request.version is not None else None,
+        profile=None if deidentification is None else deidentification.profile,
         renew=renewed(request, level),
         new_uid=partial(new_uid, key),
         references=references,
         creator=request.private_creator,
+        cleaning=cleaning,
+        remove_overlays=request.pixels.remove_overlays,
     )
 
 
@@ -98,15 +116,20 @@ def make_plans(
     """
 
     @lru_cache(maxsize=_PATIENTS)
-    def plan(patient_id: str) -> EditPlan:
-        patient = pseudonym(key, patient_id, name) if request.is_anonymization else None
-        return make_plan(request, level, key, references, patient, server)
+    def plan(patient_id: str, study: str) -> EditPlan:
+        identifiers = {PATIENT_ID: patient_id, UIDS[Level.STUDY]: study}
+        return make_plan(request, level, key, references, identifiers, name, server)
 
-    return lambda identifiers: plan(identifiers[PATIENT_ID])
+    # What has no PatientID is told by its study: see patient_of.
+    return lambda identifiers: plan(
+        identifiers[PATIENT_ID], "" if identifiers[PATIENT_ID].strip() else identifiers[UIDS[Level.STUDY]]
+    )
 
 
 def renewed(request: ModificationRequest, level: Level) -> frozenset[int]:
     """The identifiers that get new UIDs: those at the level and below, all of them in an anonymisation."""
+    if request.deidentification is not None and not request.deidentification.profile.renews_uids:
+        return frozenset()
     highest = Level.STUDY if request.is_anonymization else level
     return frozenset(
         tag
@@ -115,15 +138,18 @@ def renewed(request: ModificationRequest, level: Level) -> frozenset[int]:
     )
 
 
-def _anonymous(request: ModificationRequest, pseudonym: Pseudonym, server: str) -> dict[int, str]:
+def _anonymous(
+    request: ModificationRequest, deidentification: Deidentification, pseudonym: Pseudonym, server: str
+) -> dict[int, Any]:
     """The attributes that anonymisation sets."""
-    version = request.version or DEFAULT_VERSION
+    version = deidentification.version
     method = server
     if not request.is_customized:
         # PS3.15 calls its table a profile from the edition of 2011 on.
         basic = "" if version == "2008" else " Basic Profile"
         method = f"{server} - PS 3.15-{version} Table E.1-1{basic}"
-    values = {PATIENT_ID: pseudonym.patient_id, _IDENTITY_REMOVED: "YES", _METHOD: method}
+    values: dict[int, Any] = {PATIENT_ID: pseudonym.patient_id, _IDENTITY_REMOVED: "YES", _METHOD: method}
+    values |= deidentification.attributes(bool(request.keep or request.private_tags))
     if pseudonym.patient_name:
         values[PATIENT_NAME] = pseudonym.patient_name
     return values
@@ -174,6 +200,8 @@ def changed_levels(plan: EditPlan, identifiers: Mapping[int, str]) -> frozenset[
 
 def fresh_levels(request: ModificationRequest, level: Level) -> frozenset[Level]:
     """The levels at which all that is made is new."""
+    if request.key:
+        return frozenset()  # the same may have been made before
     renew = renewed(request, level)
     first: Level | None = next((one for one, tag in UIDS.items() if tag in renew), None)
     if request.is_anonymization and not (request.keeps(PATIENT_ID) or request.replaces(PATIENT_ID)):

@@ -7,19 +7,24 @@ the process.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from orthanclite.core.errors import BadFileFormat, BadRequest, ParameterOutOfRange
+from orthanclite.core.errors import BadFileFormat, BadRequest
 from orthanclite.core.fields import boolean_field
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import IDENTIFIER_OF
 from orthanclite.dicom.charsets import charset_of
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.edit import TagPath, parse_path
-from orthanclite.dicom.edit.profiles import DEFAULT_VERSION, VERSIONS
 from orthanclite.dicom.pixels.syntaxes import is_transfer_syntax
 from orthanclite.dicom.writing.from_json import JsonEncoder
+from orthanclite.services.edit.deidentification import (
+    Deidentification,
+    DeidentificationReader,
+    refuse_deidentification,
+)
+from orthanclite.services.edit.pixel_rules import PixelRules, read_pixel_rules
 
 _IDENTIFIERS = frozenset(IDENTIFIER_OF.values())
 
@@ -34,14 +39,25 @@ class ModificationRequest:
     private_creator: str
     private_tags: bool
     """Whether private elements are left."""
-    version: str | None
-    """Edition of the profile of an anonymisation; None for a modification."""
+    deidentification: Deidentification | None
+    """How an anonymisation treats attributes; None for a modification."""
     transcode: str | None
     lossy_quality: int | None
+    pixels: PixelRules = field(default_factory=PixelRules)
 
     @property
     def is_anonymization(self) -> bool:
-        return self.version is not None
+        return self.deidentification is not None
+
+    @property
+    def key(self) -> bytes:
+        """The secret key of a project that was named; empty for none."""
+        return b"" if self.deidentification is None else self.deidentification.key
+
+    @property
+    def cleans_pixels(self) -> bool:
+        """Whether the client promises that nothing burned in is left where pixels are masked."""
+        return self.deidentification is not None and self.deidentification.cleans_pixels
 
     @property
     def is_customized(self) -> bool:
@@ -68,11 +84,15 @@ class RequestReader:
     """Reads requests.
 
     :param default_creator: of private elements (option ``DefaultPrivateCreator``)
+    :param keys: the secret keys of projects, by their names
     """
 
-    def __init__(self, dictionary: TagDictionary, default_creator: str = "") -> None:
+    def __init__(
+        self, dictionary: TagDictionary, default_creator: str = "", keys: Mapping[str, str] | None = None
+    ) -> None:
         self._dictionary = dictionary
         self._default_creator = default_creator
+        self._deidentifications = DeidentificationReader(keys or {})
 
     def modification(self, body: Mapping[str, Any]) -> ModificationRequest:
         """
@@ -80,22 +100,21 @@ class RequestReader:
         :raises BadFileFormat: for other members of a wrong type, and values that their VR cannot express
         :raises UnknownDicomTag: for a name that is no tag
         """
+        refuse_deidentification(body)
         return self._read(body, None, not boolean_field(body, "RemovePrivateTags"))
 
     def anonymization(self, body: Mapping[str, Any]) -> ModificationRequest:
         """
-        :raises ParameterOutOfRange: for an unknown ``DicomVersion``
+        :raises ParameterOutOfRange: for an unknown ``DicomVersion``, option or key
         :raises OrthancError: as :meth:`modification`
         """
-        version = body.get("DicomVersion", DEFAULT_VERSION)
-        if not isinstance(version, str):
-            raise BadFileFormat("DicomVersion should be a string")
-        if version not in VERSIONS:
-            raise ParameterOutOfRange(f"Unknown specific version of the DICOM standard: {version}")
+        deidentification = self._deidentifications.read(body)
         boolean_field(body, "KeepLabels")
-        return self._read(body, version, boolean_field(body, "KeepPrivateTags"))
+        return self._read(body, deidentification, boolean_field(body, "KeepPrivateTags"))
 
-    def _read(self, body: Mapping[str, Any], version: str | None, private_tags: bool) -> ModificationRequest:
+    def _read(
+        self, body: Mapping[str, Any], deidentification: Deidentification | None, private_tags: bool
+    ) -> ModificationRequest:
         force = boolean_field(body, "Force")
         creator = _text(body, "PrivateCreator", self._default_creator)
         replaced = body.get("Replace", {})
@@ -116,9 +135,10 @@ class RequestReader:
             keep,
             creator,
             private_tags,
-            version,
+            deidentification,
             transcode,
             _quality(body) if transcode is not None else None,
+            read_pixel_rules(body),
         )
 
     def _path(self, text: str) -> TagPath:

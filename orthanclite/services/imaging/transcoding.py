@@ -1,4 +1,4 @@
-"""Changing the transfer syntax of files: for downloads, for archives, and of what arrives.
+"""Writing images anew: in other transfer syntaxes for downloads, for archives, and as they arrive; masked.
 
 The work is done by worker processes: whatever a damaged image does to a codec, the server goes on.
 """
@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import logging
 import mmap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+from orthanclite.core.buffers import Buffer
 from orthanclite.core.errors import OrthancError, ParameterOutOfRange, UnknownResource
 from orthanclite.core.levels import Level
 from orthanclite.core.model import DicomSummary, Parts
 from orthanclite.core.ports import Resources
 from orthanclite.dicom.encoding import DEFLATED_LITTLE_ENDIAN, UNCOMPRESSED_SYNTAXES
+from orthanclite.dicom.pixels.masks import Mask, MaskedPixels
 from orthanclite.dicom.pixels.syntaxes import is_transfer_syntax
 from orthanclite.services.content.blobs import CHUNK, BlobReader
 from orthanclite.services.content.files import StoredFile
@@ -28,6 +30,8 @@ from orthanclite.services.imaging.workers import IMAGE_TIMEOUT, WorkerPool
 _LOG = logging.getLogger(__name__)
 
 _IN_WORKER = "orthanclite.dicom.pixels.transcode:transcode_task"
+
+_MASK = "orthanclite.dicom.pixels.masking:mask_task"
 
 _SLOWEST = 5e5  # bytes of a file that the slowest codec writes anew in a second
 
@@ -117,6 +121,35 @@ class TranscodingService:
             timeout=IMAGE_TIMEOUT + size / _SLOWEST,
         )
         return result
+
+    def mask(self, dicom: bytes | mmap.mmap, masks: Sequence[Mask]) -> tuple[MaskedPixels, Buffer] | None:
+        """What becomes of the pixel data of a file, and its new value; None where it has none.
+
+        :raises ParameterOutOfRange: for a rectangle, a frame or a value that such an image does not have.
+        :raises OrthancError: see :meth:`transcode`.
+        """
+        if isinstance(dicom, bytes):
+            return self._mask(dicom, len(dicom), masks)
+        with self._as_file(dicom) as path:
+            return self._mask(path, len(dicom), masks)
+
+    def _mask(
+        self, data: Path | bytes, size: int, masks: Sequence[Mask]
+    ) -> tuple[MaskedPixels, Buffer] | None:
+        value = ScratchFile(self._options.temporary_directory, "masked")
+        spool = ScratchFile(self._options.temporary_directory, "frames")
+        told = self._pool.run(
+            _MASK,
+            data,
+            [(mask.rectangles, mask.frames, mask.value) for mask in masks],
+            self._entries,
+            self._options.load_private_dictionary,
+            OpenFile(value.descriptor),
+            OpenFile(spool.descriptor),
+            timeout=IMAGE_TIMEOUT + size / _SLOWEST,
+        )
+        masked = MaskedPixels.of(told)
+        return None if masked is None else (masked, value.whole())
 
     @contextmanager
     def _as_file(self, data: mmap.mmap) -> Iterator[Path]:

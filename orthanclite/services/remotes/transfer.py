@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from typing import Any
 
 from isal import isal_zlib
@@ -174,7 +173,7 @@ class PeerTransfer:
             self._uploads[self._pool.submit(self._send, item)] = item
         few = len(self._ready) <= self._threads
         if few and self._loading is None and not self._is_exhausted and not self._is_stopped:
-            positions = list(islice(self._todo, _BATCH))
+            positions = [position for position, _ in zip(self._todo, range(_BATCH), strict=False)]
             if positions:
                 self._loading = self._pool.submit(self._load, positions)
             else:
