@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from orthanclite.app.wiring.additions import Additions
 from orthanclite.app.wiring.archive import archive_wing
+from orthanclite.app.wiring.calling import calling_wing
 from orthanclite.app.wiring.content import content_wing
 from orthanclite.app.wiring.dicomweb import dicomweb_wing
 from orthanclite.app.wiring.edit import edit_wing
@@ -53,8 +54,9 @@ class House:
         dicomweb = dicomweb_wing(base, content, imaging, search, archive.archives)
         edit = edit_wing(base, content, imaging, ingest, upkeep, resources, jobs)
         remotes = remotes_wing(base, imaging, jobs)
+        calling = calling_wing(base, content, imaging, jobs, remotes)
         worklists = worklists_wing(base, search)
-        network = network_wing(base, content, imaging, ingest, search, remotes, worklists)
+        network = network_wing(base, ingest, search, remotes, calling, worklists)
         hooks = hooks_wing(base, lambda: self.application.table)
         wings = (
             base,
@@ -69,6 +71,7 @@ class House:
             dicomweb,
             edit,
             remotes,
+            calling,
             worklists,
             network,
             hooks,

@@ -61,9 +61,7 @@ class ScuSettings:
         "Seconds to wait for the answer of a remote modality; 0 for no limit.",
         minimum=0,
     )
-    echo_checks_find: bool = setting(
-        "DicomEchoChecksFind", False, "Follow each C-ECHO by a C-FIND.", fate=Fate.LATER, why=_SCU
-    )
+    echo_checks_find: bool = setting("DicomEchoChecksFind", False, "Follow each C-ECHO by a C-FIND.")
     default_retrieve_method: str = setting(
         "DicomDefaultRetrieveMethod",
         "C-MOVE",

@@ -112,8 +112,8 @@ class DicomSettings:
         {},
         'Remote modalities by symbolic name: [ "AET", "host", port ], [ "AET", "host", port, "maker" ] or '
         "an object with AET, Host, Port, Manufacturer, AllowEcho, AllowFind, AllowFindWorklist, AllowGet, "
-        "AllowMove, AllowStore, AllowStorageCommitment, AllowTranscoding, UseDicomTls, LocalAet, Timeout and "
-        "RetrieveMethod.",
+        "AllowMove, AllowStore, AllowStorageCommitment, AllowTranscoding, UseDicomTls, LocalAet, Timeout, "
+        "RetrieveMethod and ParallelAssociations (over which a job sends at the same time, 1 without it).",
         parse=parse_modalities,
     )
     modalities_in_database: bool = setting(

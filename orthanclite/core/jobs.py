@@ -181,6 +181,9 @@ class Progress:
     done: bool = False
     saved: Mapping[str, Any] | None = None
     """JSON to begin the next run with; committed before the next step. None leaves what was saved before."""
+    may_wait: bool = False
+    """Whether ``saved`` may be committed later, within half a second and with the end of the run: a step that
+    is repeated costs less than its commit."""
     outputs: tuple[Output, ...] = ()  # with ``done``; the blobs are durable
     failure: Failure | None = None
     """With ``done``: the job has failed, and ``content`` tells how far it came."""

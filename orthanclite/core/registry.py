@@ -14,6 +14,8 @@ from typing import Any
 from orthanclite.core.endpoints import Endpoint, check_url
 from orthanclite.core.errors import BadFileFormat, BadParameterType, ParameterOutOfRange
 
+MOST_PARALLEL_ASSOCIATIONS = 16
+
 
 class Manufacturer(StrEnum):
     """Whose habits a modality follows, for the queries sent to it."""
@@ -86,6 +88,7 @@ class Modality:
     local_aet: str = ""  # the AET to call it with; empty for DicomAet
     timeout: int = 0  # seconds; 0 for DicomScuTimeout
     retrieve_method: RetrieveMethod = RetrieveMethod.SYSTEM_DEFAULT
+    parallel_associations: int = 1  # over which a job sends at the same time
 
     @staticmethod
     def parse(value: object) -> Modality:
@@ -102,7 +105,10 @@ class Modality:
 
     def to_json(self) -> dict[str, Any]:
         """As shown by ``/modalities/{name}/configuration``; :meth:`parse` reads it back."""
+        # The reference does not know this key.
+        own = {} if self.parallel_associations == 1 else {"ParallelAssociations": self.parallel_associations}
         return {
+            **own,
             "AET": self.aet,
             **{key: getattr(self, name) for key, name in _MODALITY_FLAGS.items()},
             "Host": self.host,
@@ -129,7 +135,7 @@ _MODALITY_FLAGS = {
 
 MODALITY_KEYS = frozenset(
     {*_MODALITY_FLAGS, "AET", "Host", "LocalAet", "Manufacturer", "Port", "RetrieveMethod", "Timeout"}
-    | {"AllowStorageCommitment"}
+    | {"AllowStorageCommitment", "ParallelAssociations"}
 )
 """The keys that the object form of a modality may have."""
 
@@ -141,7 +147,7 @@ def _modality_from_array(value: list[object]) -> Modality:
     return Modality(
         str(aet),
         str(host),
-        _parse_port(port),
+        parse_port(port),
         Manufacturer.parse(str(manufacturer[0])) if manufacturer else Manufacturer.GENERIC,
     )
 
@@ -154,11 +160,12 @@ def _modality_from_object(value: dict[str, object]) -> Modality:
     return Modality(
         aet=_string(value, "AET"),
         host=_string(value, "Host"),
-        port=_parse_port(value.get("Port")),
+        port=parse_port(value.get("Port")),
         manufacturer=Manufacturer.parse(_string(value, "Manufacturer", Manufacturer.GENERIC)),
         local_aet=_string(value, "LocalAet", ""),
         timeout=_seconds(value, "Timeout"),
         retrieve_method=RetrieveMethod.parse(_string(value, "RetrieveMethod", RetrieveMethod.SYSTEM_DEFAULT)),
+        parallel_associations=_parallel_associations(value),
         **flags,
     )
 
@@ -281,8 +288,21 @@ def _as_text(value: object) -> str:
     raise BadFileFormat("User-defined properties of a peer must be strings")
 
 
-def _parse_port(value: object) -> int:
-    """A port, given as a number or as a decimal string."""
+def _parallel_associations(value: Mapping[str, object]) -> int:
+    number = value.get("ParallelAssociations", 1)
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise BadFileFormat("Integer value expected in field: ParallelAssociations")
+    if not 1 <= number <= MOST_PARALLEL_ASSOCIATIONS:
+        raise ParameterOutOfRange(f"ParallelAssociations must be in range [1..{MOST_PARALLEL_ASSOCIATIONS}]")
+    return number
+
+
+def parse_port(value: object) -> int:
+    """A port, given as a number or as a decimal string.
+
+    :raises BadFileFormat: for anything else
+    :raises ParameterOutOfRange: for a number that is no port
+    """
     if isinstance(value, str) and value.isascii() and value.isdigit():
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool):

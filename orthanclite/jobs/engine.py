@@ -67,6 +67,7 @@ class _Work:
     claim: Claim
     asked: threading.Event = field(default_factory=threading.Event)  # a client wants something of it
     written: float = 0.0  # when the row was written last (monotonic)
+    unwritten: Change | None = None  # what steps have come to since then
     began: float = field(default_factory=time.monotonic)
 
     @property
@@ -334,7 +335,10 @@ class JobEngine:
         except ClaimLost:
             raise
         except OrthancError as exc:
-            self._fail(work, Failure.of(exc))
+            if self._stopping.is_set():  # which may be why
+                self._let_go(work, Change(state=State.PENDING))
+            else:
+                self._fail(work, Failure.of(exc))
         except Exception as exc:
             log.exception("The job %s (%s) failed unexpectedly", claim.id, claim.kind)
             self._fail(work, Failure(OrthancError.code, f"{type(exc).__name__}: {exc}"[:1000]), final=True)
@@ -365,9 +369,11 @@ class JobEngine:
             self._let_go(work, done)
             return True
         now = time.monotonic()
-        if progress.saved is None and not work.asked.is_set() and now - work.written < _REPORT:
+        can_wait = progress.saved is None or progress.may_wait
+        if can_wait and not work.asked.is_set() and now - work.written < _REPORT:
+            work.unwritten = change
             return False
-        work.written = now
+        work.written, work.unwritten = now, None
         work.asked.clear()
         wish, _ = self._persist(lambda: self._jobs.write(work.claim, change, self._keep))
         self._tell(work.claim.id, work.claim.kind, State.RUNNING, progress.fraction)
@@ -404,8 +410,16 @@ class JobEngine:
         )
 
     def _let_go(self, work: _Work, change: Change) -> None:
-        """Write the end of a run."""
+        """Write the end of a run, and what its last steps have come to."""
         claim = work.claim
+        if (before := work.unwritten) is not None:
+            change = replace(
+                change,
+                progress=before.progress if change.progress is None else change.progress,
+                content=before.content if change.content is None else change.content,
+                saved=before.saved if change.saved is None else change.saved,
+                runtime=work.runtime,
+            )
         if change.state.is_final and claim.id in self._awaited:
             content = claim.content if change.content is None else change.content
             self._awaited[claim.id] = content, change.failure

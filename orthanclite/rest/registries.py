@@ -29,6 +29,7 @@ _MODALITY_BODY = Body(
         "AllowStore": "boolean",
         "AllowTranscoding": "boolean",
         "LocalAet": "string: AET to call it with",
+        "ParallelAssociations": "number: Associations over which a job sends at the same time",
         "RetrieveMethod": "string: SystemDefault, C-MOVE or C-GET",
         "Timeout": "number: Seconds; 0 for DicomScuTimeout",
         "UseDicomTls": "boolean",

@@ -7,24 +7,20 @@ from dataclasses import dataclass
 from pydicom.uid import UID
 
 from orthanclite.app.wiring.additions import Additions
-from orthanclite.app.wiring.content import ContentWing
+from orthanclite.app.wiring.calling import CallingWing
 from orthanclite.app.wiring.foundation import Foundation
-from orthanclite.app.wiring.imaging import ImagingWing
 from orthanclite.app.wiring.ingest import IngestWing
 from orthanclite.app.wiring.remotes import RemotesWing
 from orthanclite.app.wiring.search import SearchWing
 from orthanclite.app.wiring.worklists import WorklistsWing
 from orthanclite.config import Settings
 from orthanclite.core.errors import IncompatibleConfigurations
-from orthanclite.dimse.options import DicomClientOptions, DicomServerOptions, TlsClientOptions, TlsOptions
+from orthanclite.dimse.options import DicomServerOptions, TlsOptions
 from orthanclite.dimse.scp.find import QUERY_MODELS, WORKLIST_MODELS
 from orthanclite.dimse.scp.get import GET_MODELS
 from orthanclite.dimse.scp.table import Backends, Retrieval, offers
-from orthanclite.dimse.sending import InstanceSender
 from orthanclite.dimse.service import Service
-from orthanclite.dimse.upper.requestor import AssociationRequestor
 from orthanclite.dimse.upper.server import DicomServer
-from orthanclite.services.content.outgoing import OutgoingInstances
 from orthanclite.services.search.retrieval import RetrievalService
 from orthanclite.services.server.conformance import ServiceClasses
 
@@ -32,17 +28,15 @@ from orthanclite.services.server.conformance import ServiceClasses
 @dataclass(frozen=True, slots=True)
 class NetworkWing:
     dicom: DicomServer
-    requestor: AssociationRequestor
     adds: Additions
 
 
 def network_wing(
     base: Foundation,
-    content: ContentWing,
-    imaging: ImagingWing,
     ingest: IngestWing,
     search: SearchWing,
     remotes: RemotesWing,
+    calling: CallingWing,
     worklists: WorklistsWing,
 ) -> NetworkWing:
     """:raises IncompatibleConfigurations: where TLS lacks its files."""
@@ -53,7 +47,7 @@ def network_wing(
         base.dictionary,
         lambda identifier, peer: search.queries.find(identifier),
         None if service is None else lambda identifier, peer: service.find(identifier, peer.aet),
-        _retrieval(base, content, imaging, search),
+        _retrieval(base, search, calling),
     )
     dicom = DicomServer(
         _options(base.settings),
@@ -68,22 +62,14 @@ def network_wing(
         ServiceClasses(title, name, "SCP", {UID(uid).keyword: uid for uid in sorted(models)})
         for title, name, models in offered
     )
-    requestor = AssociationRequestor(_client_options(base.settings))
-    return NetworkWing(dicom, requestor, Additions(service_classes=classes, endings=(requestor.close,)))
+    return NetworkWing(dicom, Additions(service_classes=classes))
 
 
-def _retrieval(base: Foundation, content: ContentWing, imaging: ImagingWing, search: SearchWing) -> Retrieval:
-    resources, settings = base.index.resources, base.settings
-    instances = OutgoingInstances(resources, content.files, base.reader)
-    service = RetrievalService(search.search, resources)
+def _retrieval(base: Foundation, search: SearchWing, calling: CallingWing) -> Retrieval:
+    service = RetrievalService(search.search, base.index.resources)
     return Retrieval(
-        lambda identifier: instances.below(service.find(identifier)),
-        InstanceSender(
-            instances,
-            imaging.transcoding,
-            settings.scu.preferred_transfer_syntax,
-            settings.transcoding.over_dicom,
-        ),
+        lambda identifier: calling.instances.below(service.find(identifier)),
+        calling.sender,
     )
 
 
@@ -107,21 +93,6 @@ def _options(settings: Settings) -> DicomServerOptions:
         maximum_pdu_length=dicom.maximum_pdu_length,
         scp_timeout=dicom.scp_timeout,
         tls=_tls_options(settings) if tls.enabled else None,
-    )
-
-
-def _client_options(settings: Settings) -> DicomClientOptions:
-    tls = settings.dicom_tls
-    return DicomClientOptions(
-        settings.dicom.maximum_pdu_length,
-        tls=TlsClientOptions(
-            tls.certificate,
-            tls.private_key,
-            tls.trusted_certificates,
-            tls.verify_called,
-            tls.minimum_version,
-            tls.ciphers or (),
-        ),
     )
 
 

@@ -1,5 +1,4 @@
-"""What this server asks of its peers (SCU): C-ECHO, C-FIND, C-MOVE, C-GET, C-STORE, storage commitment.
+"""What this server asks of its peers (SCU), over associations of ``upper`` that it requests.
 
-Nothing is here yet. Each will be a module that speaks over an association of ``upper`` which this server
-requested; ``scp`` reaches it through a protocol only (C-MOVE sends what it finds over such an association).
+``client`` is what the rest of the server sees of it (``services/remotes/client.py``).
 """

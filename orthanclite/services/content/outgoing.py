@@ -67,12 +67,15 @@ class OutgoingInstances:
     def below(self, refs: Iterable[ResourceRef]) -> list[OutgoingInstance]:
         """All instances below (and at) some resources, each once.
 
-        They come resource by resource, study by study, series by series, in the order of storing.
+        They come resource by resource, study by study and series by series, in the order of storing.
         """
         found: dict[str, OutgoingInstance] = {}
         for study in chain.from_iterable(map(self._studies, refs)):
             instances = [one for one in self.find(self._ids_below(study)) if one is not None]
-            instances.sort(key=lambda one: (one.series_id, one.number))
+            first: dict[str, int] = {}  # numbers of instances, by series
+            for one in instances:
+                first[one.series_id] = min(one.number, first.get(one.series_id, one.number))
+            instances.sort(key=lambda one: (first[one.series_id], one.number))
             found |= {one.id: one for one in instances if one.id not in found}
         return list(found.values())
 

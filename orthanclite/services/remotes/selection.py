@@ -40,6 +40,8 @@ def resource_ids(body: str, parse: Callable[[], object]) -> tuple[list[str], dic
         raise BadFileFormat("Must provide a JSON value") from exc
     if isinstance(value, dict):
         return _identifiers(_resources(value)), value
+    if not isinstance(value, str | list):
+        raise BadFileFormat("Must provide a JSON object, or a JSON array of strings")
     return _identifiers([value] if isinstance(value, str) else value), {}
 
 
@@ -119,7 +121,11 @@ class Selector:
             return (id,)
         ids = self._resources.descendant_ids(level, id, Level.INSTANCE)
         found = self._resources.get_many(Level.INSTANCE, ids, Parts.PARENT)
-        found.sort(key=lambda instance: (instance.parent_id or "", _index(instance)))
+        # Series in the order of storing, as in the reference: by the first instance of each.
+        first: dict[str | None, int] = {}
+        for instance in found:
+            first[instance.parent_id] = min(instance.key, first.get(instance.parent_id, instance.key))
+        found.sort(key=lambda instance: (first[instance.parent_id], _index(instance)))
         return [instance.id for instance in found]
 
     def _export(self, ref: ResourceRef, remote: str) -> Export | None:

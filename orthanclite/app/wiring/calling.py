@@ -1,0 +1,77 @@
+"""What this server asks of modalities: outgoing associations, and the routes and jobs that use them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orthanclite.app.wiring.additions import Additions
+from orthanclite.app.wiring.content import ContentWing
+from orthanclite.app.wiring.foundation import Foundation
+from orthanclite.app.wiring.imaging import ImagingWing
+from orthanclite.app.wiring.jobs import JobsWing
+from orthanclite.app.wiring.remotes import RemotesWing
+from orthanclite.config import Settings
+from orthanclite.dimse.options import DicomClientOptions, TlsClientOptions
+from orthanclite.dimse.outgoing import CallDefaults
+from orthanclite.dimse.scu.client import DicomClient
+from orthanclite.dimse.sending import InstanceSender
+from orthanclite.dimse.upper.requestor import AssociationRequestor
+from orthanclite.jobs.kinds.modality_store import ModalityStoreKind
+from orthanclite.rest.modalities import ModalityServices, modality_routes
+from orthanclite.services.content.outgoing import OutgoingInstances
+
+
+@dataclass(frozen=True, slots=True)
+class CallingWing:
+    requestor: AssociationRequestor
+    instances: OutgoingInstances
+    sender: InstanceSender
+    defaults: CallDefaults
+    store: ModalityStoreKind
+    adds: Additions
+
+
+def calling_wing(
+    base: Foundation, content: ContentWing, imaging: ImagingWing, jobs: JobsWing, remotes: RemotesWing
+) -> CallingWing:
+    settings = base.settings
+    preferred = settings.scu.preferred_transfer_syntax
+    requestor = AssociationRequestor(_client_options(settings))
+    instances = OutgoingInstances(base.index.resources, content.files, base.reader)
+    sender = InstanceSender(instances, imaging.transcoding, preferred, settings.transcoding.over_dicom)
+    defaults = CallDefaults(settings.dicom.aet, settings.scu.timeout)
+    client = DicomClient(requestor, sender, defaults, base.runtime, base.dictionary, preferred)
+    store = ModalityStoreKind(instances, client)
+    jobs.engine.register(store)
+    services = ModalityServices(
+        remotes.modalities,
+        client,
+        jobs.engine,
+        store,
+        remotes.selector,
+        settings.scu.echo_checks_find,
+    )
+    # Before the jobs are waited for: what they wait for without a limit ends with it.
+    return CallingWing(
+        requestor,
+        instances,
+        sender,
+        defaults,
+        store,
+        Additions(routers=(modality_routes(services),), endings=(requestor.close,)),
+    )
+
+
+def _client_options(settings: Settings) -> DicomClientOptions:
+    tls = settings.dicom_tls
+    return DicomClientOptions(
+        settings.dicom.maximum_pdu_length,
+        tls=TlsClientOptions(
+            tls.certificate,
+            tls.private_key,
+            tls.trusted_certificates,
+            tls.verify_called,
+            tls.minimum_version,
+            tls.ciphers or (),
+        ),
+    )
