@@ -29,7 +29,15 @@ READING = {
     "/tools/find",
     "/tools/lookup",
 }
-SENDING = {"/instances/{id}/export", "/peers/{id}/store", "/peers/{id}/store-straight"}
+SENDING = {
+    "/instances/{id}/export",
+    "/modalities/{id}/echo",
+    "/modalities/{id}/store",
+    "/modalities/{id}/store-straight",
+    "/peers/{id}/store",
+    "/peers/{id}/store-straight",
+    "/tools/dicom-echo",
+}
 ADMINISTERING = {
     "/modalities/{id}",
     "/peers/{id}",
