@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from orthanclite.core.errors import BodyTooLarge
+import orjson
+
+from orthanclite.core.errors import BadRequest, BodyTooLarge
+from orthanclite.core.jobs import Submission
 from orthanclite.core.levels import Level
 from orthanclite.core.principal import Access
 from orthanclite.jobs.engine import JobEngine
@@ -12,8 +16,16 @@ from orthanclite.jobs.kinds.modification import ModificationKind
 from orthanclite.rest.submission import SUBMISSION_FIELDS, JobOptions, done
 from orthanclite.services.content.scratch import ScratchFile
 from orthanclite.services.edit.instances import InstanceEditor
+from orthanclite.services.edit.preview import wants_preview
+from orthanclite.services.edit.uid_map import wanted_format
 from orthanclite.services.ingest.arrival import IngestOrigin
-from orthanclite.web.answers.responses import Response, bytes_response, sized_response
+from orthanclite.web.answers.responses import (
+    Response,
+    StreamResponse,
+    bytes_response,
+    json_response,
+    sized_response,
+)
 from orthanclite.web.call import Call
 from orthanclite.web.routing import Body, Router
 
@@ -29,6 +41,7 @@ _COMMON_FIELDS = {
     "LossyQuality": "number: Quality of lossy JPEG, from 1 to 100",
     "MaskPixels": "array: Rectangles that are filled in the pixel data (docs/deidentification.md)",
     "RemoveOverlays": "boolean: Remove overlays",
+    "DryRun": "boolean: Only tell what would change, for each instance",
     "DropSecondaryCaptures": "boolean: Leave secondary captures out",
     "DropBurnedInAnnotation": "boolean: Leave images out that say they have burned in annotation",
 }
@@ -45,6 +58,10 @@ ANONYMIZE_FIELDS = {
 SOURCE_FIELDS = {
     "KeepSource": "boolean: Keep what the results are made from",
     "KeepLabels": "boolean: Give the results the labels of what they are made from",
+}
+JOB_FIELDS = {
+    **SOURCE_FIELDS,
+    "UidMap": "string: CSV or JSON: the job has an output, uid-map, that tells which identifier became which",
 }
 _RESOURCES_FIELD = {"Resources": "array: Orthanc identifiers of the resources, of any level"}
 _LEVEL_FIELD = {
@@ -69,7 +86,7 @@ def instance_edit_routes(editor: InstanceEditor) -> Router:
         access=Access.READ,
     )
     def modify(call: Call) -> Response:
-        return _answer(editor.modified(call.params["id"], call.json_object()))
+        return _of_instance(call, editor, anonymize=False)
 
     @router.post(
         "/instances/{id}/anonymize",
@@ -80,7 +97,7 @@ def instance_edit_routes(editor: InstanceEditor) -> Router:
         access=Access.READ,
     )
     def anonymize(call: Call) -> Response:
-        return _answer(editor.anonymized(call.params["id"], call.json_object()))
+        return _of_instance(call, editor, anonymize=True)
 
     return router
 
@@ -102,6 +119,8 @@ def _add_level(router: Router, engine: JobEngine, kind: ModificationKind, level:
             body = request_of_job(call)
             options, origin = JobOptions.of(body), IngestOrigin.of(call.principal)
             submission = kind.of_resource(body, call.params["id"], level, anonymize, origin)
+            if wants_preview(body):
+                return _preview(kind, submission)
             return done(engine, options.of_submission(submission), options.synchronous)
 
         router.post(
@@ -128,6 +147,8 @@ def _add_bulk(router: Router, engine: JobEngine, kind: ModificationKind, anonymi
         body = request_of_job(call)
         options, origin = JobOptions.of(body), IngestOrigin.of(call.principal)
         submission = kind.of_resources(body, anonymize, origin)
+        if wants_preview(body):
+            return _preview(kind, submission)
         return done(engine, options.of_submission(submission), options.synchronous)
 
 
@@ -143,7 +164,29 @@ def request_of_job(call: Call) -> dict[str, Any]:
 
 
 def _job_fields(anonymize: bool) -> dict[str, str]:
-    return {**(ANONYMIZE_FIELDS if anonymize else MODIFY_FIELDS), **SOURCE_FIELDS}
+    return {**(ANONYMIZE_FIELDS if anonymize else MODIFY_FIELDS), **JOB_FIELDS}
+
+
+def _of_instance(call: Call, editor: InstanceEditor, anonymize: bool) -> Response:
+    id, body = call.params["id"], call.json_object()
+    if wanted_format(body):
+        raise BadRequest("UidMap is an output of jobs, and an edited instance is none")
+    if wants_preview(body):
+        return json_response(editor.preview(id, body, anonymize))
+    return _answer(editor.anonymized(id, body) if anonymize else editor.modified(id, body))
+
+
+def _preview(kind: ModificationKind, submission: Submission) -> Response:
+    """What a job would do, as an array that is sent while it is being made."""
+
+    def pieces() -> Iterator[bytes]:
+        separator = b"["
+        for told in kind.preview(submission):
+            yield separator + orjson.dumps(told)
+            separator = b",\n"
+        yield b"[]\n" if separator == b"[" else b"]\n"
+
+    return StreamResponse(pieces(), "application/json")
 
 
 def _answer(file: bytes | ScratchFile) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from tests.dicom.dicom_builder import EXPLICIT_LE, element, file_of, minimal
 from tests.dicom.pixels.test_masking import image
+from tests.rest.test_edit_jobs import ended
 from tests.support.server import Server, orthanclite, running
 
 SECRET = "a secret of the project"
@@ -377,3 +379,123 @@ def test_dropped_instances_are_told(site: Server) -> None:
     assert "KeepSource" in refused(
         site, f"/studies/{first['ParentStudy']}/anonymize", {**body, "KeepSource": False}
     )
+
+
+# -- previews and maps -----------------------------------------------------------------------------------
+
+
+def paths(told: dict[str, Any]) -> dict[str, str]:
+    return {one["Path"]: one["Action"] for one in told["Changes"]}
+
+
+def test_a_preview_of_an_instance(site: Server) -> None:
+    before = site.get("/statistics")
+    report = element(0x00400275, "SQ", b"\xfe\xff\x00\xe0\x0e\0\0\0" + element(0x00100010, "PN", b"Smith "))
+    content = file_of(minimal(extra={**dicom("1.2.30"), 0x00400275: report}))
+    id = store(site, content)["ID"]
+    told = post(site, f"/instances/{id}/anonymize", {"DryRun": True, "Keep": ["RequestAttributesSequence"]})
+    assert told["ID"] == id
+    found = {one["Path"]: one for one in told["Changes"]}
+    assert found["0008,103e"] == {
+        "Path": "0008,103e",
+        "Name": "SeriesDescription",
+        "Action": "Removed",
+        "Before": "CT THORAX of Smith",
+    }
+    assert found["0012,0062"] == {
+        "Path": "0012,0062",
+        "Name": "PatientIdentityRemoved",
+        "Action": "Added",
+        "After": "YES",
+    }
+    assert found["0010,0010"]["After"] == "Anonymized"
+    assert found["0008,0020"]["Action"] == "Emptied"
+    assert not any(path.startswith("0040,0275") for path in found)
+    replaced = {"RequestAttributesSequence[0].PatientName": "x"}
+    told = post(site, f"/instances/{id}/modify", {"DryRun": True, "Replace": replaced})
+    assert set(paths(told)) == {"0008,0018", "0040,0275[0].0010,0010"}
+    assert site.get("/statistics")["CountInstances"] == before["CountInstances"] + 1
+
+
+def test_a_preview_of_a_study_tells_of_each_instance(site: Server) -> None:
+    first = store(site, picture("1.2.31", x00080016=("UI", b"1.2.840.10008.5.1.4.1.1.2\0")))
+    captured = store(site, picture("1.2.31", x00080018=("UI", b"1.2.31.1.2")))
+    body: dict[str, Any] = {"DryRun": True, "DropSecondaryCaptures": True, "MaskPixels": [MASK]}
+    before = site.get("/statistics"), site.get("/jobs")
+    answer = site.client.post(f"/studies/{first['ParentStudy']}/anonymize", json=body)
+    told = {one["ID"]: one for one in answer.json()}
+    assert told[captured["ID"]] == {"ID": captured["ID"], "Dropped": "It is a secondary capture"}
+    assert told[first["ID"]]["Masks"] == [{"Rectangles": [[2, 1, 3, 2]], "Frames": "All"}]
+    assert "0010,0020" in paths(told[first["ID"]])
+    body["MaskPixels"] = [{"Rectangles": [[6, 0, 2, 1]]}]
+    answer = site.client.post(f"/studies/{first['ParentStudy']}/anonymize", json=body)
+    assert "not within the image" in next(one for one in answer.json() if one["ID"] == first["ID"])["Error"]
+    assert (site.get("/statistics"), site.get("/jobs")) == before
+
+
+def test_a_preview_takes_no_number(site: Server) -> None:
+    id = store(site, small("1.2.32"))["ID"]
+    numbers = []
+    for body in ({}, {"DryRun": True}, {}):
+        if body:
+            post(site, f"/instances/{id}/anonymize", body)
+        else:
+            numbers.append(int(str(edited(site, id, body).PatientName).removeprefix("Anonymized")))
+    assert numbers[1] == numbers[0] + 1
+
+
+def test_a_preview_refuses_what_the_edit_refuses(site: Server) -> None:
+    stored = store(site, small("1.2.32"))
+    for path in (f"/instances/{stored['ID']}/modify", f"/studies/{stored['ParentStudy']}/modify"):
+        refused(site, path, {"DryRun": True, "Replace": {"PatientID": "x"}})
+        refused(site, path, {"DryRun": "yes"})
+
+
+@pytest.mark.parametrize("format", ["CSV", "JSON"])
+@pytest.mark.parametrize("keep_source", [True, False])
+def test_a_job_tells_which_identifier_became_which(site: Server, format: str, keep_source: bool) -> None:
+    stored = store(site, small("1.2.33", "=4711,x"))
+    store(site, small("1.2.33", "=4711,x", x00080018=("UI", b"1.2.33.1.22\0")))
+    body = {"UidMap": format, "Synchronous": False, "KeepSource": keep_source}
+    job = post(site, f"/studies/{stored['ParentStudy']}/anonymize", body)["ID"]
+    assert ended(site, job)["State"] == "Success"
+    study = site.get(f"/jobs/{job}")["Content"]["ID"]
+    answer = site.client.get(f"/jobs/{job}/uid-map")
+    if format == "CSV":
+        header, *rows = csv.reader(io.StringIO(answer.text))
+        assert header == ["Attribute", "Original", "New"]
+    else:
+        rows = [[one["Attribute"], one["Original"], one["New"]] for one in answer.json()]
+    assert answer.headers["content-type"].startswith({"CSV": "text/csv", "JSON": "application/json"}[format])
+    new = {(attribute, original): now for attribute, original, now in rows}
+    made = instances(site, study)
+    assert len(rows) == 5
+    assert new["PatientID", "=4711,x"] == made[0].PatientID
+    assert new["StudyInstanceUID", "1.2.33"] == made[0].StudyInstanceUID
+    assert new["SeriesInstanceUID", "1.2.33.1"] == made[0].SeriesInstanceUID
+    originals = ("1.2.33.1.1", "1.2.33.1.22")
+    assert {new["SOPInstanceUID", one] for one in originals} == {one.SOPInstanceUID for one in made}
+    assert site.client.delete(f"/jobs/{job}/uid-map").status_code == 200
+    assert site.client.get(f"/jobs/{job}/uid-map").status_code == 404
+
+
+def test_a_map_is_made_on_request_only(site: Server) -> None:
+    stored = store(site, small("1.2.34"))
+    path = f"/studies/{stored['ParentStudy']}/anonymize"
+    job = post(site, path, {"Asynchronous": True})["ID"]
+    ended(site, job)
+    assert site.client.get(f"/jobs/{job}/uid-map").status_code == 404
+    for format in ("XML", 5, ""):
+        refused(site, path, {"UidMap": format})
+    refused(site, f"/instances/{stored['ID']}/anonymize", {"UidMap": "CSV"})
+
+
+def test_a_map_leaves_out_what_was_dropped(site: Server) -> None:
+    kept = store(site, small("1.2.35", x00080016=("UI", b"1.2.840.10008.5.1.4.1.1.2\0")))
+    store(site, small("1.2.35", x00080018=("UI", b"1.2.35.1.2")))
+    body = {"UidMap": "CSV", "Asynchronous": True, "DropSecondaryCaptures": True}
+    job = post(site, f"/studies/{kept['ParentStudy']}/anonymize", body)["ID"]
+    ended(site, job)
+    text = site.client.get(f"/jobs/{job}/uid-map").text
+    assert "1.2.35.1.1" in text
+    assert "1.2.35.1.2" not in text

@@ -21,6 +21,7 @@ from orthanclite.services.edit.batch import BatchEditor
 from orthanclite.services.edit.create import CreateService
 from orthanclite.services.edit.instances import InstanceEditor
 from orthanclite.services.edit.keys import JobKeys
+from orthanclite.services.edit.preview import Previewer
 from orthanclite.services.edit.request import RequestReader
 from orthanclite.services.edit.rules import IdentityRules
 from orthanclite.services.server.system import ORTHANC_VERSION
@@ -53,12 +54,14 @@ def edit_wing(
     )
     reader = RequestReader(base.dictionary, creator, settings.data.deidentification_keys)
     server = f"Orthanc {ORTHANC_VERSION}"
+    previewer = Previewer(content.files, base.dictionary, settings.storage.temporary_directory)
     editor = InstanceEditor(
         content.files,
         imaging.transcoding,
         index.properties,
         base.dictionary,
         reader,
+        previewer,
         server,
         settings.storage.temporary_directory,
     )
@@ -72,10 +75,11 @@ def edit_wing(
     )
     aftermath = Aftermath(upkeep.reconstruction, index.annotations, resources.resources)
     modification = ModificationKind(
-        EditTools(index.resources, batch, aftermath),
+        EditTools(index.resources, batch, aftermath, base.blobs),
         reader,
         IdentityRules(index.resources, base.main_tags, settings.storage.overwrite),
         JobKeys(index.properties),
+        previewer,
         index.properties,
         server,
     )

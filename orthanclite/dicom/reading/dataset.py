@@ -12,6 +12,7 @@ from orthanclite.dicom.dictionary import is_private_element
 from orthanclite.dicom.encoding import Encoding
 
 SPECIFIC_CHARACTER_SET = 0x00080005
+FLOAT_PIXEL_DATA = (0x7FE00008, 0x7FE00009)  # FloatPixelData and DoubleFloatPixelData
 
 
 @dataclass(slots=True)
@@ -73,6 +74,11 @@ class DicomFile:
     has_meta: bool
     pixel_data: Element | None  # the element (7fe0,0010) of the data set, also in ``dataset``
     deflated: bool
+
+    @property
+    def has_pixels(self) -> bool:
+        """Whether there is pixel data of integers, floats or doubles."""
+        return self.pixel_data is not None or any(tag in self.dataset.elements for tag in FLOAT_PIXEL_DATA)
 
 
 def dataset_charset(dataset: DataSet, default_encoding: str) -> Charset:

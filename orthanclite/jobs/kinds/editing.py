@@ -15,13 +15,14 @@ from typing import Any
 from orthanclite.core.constants import Origin
 from orthanclite.core.errors import OrthancError
 from orthanclite.core.identifiers import Hierarchy
-from orthanclite.core.jobs import Claim, Failure, Progress
+from orthanclite.core.jobs import Claim, Failure, Output, Progress
 from orthanclite.core.levels import Level
-from orthanclite.core.ports import Resources
+from orthanclite.core.ports import Blobs, Resources
 from orthanclite.services.edit.aftermath import Aftermath
 from orthanclite.services.edit.batch import BatchEditor, Edited, Edition
 from orthanclite.services.edit.planning import changed_levels
 from orthanclite.services.edit.sources import Source, Sources
+from orthanclite.services.edit.uid_map import FORMATS, UID_MAP, encoded, map_rows
 from orthanclite.services.ingest.arrival import IngestOrigin
 
 _MOST_REASONS = 1000
@@ -42,6 +43,7 @@ class EditTools:
     resources: Resources
     batch: BatchEditor
     aftermath: Aftermath
+    blobs: Blobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ class EditTask:
     """The levels whose results are new: they show what they hold without further ado."""
     lists_results: bool = False
     """Whether the results are listed in the job's content, and so kept in mind."""
+    uid_map: str = ""
+    """The format of the map of identifiers that the job gives out, see :mod:`.uid_map`; empty for none."""
 
 
 @dataclass(slots=True)
@@ -83,6 +87,8 @@ class Tally:
     dropped: int = 0
     drops: list[tuple[str, str]] = field(default_factory=list)
     """The first instances that were left out as was asked for, and why."""
+    uid_map: tuple[str, int] | None = None
+    """The blob of the map of identifiers, and its size in bytes."""
     first: Hierarchy | None = None
     """The first result."""
     results: list[str] = field(default_factory=list)
@@ -109,6 +115,7 @@ class Tally:
             "reasons": self.reasons,
             "dropped": self.dropped,
             "drops": self.drops,
+            "uid_map": self.uid_map,
             "first": None if first is None else [first.at(level) for level in Level],
             "results": self.results,
             "ancestors": [
@@ -128,6 +135,7 @@ class Tally:
             [(id, code, reason) for id, code, reason in saved["reasons"]],
             saved["dropped"],
             [(id, reason) for id, reason in saved["drops"]],
+            None if saved["uid_map"] is None else tuple(saved["uid_map"]),
             None if saved["first"] is None else Hierarchy(*saved["first"]),
             saved["results"],
             {
@@ -201,6 +209,9 @@ class EditRun:
             else:
                 yield self._progress()
         yield from self._finish_ancestors()
+        if task.uid_map and tally.uid_map is None:
+            yield from self._write_uid_map()
+            yield self._progress(save=True)  # before the sources, from which it is made, are removed
         if not task.keep_source and not tally.failed:
             yield from self._remove_sources()
         yield self._progress(done=True)
@@ -255,6 +266,29 @@ class EditRun:
                 yield self._progress()
                 started = time.monotonic()
 
+    def _write_uid_map(self) -> Iterator[Progress]:
+        rows = map_rows(self._tools.resources, self._task.instances, self._task.edition.plan)
+        blob, size, started = self._tools.blobs.create(), 0, time.monotonic()
+        try:
+            for piece in encoded(rows, self._task.uid_map):
+                blob.write(piece)
+                size += len(piece)
+                if time.monotonic() - started > _STEP:
+                    yield self._progress()
+                    started = time.monotonic()
+        except BaseException:
+            blob.abort()
+            raise
+        blob.commit()
+        self._tally.uid_map = (blob.uuid, size)
+
+    def _outputs(self) -> tuple[Output, ...]:
+        if self._tally.uid_map is None:
+            return ()
+        format = self._task.uid_map
+        name = f"{UID_MAP}.{format.lower()}"
+        return (Output(UID_MAP, *self._tally.uid_map, FORMATS[format], name),)
+
     def _remove_sources(self) -> Iterator[Progress]:
         """Remove the sources, but for those that a result has replaced."""
         for start in range(0, len(self._task.instances), _LARGEST_STEP):
@@ -279,5 +313,6 @@ class EditRun:
             self._describe(tally),
             done,
             tally.to_json() if save else None,
-            failure=failure,
+            self._outputs() if done and failure is None else (),
+            failure,
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from orthanclite.core.constants import Metadata
@@ -21,20 +22,25 @@ from orthanclite.jobs.kinds.editing import (
     origin_parameters,
 )
 from orthanclite.services.edit.batch import Edition
-from orthanclite.services.edit.keys import JobKeys
+from orthanclite.services.edit.keys import KEY_SIZE, JobKeys
 from orthanclite.services.edit.planning import (
     draw_name,
     fresh_levels,
     make_plans,
     set_references,
 )
+from orthanclite.services.edit.preview import PREVIEWED_NAME, Previewer, wants_preview
 from orthanclite.services.edit.request import ModificationRequest, RequestReader, refuse_unknown_syntax
 from orthanclite.services.edit.rules import IdentityRules, refuse_collisions
 from orthanclite.services.edit.sources import Sources
+from orthanclite.services.edit.uid_map import wanted_format
 from orthanclite.services.ingest.arrival import IngestOrigin
 
 _NOT_OF_THE_REQUEST = ("Resources", "UserData", "Synchronous", "Asynchronous", "Priority", "Permissive")
 """Members of a body that say nothing of what is edited how."""
+
+_PREVIEWED_TOGETHER = 50
+"""Instances that are read from the index at a time."""
 
 
 class ModificationKind:
@@ -52,9 +58,11 @@ class ModificationKind:
         reader: RequestReader,
         rules: IdentityRules,
         keys: JobKeys,
+        previewer: Previewer,
         properties: Properties,
         server: str,
     ) -> None:
+        self._previewer = previewer
         self._tools = tools
         self._reader = reader
         self._rules = rules
@@ -105,33 +113,50 @@ class ModificationKind:
     def begin(self, claim: Claim, is_stopping: Callable[[], bool]) -> EditRun:
         parameters = claim.parameters
         request = self._read(parameters["request"], parameters["anonymize"])
-        level, key = Level(parameters["level"]), request.key or self._keys.key(claim.id)
-        instances = parameters["instances"]
-        identifiers = Sources(self._tools.resources).identifiers(instances)
-        references = set_references(request, level, key, identifiers)
-        plans = make_plans(request, level, key, references, parameters["name"], self._server)
+        edition = self._edition(request, parameters, self._keys.key(claim.id), claim.permissive)
+        level = Level(parameters["level"])
         labels = frozenset(Level) if parameters["keep_labels"] else frozenset[Level]()
-        edition = Edition(
-            plans,
-            origin_of(parameters["origin"]),
-            Metadata.ANONYMIZED_FROM if request.is_anonymization else Metadata.MODIFIED_FROM,
-            request.transcode,
-            request.lossy_quality,
-            claim.permissive,
-            request.pixels,
-            request.cleans_pixels,
-            bool(request.key),
-        )
         task = EditTask(
-            instances,
+            parameters["instances"],
             edition,
             parameters["keep_source"],
             # An anonymised instance has none, as in the reference: they would name it.
             labels - {Level.INSTANCE} if request.is_anonymization else labels,
             fresh_levels(request, level),
             lists_results=parameters["source_level"] is None,
+            uid_map=wanted_format(parameters["request"]),
         )
         return EditRun(claim, task, self._tools, lambda tally: _content(parameters, tally))
+
+    def preview(self, submission: Submission) -> Iterator[dict[str, Any]]:
+        """What a job would change, instance by instance, see :class:`.Previewer`."""
+        parameters = submission.parameters
+        request = self._read(parameters["request"], parameters["anonymize"])
+        edition = self._edition(request, parameters, secrets.token_bytes(KEY_SIZE), permissive=False)
+        sources, instances = Sources(self._tools.resources), parameters["instances"]
+        for start in range(0, len(instances), _PREVIEWED_TOGETHER):
+            ids = instances[start : start + _PREVIEWED_TOGETHER]
+            for id, source in zip(ids, sources.load(ids), strict=True):
+                yield self._previewer.of_source(id, source, edition)
+
+    def _edition(
+        self, request: ModificationRequest, parameters: Mapping[str, Any], key: bytes, permissive: bool
+    ) -> Edition:
+        """:param key: of new UIDs, where the request names none"""
+        level, key = Level(parameters["level"]), request.key or key
+        identifiers = Sources(self._tools.resources).identifiers(parameters["instances"])
+        references = set_references(request, level, key, identifiers)
+        return Edition(
+            make_plans(request, level, key, references, parameters["name"], self._server),
+            origin_of(parameters["origin"]),
+            Metadata.ANONYMIZED_FROM if request.is_anonymization else Metadata.MODIFIED_FROM,
+            request.transcode,
+            request.lossy_quality,
+            permissive,
+            request.pixels,
+            request.cleans_pixels,
+            bool(request.key),
+        )
 
     def _read(self, body: Mapping[str, Any], anonymize: bool) -> ModificationRequest:
         request = self._reader.anonymization(body) if anonymize else self._reader.modification(body)
@@ -148,6 +173,12 @@ class ModificationKind:
             else:
                 found.update(self._tools.resources.descendant_ids(level, id, Level.INSTANCE))
         return sorted(found)
+
+    def _name(self, request: ModificationRequest, body: Mapping[str, Any]) -> str:
+        if not request.is_anonymization:
+            return ""
+        # What is only looked at takes no number.
+        return PREVIEWED_NAME if wants_preview(body) else draw_name(request, self._properties)
 
     def _check_masks(self, request: ModificationRequest, instances: Sequence[str]) -> None:
         """Notice masks that would not mask anything.
@@ -172,6 +203,7 @@ class ModificationKind:
         origin: IngestOrigin,
     ) -> Submission:
         """:param source_level: that of the one resource; None for a set of them"""
+        wanted_format(body)
         keep_source, keep_labels = _keep_source(body), boolean_field(body, "KeepLabels")
         if request.pixels.drops and not keep_source:
             raise BadRequest("What is dropped has no result: KeepSource cannot be false")
@@ -186,7 +218,7 @@ class ModificationKind:
             "instances": list(instances),
             "keep_source": keep_source,
             "keep_labels": keep_labels,
-            "name": draw_name(request, self._properties) if request.is_anonymization else "",
+            "name": self._name(request, body),
             "origin": origin_parameters(origin),
         }
         return Submission(self.name, parameters, _content(parameters, Tally()))

@@ -18,7 +18,6 @@ from orthanclite.core.errors import (
 )
 from orthanclite.core.identifiers import Hierarchy
 from orthanclite.core.levels import Level
-from orthanclite.core.main_tags import PIXEL_DATA
 from orthanclite.core.model import OverwriteMode
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.edit import EditedFile, EditPlan, edit
@@ -33,8 +32,6 @@ from orthanclite.services.edit.sources import Source
 from orthanclite.services.imaging.transcoding import TranscodingService
 from orthanclite.services.ingest.arrival import Arrival, IngestOrigin, StoreResult
 from orthanclite.services.ingest.service import IngestService
-
-_PIXEL_DATA = (PIXEL_DATA, 0x7FE00008, 0x7FE00009)  # of integers, floats and doubles
 
 _NOT_OF_THE_INSTANCE = (DatabaseError, FullStorage, CannotWriteFile)
 """Errors that say nothing of an instance: the next one would meet them, too."""
@@ -198,4 +195,4 @@ def _is_to_be_transcoded(file: DicomFile, target: str) -> bool:
     """Whether anything is to be written in another way: without pixel data there is nothing to compress."""
     if file.transfer_syntax == target:
         return False
-    return target in UNCOMPRESSED_SYNTAXES or any(tag in file.dataset.elements for tag in _PIXEL_DATA)
+    return target in UNCOMPRESSED_SYNTAXES or file.has_pixels

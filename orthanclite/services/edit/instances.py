@@ -14,7 +14,7 @@ from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import IDENTIFIER_OF, PATIENT_ID
 from orthanclite.core.ports import Properties
 from orthanclite.dicom.dictionary import TagDictionary
-from orthanclite.dicom.edit import edit
+from orthanclite.dicom.edit import EditPlan, edit
 from orthanclite.dicom.reading.dataset import DataSet, DicomFile, dataset_charset
 from orthanclite.dicom.reading.parser import parse_whole
 from orthanclite.dicom.values import decode_text
@@ -23,6 +23,7 @@ from orthanclite.services.content.scratch import ScratchFile
 from orthanclite.services.edit.keys import KEY_SIZE
 from orthanclite.services.edit.masking import FileMasker, spooled
 from orthanclite.services.edit.planning import draw_name, make_plan, set_references
+from orthanclite.services.edit.preview import PREVIEWED_NAME, Previewer
 from orthanclite.services.edit.request import ModificationRequest, RequestReader
 from orthanclite.services.imaging.transcoding import TranscodingService
 
@@ -40,6 +41,7 @@ class InstanceEditor:
         properties: Properties,
         dictionary: TagDictionary,
         reader: RequestReader,
+        previewer: Previewer,
         server: str,
         temporary_directory: Path | None = None,
     ) -> None:
@@ -51,6 +53,7 @@ class InstanceEditor:
         self._server = server
         self._temporary_directory = temporary_directory
         self._masker = FileMasker(transcoding, dictionary, temporary_directory)
+        self._previewer = previewer
 
     def modified(self, id: str, body: Mapping[str, Any]) -> bytes | ScratchFile:
         """The file of an instance, modified; a large one in a temporary file.
@@ -66,6 +69,19 @@ class InstanceEditor:
         """The file of an instance, anonymised; see :meth:`modified`."""
         file = self._files.locate(id)
         return self._edited(file, self._reader.anonymization(body))
+
+    def preview(self, id: str, body: Mapping[str, Any], anonymize: bool) -> dict[str, Any]:
+        """What an edit would change, see :class:`.Previewer`.
+
+        :raises OrthancError: as :meth:`modified`
+        """
+        file = self._files.locate(id)
+        request = self._reader.anonymization(body) if anonymize else self._reader.modification(body)
+        with self._files.content(file) as data:
+            dataset = parse_whole(data, self._dictionary).dataset
+            plan = self._plan(dataset, request, PREVIEWED_NAME)
+            own = self._ids(dataset, request)
+        return self._previewer.of_file(file, plan, request.pixels, own)
 
     def _edited(self, file: StoredFile, request: ModificationRequest) -> bytes | ScratchFile:
         with self._files.content(file) as content:
@@ -86,27 +102,37 @@ class InstanceEditor:
         return self._transcoding.transcode_instance(file.id, request.transcode, request.lossy_quality).whole()
 
     def _masked(self, data: Buffer, parsed: DicomFile, request: ModificationRequest) -> Buffer:
-        identifiers = self._identifiers(parsed.dataset)
-        ids = hierarchy(*(identifiers[tag] for tag in IDENTIFIER_OF.values()))
-        own = [ids.at(level) for level in Level]
-        if not request.pixels.resources <= set(own):
-            raise BadRequest("MaskPixels names a resource that the instance is no part of")
-        masks = request.pixels.masks_of(own)
+        masks = request.pixels.masks_of(self._ids(parsed.dataset, request))
         if not masks:
             return data
         return self._masker.masked(parsed, data, masks, request.cleans_pixels)
 
-    def _applied(self, data: Buffer, request: ModificationRequest) -> bytes | ScratchFile:
-        parsed = parse_whole(data, self._dictionary)
-        identifiers = self._identifiers(parsed.dataset)
-        key, name = request.key or secrets.token_bytes(KEY_SIZE), ""
+    def _ids(self, dataset: DataSet, request: ModificationRequest) -> list[str]:
+        """The Orthanc IDs of an instance and of its ancestors.
+
+        :raises BadRequest: where masks name others
+        """
+        identifiers = self._identifiers(dataset)
+        ids = hierarchy(*(identifiers[tag] for tag in IDENTIFIER_OF.values()))
+        own = [ids.at(level) for level in Level]
+        if not request.pixels.resources <= set(own):
+            raise BadRequest("MaskPixels names a resource that the instance is no part of")
+        return own
+
+    def _plan(self, dataset: DataSet, request: ModificationRequest, name: str) -> EditPlan:
+        identifiers = self._identifiers(dataset)
+        key = request.key or secrets.token_bytes(KEY_SIZE)
         references: dict[str, str] = {}
         if request.is_anonymization:
-            name = draw_name(request, self._properties)
             references = set_references(request, Level.INSTANCE, key, [identifiers])
         # An object that is given to another patient is not of the same study any more.
         level = request.replaced_level or Level.INSTANCE
-        plan = make_plan(request, level, key, references, identifiers, name, self._server)
+        return make_plan(request, level, key, references, identifiers, name, self._server)
+
+    def _applied(self, data: Buffer, request: ModificationRequest) -> bytes | ScratchFile:
+        parsed = parse_whole(data, self._dictionary)
+        name = draw_name(request, self._properties) if request.is_anonymization else ""
+        plan = self._plan(parsed.dataset, request, name)
         result = edit(parsed, plan, self._dictionary, self._files.default_encoding)
         if len(data) <= SMALL_SIZE:
             return result.tobytes()
