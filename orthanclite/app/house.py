@@ -51,7 +51,7 @@ class House:
         resources = resources_wing(base, imaging, search, upkeep)
         jobs = jobs_wing(base)
         archive = archive_wing(base, imaging, jobs)
-        dicomweb = dicomweb_wing(base, content, imaging, search, archive.archives)
+        dicomweb = dicomweb_wing(base, content, imaging, ingest, search, archive.archives)
         edit = edit_wing(base, content, imaging, ingest, upkeep, resources, jobs)
         remotes = remotes_wing(base, imaging, jobs)
         calling = calling_wing(base, content, imaging, jobs, remotes)

@@ -65,6 +65,12 @@ def stored_type(transfer_syntax: str) -> str:
     return _TYPES.get(transfer_syntax, OCTET_STREAM)
 
 
+def default_syntax(media_type: str) -> str:
+    """The transfer syntax of a media type that is given without one; empty for any other type."""
+    ends = _SYNTAXES.get(media_type)
+    return _SYNTAX + ends[0] if ends else ""
+
+
 class FrameAnswers:
     """Sends frames.
 

@@ -9,16 +9,11 @@ from typing import IO
 from orthanclite.core.buffers import Buffer
 from orthanclite.services.ingest.arrival import IngestOrigin, StoreResult
 from orthanclite.services.ingest.reception import Reception
-from orthanclite.services.ingest.service import Workload
+from orthanclite.services.ingest.streaming import spool
 from orthanclite.services.ingest.upload import MEMORY_LIMIT, UploadService, is_zip
 from orthanclite.web.answers.responses import Response, json_response
 from orthanclite.web.call import Call
 from orthanclite.web.routing import Body, Router
-
-_QUICK_SIZE = 32 * 1024
-"""Bytes of a header, or of a whole file, that is parsed faster than another thread begins."""
-_PIXEL_DATA = b"\xe0\x7f\x10\x00"
-"""The tag in little endian, with which a header ends."""
 
 
 def upload_routes(uploads: UploadService) -> Router:
@@ -60,18 +55,9 @@ async def _store(
         with uploads.archive() as file:
             await call.run(file.write, body)
             return await call.run(_store_archive, uploads, file, origin)
-    if _is_quick(uploads.workload(body), body):
+    if uploads.is_quick(body):
         return await wrap_future(uploads.begin(body, origin, call.sent_size))
     return await wrap_future(await call.run(uploads.begin, body, origin, call.sent_size))
-
-
-def _is_quick(work: Workload, body: Buffer) -> bool:
-    """Whether the event loop itself begins to store a file: it is done before another thread would begin."""
-    if work.works_on_content or work.asks_index or work.writes:
-        return False
-    if len(body) <= _QUICK_SIZE:
-        return True
-    return not work.reads and body.find(_PIXEL_DATA, 0, _QUICK_SIZE) >= 0
 
 
 async def _spool(
@@ -88,14 +74,7 @@ async def _spool(
             return await call.run(_store_archive, uploads, file, origin)
     if call.sent_size is not None:
         await call.run(uploads.refuse_endless, head, call.sent_size)
-    reception = uploads.receive()
-    try:
-        await call.run(reception.write, head)
-        async for chunk in chunks:
-            await call.run(reception.write, chunk)
-    except BaseException:
-        reception.abort()
-        raise
+    reception = await spool(call.run, uploads.receive(), head, chunks)
     return await call.run(Reception.finish, reception, origin, call.sent_size)
 
 

@@ -26,7 +26,7 @@ from orthanclite.web.answers.errors import error_response, method_not_allowed, u
 from orthanclite.web.answers.responses import Response, json_response
 from orthanclite.web.answers.sending import Sender
 from orthanclite.web.answers.xml import as_xml, wants_xml
-from orthanclite.web.bodies.multipart import FormParts, boundary_of
+from orthanclite.web.bodies.multipart import BodyParts, boundary_of
 from orthanclite.web.bodies.pieces import FilesInPieces
 from orthanclite.web.bodies.reading import (
     ClientDisconnected,
@@ -212,7 +212,7 @@ class Dispatcher:
         total = natural(size or "0")
         if bool(name) != bool(size) or total is None:
             raise NetworkProtocol('The HTTP headers "X-File-Name" and "X-File-Size" go together')
-        async with aclosing(FormParts(chunks, boundary).parts()) as parts:
+        async with aclosing(BodyParts(chunks, boundary).parts()) as parts:
             async for part in parts:
                 if name:
                     with Share(self._budget) as share:

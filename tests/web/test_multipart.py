@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orthanclite.core.errors import BadFileFormat
-from orthanclite.web.bodies.multipart import FormParts
+from orthanclite.web.bodies.multipart import BodyParts
 
 HEAD = b'Content-Disposition: form-data; name="file"\r\nContent-Type: application/dicom\r\n\r\n'
 CONTENTS = (b"first\r\n\r\n-- content\r\n--BX\r\n", b"")
@@ -37,7 +37,7 @@ def parts(body: bytes, size: int = 0, boundary: str = "B") -> list[bytes]:
 
     async def read() -> list[bytes]:
         found = []
-        async for part in FormParts(chunks(), boundary).parts():
+        async for part in BodyParts(chunks(), boundary).parts():
             found.append(b"".join([piece async for piece in part]))
         return found
 
@@ -100,7 +100,7 @@ def test_what_is_left_of_a_part_is_skipped() -> None:
         yield form((b"one", b"two", b"three"))
 
     async def count() -> int:
-        return len([part async for part in FormParts(chunks(), "B").parts()])
+        return len([part async for part in BodyParts(chunks(), "B").parts()])
 
     assert asyncio.run(count()) == 3
 

@@ -8,6 +8,7 @@ from orthanclite.app.wiring.additions import Additions
 from orthanclite.app.wiring.content import ContentWing
 from orthanclite.app.wiring.foundation import Foundation
 from orthanclite.app.wiring.imaging import ImagingWing
+from orthanclite.app.wiring.ingest import IngestWing
 from orthanclite.app.wiring.search import SearchWing
 from orthanclite.core.levels import Level
 from orthanclite.core.model import OverwriteMode
@@ -18,6 +19,7 @@ from orthanclite.dicomweb.frames import FrameAnswers, frame_routes
 from orthanclite.dicomweb.instances import InstanceAnswers, instance_routes
 from orthanclite.dicomweb.metadata import MetadataAnswers, metadata_routes, update_routes
 from orthanclite.dicomweb.search import SearchAnswers, search_routes
+from orthanclite.dicomweb.store import StoreAnswers, store_routes
 from orthanclite.services.archive.service import ArchiveService
 from orthanclite.services.content.byte_cache import ByteCache
 from orthanclite.services.dicomweb.bulk import BulkService
@@ -42,6 +44,7 @@ def dicomweb_wing(
     base: Foundation,
     content: ContentWing,
     imaging: ImagingWing,
+    ingest: IngestWing,
     search: SearchWing,
     archives: ArchiveService,
 ) -> DicomWebWing:
@@ -84,6 +87,7 @@ def dicomweb_wing(
         ),
         metadata_routes(root, answers),
         frame_routes(root, FrameAnswers(locator, frames, addresses, lasting)),
+        store_routes(root, StoreAnswers(ingest.uploads, base.dictionary, addresses, base.temporary_folder)),
         bulk_routes(root, BulkAnswers(locator, bulk, lasting)),
         update_routes(metadata, lambda id: resources.descendant_ids(Level.STUDY, id, Level.SERIES)),
     )

@@ -23,6 +23,7 @@ _MEGABYTE = 1 << 20
 @dataclass(frozen=True, slots=True)
 class IngestWing:
     ingest: IngestService
+    uploads: UploadService
     transcoding: IngestTranscoding | None
     adds: Additions
 
@@ -63,6 +64,7 @@ def ingest_wing(base: Foundation, imaging: ImagingWing) -> IngestWing:
 
     return IngestWing(
         ingest,
+        uploads,
         transcoding,
         Additions(
             routers=(upload_routes(uploads),),

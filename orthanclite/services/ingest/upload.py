@@ -14,10 +14,14 @@ from orthanclite.core.errors import BadFileFormat, BadRequest, InexistentTag
 from orthanclite.services.ingest.arrival import Arrival, IngestOrigin, StoreResult
 from orthanclite.services.ingest.members import DamagedArchive, Member, Reader, members
 from orthanclite.services.ingest.reception import Reception
-from orthanclite.services.ingest.service import IngestService, Workload
+from orthanclite.services.ingest.service import IngestService
 
 MEMORY_LIMIT = 4 << 20
 """Bytes of a file that are kept in memory; a larger one goes to the disk as it arrives."""
+_QUICK_SIZE = 32 * 1024
+"""Bytes of a header, or of a whole file, that is parsed faster than another thread begins."""
+_PIXEL_DATA = b"\xe0\x7f\x10\x00"
+"""The tag in little endian, with which a header ends."""
 _UNDER_WAY = 64
 _UNDER_WAY_BYTES = 32 << 20
 """Members of one archive, and their bytes, that wait to be durable while the next ones are read."""
@@ -40,9 +44,15 @@ class UploadService:
         self._member_limit = member_limit
         self._temporary_folder = temporary_folder
 
-    def workload(self, body: Buffer) -> Workload:
-        """What :meth:`begin` does with a file."""
-        return self._ingest.workload(body)
+    def is_quick(self, body: Buffer) -> bool:
+        """Whether an event loop itself should :meth:`begin` to store a file: it is done before another thread
+        would begin."""
+        work = self._ingest.workload(body)
+        if work.works_on_content or work.asks_index or work.writes:
+            return False
+        if len(body) <= _QUICK_SIZE:
+            return True
+        return not work.reads and body.find(_PIXEL_DATA, 0, _QUICK_SIZE) >= 0
 
     def begin(self, body: Buffer, origin: IngestOrigin, sent_size: int | None = None) -> Future[StoreResult]:
         """Begin to store a DICOM file that is in memory.

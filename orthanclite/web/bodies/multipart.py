@@ -1,11 +1,13 @@
-"""``multipart/form-data``: what a browser's upload form sends (RFC 7578).
+"""Bodies of several parts.
 
-Each part becomes a POST of its own to the same route.
+``multipart/form-data`` is what a browser's upload form sends (RFC 7578): each part becomes a POST of its own
+to the same route. ``multipart/related`` (RFC 2387) is what DICOMweb sends.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, AsyncIterator
 
 from orthanclite.core.buffers import Buffer
@@ -34,12 +36,12 @@ def boundary_of(content_type: str) -> str | None:
     return media_type.parameters.get("boundary", "").strip() or None
 
 
-class FormParts:
-    """The parts of a form, one after the other, as its bytes arrive (RFC 2046 section 5.1.1).
+class BodyParts:
+    """The parts of a body, one after the other, as its bytes arrive (RFC 2046 section 5.1.1).
 
-    The headers of parts mean nothing here, so nothing is wrong with any: senders put blanks before colons,
-    and worse. The two hyphens of the last delimiter may be missing; the delimiter itself may not, for what
-    lacks it may have been cut off.
+    Nothing is wrong with any headers of parts: senders put blanks before colons, and worse. The two hyphens
+    of the last delimiter may be missing; the delimiter itself may not, for what lacks it may have been cut
+    off.
     """
 
     def __init__(self, chunks: AsyncIterator[Buffer], boundary: str) -> None:
@@ -50,16 +52,17 @@ class FormParts:
         self._chunk: Buffer = b""
         self._taken = 0  # bytes of the chunk that the buffer has had
         self._delimiter = b"\r\n--" + boundary.encode("latin-1", "replace")
+        self._head = b""
         self._buffer = _LINE_END  # for the first delimiter, which may lack the one before it
 
     async def parts(self) -> AsyncGenerator[AsyncIterator[bytes]]:
         """Each part as a stream of its bytes. What the receiver of a part leaves of it is skipped.
 
-        :raises BadFileFormat: where the form is malformed or cut off.
+        :raises BadFileFormat: where the body is malformed or cut off.
         """
         async for _ in self._up_to_delimiter():
             pass  # the preamble
-        while await self._skip_head():
+        while await self._read_head():
             part = self._up_to_delimiter()
             yield part
             async for _ in part:
@@ -98,8 +101,15 @@ class FormParts:
         rest = self._buffer[start:end]
         return rest.startswith(b"--") or not rest.strip(b" \t-")
 
-    async def _skip_head(self) -> bool:
-        """Skip a delimiter and the headers of the part that begins there; False where it is the last one.
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of the part that was begun last, by their names in lower case; of several, the last."""
+        lines = re.sub(rb"\r\n[ \t]+", b" ", self._head).split(_LINE_END)
+        pairs = (line.decode("utf-8", "replace").partition(":") for line in lines)
+        return {name.strip().lower(): value.strip() for name, colon, value in pairs if colon}
+
+    async def _read_head(self) -> bool:
+        """Take a delimiter and the headers of the part that begins there; False where it is the last one.
 
         :raises BadFileFormat: where the headers do not end.
         """
@@ -115,7 +125,7 @@ class FormParts:
                 if self._buffer.strip(b" \t\r\n-"):
                     raise BadFileFormat("The multipart body is not complete")
                 return False
-        self._buffer = self._buffer[end + 4 :]
+        self._head, self._buffer = self._buffer[:end], self._buffer[end + 4 :]
         return True
 
     async def _read(self) -> bool:
