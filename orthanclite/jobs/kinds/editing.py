@@ -313,6 +313,6 @@ class EditRun:
             self._describe(tally),
             done,
             tally.to_json() if save else None,
-            self._outputs() if done and failure is None else (),
-            failure,
+            outputs=self._outputs() if done and failure is None else (),
+            failure=failure,
         )
