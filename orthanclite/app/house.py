@@ -22,6 +22,7 @@ from orthanclite.app.wiring.jobs import jobs_wing
 from orthanclite.app.wiring.network import network_wing
 from orthanclite.app.wiring.remotes import remotes_wing
 from orthanclite.app.wiring.resources import resources_wing
+from orthanclite.app.wiring.retrieve import retrieve_wing
 from orthanclite.app.wiring.search import search_wing
 from orthanclite.app.wiring.server import Lifecycle, server_wing
 from orthanclite.app.wiring.upkeep import upkeep_wing
@@ -57,6 +58,7 @@ class House:
         calling = calling_wing(base, content, imaging, jobs, remotes)
         worklists = worklists_wing(base, search)
         network = network_wing(base, ingest, search, remotes, calling, worklists)
+        retrieve = retrieve_wing(base, ingest, jobs, remotes, calling, network)
         hooks = hooks_wing(base, lambda: self.application.table)
         wings = (
             base,
@@ -74,6 +76,7 @@ class House:
             calling,
             worklists,
             network,
+            retrieve,
             hooks,
         )
         additions = [wing.adds for wing in wings]

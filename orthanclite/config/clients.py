@@ -67,17 +67,13 @@ class ScuSettings:
         "C-MOVE",
         "How resources are fetched from modalities whose RetrieveMethod is SystemDefault.",
         choices=("C-MOVE", "C-GET"),
-        fate=Fate.LATER,
-        why=_SCU,
     )
     preferred_transfer_syntax: str = setting(
         "DicomScuPreferredTransferSyntax",
         "1.2.840.10008.1.2.1",
         "Transfer syntax preferred where a modality does not accept the one of a file.",
     )
-    query_retrieve_size: int = setting(
-        "QueryRetrieveSize", 100, "Queries kept in /queries.", minimum=1, fate=Fate.LATER, why=_SCU
-    )
+    query_retrieve_size: int = setting("QueryRetrieveSize", 100, "Queries kept in /queries.", minimum=1)
     synchronous_move: bool = setting(
         "SynchronousCMove",
         True,

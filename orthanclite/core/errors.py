@@ -12,6 +12,7 @@
     ├── BadRequest                  400   (8)
     ├── NetworkProtocol             500   (9)
     │   └── DimseFailure            500   (9)
+    │       └── InvalidQuery        422   (9)
     ├── DatabaseError               500  (11)
     │   ├── IncompatibleDatabaseVersion   (18)
     │   ├── ClaimLost               500  (11)
@@ -41,6 +42,7 @@
     ├── NoPresentationContext       500 (2015)
     ├── FindUnavailable             500 (2016)
     ├── MoveUnavailable             500 (2017)
+    ├── GetUnavailable              500 (2045)
     ├── CreateDicom*                400 (2019..2025)
     ├── CannotExecuteLua            500 (2031)
     └── UnsupportedMediaType        415 (3000)
@@ -118,12 +120,18 @@ class NetworkProtocol(OrthancError):
 class DimseFailure(NetworkProtocol):
     """A peer answered a request with a status that means failure (PS3.7 annex C).
 
-    ``dimse_status`` is that status, and clients see it in the payload.
+    ``dimse_status`` is that status, by default "processing failure", and clients see it in the payload.
     """
 
-    def __init__(self, details: str, dimse_status: int) -> None:
+    def __init__(self, details: str = "", dimse_status: int = 0x0110) -> None:
         super().__init__(details, {"Type": "Dimse", "Content": {"DimseErrorStatus": dimse_status}})
         self.dimse_status = dimse_status
+
+
+class InvalidQuery(DimseFailure):
+    """A peer cannot process what it was asked to search for."""
+
+    status = 422
 
 
 class DatabaseError(OrthancError):
@@ -242,6 +250,11 @@ class FindUnavailable(OrthancError):
 class MoveUnavailable(OrthancError):
     code, status = 2017, 500
     message = "DicomUserConnection: The C-MOVE command is not supported by the remote SCP"
+
+
+class GetUnavailable(OrthancError):
+    code, status = 2045, 500
+    message = "DicomUserConnection: The C-GET command is not supported by the remote SCP"
 
 
 class CreateDicomNotString(OrthancError):

@@ -14,10 +14,10 @@ from typing import Any
 
 from orthanclite.core.errors import BadFileFormat, ParameterOutOfRange
 from orthanclite.core.main_tags import tag_key
-from orthanclite.dicom.charsets import Charset
+from orthanclite.dicom.charsets import Charset, DefaultEncoding, charset_of
 from orthanclite.dicom.dictionary import TagDictionary, is_private_creator
 from orthanclite.dicom.encoding import EXPLICIT_LE, ITEM, MAX_DEPTH, SHORT_VRS, TEXT_VRS, Encoding
-from orthanclite.dicom.reading.dataset import DataSet, Element, item_charset
+from orthanclite.dicom.reading.dataset import SPECIFIC_CHARACTER_SET, DataSet, Element, item_charset
 from orthanclite.dicom.values import BINARY_VRS, text_value
 from orthanclite.dicom.writing.elements import pad
 
@@ -37,6 +37,7 @@ _NUMBERS: dict[str, tuple[str, type]] = {
     "FD": ("d", float),
     "OD": ("d", float),
 }
+_UTF8 = "ISO_IR 192"
 _CHARSET_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 """The VRs whose text is in the character set of the data set (PS3.5 section 6.1.2.3)."""
 
@@ -193,11 +194,24 @@ def _binary(name: str, text: str) -> bytes:
         raise BadFileFormat(f'"{name}" is no data URI in base64') from exc
 
 
-def texts_of(attributes: Attributes) -> Iterable[str]:
-    """All text in the character set of a data set, of its sequences too."""
+def character_set_for(attributes: Attributes, default: DefaultEncoding) -> tuple[str, Charset]:
+    """A character set that has all text of a data set: the one that it names, the default, or UTF-8.
+
+    :returns: the value of SpecificCharacterSet, and what encodes it
+    """
+    named = attributes.get(SPECIFIC_CHARACTER_SET)
+    term = (named.text.strip() if named is not None else "") or default.term
+    charset = charset_of(term)
+    if all(charset.holds(text, vr) for vr, text in _texts(attributes)):
+        return term, charset
+    return _UTF8, charset_of(_UTF8)
+
+
+def _texts(attributes: Attributes) -> Iterable[tuple[str, str]]:
+    """VR and value of all text in the character set of a data set, of its sequences too."""
     for attribute in attributes.values():
         if attribute.items is not None:
             for item in attribute.items:
-                yield from texts_of(item)
+                yield from _texts(item)
         elif attribute.vr in _CHARSET_VRS:
-            yield attribute.text
+            yield attribute.vr, attribute.text

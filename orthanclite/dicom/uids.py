@@ -48,6 +48,31 @@ KNOWN_STORAGE_CLASSES: Mapping[str, str] = {
 """Storage SOP classes, retired ones included, and their keywords."""
 
 
+_STORAGE = "1.2.840.10008.5.1.4.1.1"
+_COMMON_SUFFIXES = """
+    1 1.1 1.1.1 1.2 1.2.1 1.3 1.3.1 2 2.1 2.2 3 3.1 4 4.1 4.2 4.3 4.4 5 6 6.1 6.2 7 7.1 7.2 7.3 7.4 8
+    9 9.1.1 9.1.2 9.1.3 9.2.1 9.3.1 9.4.1 9.4.2 9.5.1 9.6.1 10 11 11.1 11.2 11.3 11.4 11.5
+    12.1 12.1.1 12.2 12.2.1 12.3 13.1.1 13.1.2 13.1.3 14.1 14.2 20 66 66.1 66.2 66.3 66.4 66.5 67 68.1 68.2
+    77.1 77.1.1 77.1.1.1 77.1.2 77.1.2.1 77.1.3 77.1.4 77.1.4.1 77.1.5.1 77.1.5.2 77.1.5.3 77.1.5.4 77.1.6
+    77.2 78.1 78.2 78.3 78.4 78.5 78.6 78.7 78.8 79.1 80.1 81.1
+    88.11 88.22 88.33 88.34 88.40 88.50 88.59 88.65 88.67 88.69 88.70 104.1 104.2 128 128.1 129 130 131
+    481.1 481.2 481.3 481.4 481.5 481.6 481.7 481.8 481.9
+"""
+COMMON_STORAGE_CLASSES: tuple[str, ...] = tuple(
+    sorted(
+        (
+            *(f"{_STORAGE}.{suffix}" for suffix in _COMMON_SUFFIXES.split()),
+            "1.2.840.10008.5.1.1.27",  # Stored Print, and two more that are retired
+            "1.2.840.10008.5.1.1.29",
+            "1.2.840.10008.5.1.1.30",
+            "1.2.840.10008.5.1.4.34.7",  # RT Beams Delivery Instruction
+        )
+    )
+)
+"""The classes that are proposed where it is not known what will come, as the reference does: fewer than all,
+so that one association has room for them."""
+
+
 def select_uids(known: Iterable[str], patterns: Iterable[str]) -> tuple[str, ...]:
     """Those of ``known`` that one of ``patterns`` names, where ``*`` and ``?`` are wildcards.
 

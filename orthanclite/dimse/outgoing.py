@@ -106,6 +106,23 @@ class Association(Channel, Protocol):
         """
         ...
 
+    def watch(
+        self,
+        context: Context,
+        elements: Mapping[int, Value],
+        data: Iterable[View] | None,
+        interval: float,
+        message_id: int | None = None,
+    ) -> Iterator[Message | None]:
+        """As :meth:`ask_all`, but None about each ``interval`` seconds without a response.
+
+        So whoever waits for a long time can do something else in between, or :meth:`cancel`.
+
+        :param message_id: of the request; None for the next one
+        :raises NetworkProtocol: as :meth:`ask_all`
+        """
+        ...
+
     def cancel(self) -> None:
         """Send a C-CANCEL for the request of :meth:`ask_all`; its final response is still to be taken."""
         ...

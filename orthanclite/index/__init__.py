@@ -25,6 +25,7 @@ from orthanclite.index.migrations import prepare
 from orthanclite.index.pages import IdPages
 from orthanclite.index.query import SqlSearch
 from orthanclite.index.registries import SqlRegistryRows, SqlRuntimeSettings
+from orthanclite.index.remote_queries import SqlRemoteQueries
 from orthanclite.index.remove import Limits
 from orthanclite.index.resources import SqlResources
 from orthanclite.index.schema import attachments, instances
@@ -119,6 +120,7 @@ class SqlIndex:
         self.registries = SqlRegistryRows(self.database, writer)
         self.runtime_settings = SqlRuntimeSettings(self.database, writer)
         self.jobs = SqlJobs(self.database, writer)
+        self.remote_queries = SqlRemoteQueries(self.database, writer)
         self.journal = SqlBlobJournal(self.database, writer, self.servers)
         self.maintenance = SqlMaintenance(self.database, writer, limits)
         self.statistics = PlannerStatistics(self.database)

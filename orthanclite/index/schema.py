@@ -380,3 +380,25 @@ job_outputs = Table(
     Column("filename", Text, nullable=False),
     Column("created", Float, nullable=False),
 )
+
+remote_queries = Table(
+    "remote_queries",
+    metadata,
+    Column("id", Text, primary_key=True),  # a UUID
+    Column("modality", Text, nullable=False),
+    Column("level", SmallInteger, nullable=False),
+    Column("tags", Text, nullable=False),  # JSON, what was asked for
+    Column("local_aet", Text, nullable=False),
+    Column("count", Integer, nullable=False),  # of the answers
+    Column("size", BigInteger, nullable=False),  # bytes of the answers
+    Column("created", Float, nullable=False),  # epoch seconds by the clock of the database, as the next
+    Column("used", Float, nullable=False),
+)
+
+remote_answers = Table(
+    "remote_answers",
+    metadata,
+    Column("query", Text, primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("data", LargeBinary, nullable=False),  # a data set, explicit little endian
+)

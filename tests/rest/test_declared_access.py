@@ -31,11 +31,25 @@ READING = {
 }
 SENDING = {
     "/instances/{id}/export",
-    "/modalities/{id}/echo",
-    "/modalities/{id}/store",
-    "/modalities/{id}/store-straight",
+    *(
+        f"/modalities/{{id}}/{name}"
+        for name in (
+            "echo",
+            "find",
+            "find-instance",
+            "find-patient",
+            "find-series",
+            "find-study",
+            "find-worklist",
+            "query",
+            "store",
+            "store-straight",
+        )
+    ),
     "/peers/{id}/store",
     "/peers/{id}/store-straight",
+    "/queries/{id}",
+    *(f"/queries/{{id}}/answers/{{index}}/query-{level}" for level in ("instances", "series", "studies")),
     "/tools/dicom-echo",
 }
 ADMINISTERING = {

@@ -18,9 +18,11 @@ from orthanclite.core.errors import IncompatibleConfigurations
 from orthanclite.dimse.options import DicomServerOptions, TlsOptions
 from orthanclite.dimse.scp.find import QUERY_MODELS, WORKLIST_MODELS
 from orthanclite.dimse.scp.get import GET_MODELS
+from orthanclite.dimse.scp.moved import MovedInstances
 from orthanclite.dimse.scp.table import Backends, Retrieval, offers
 from orthanclite.dimse.service import Service
 from orthanclite.dimse.upper.server import DicomServer
+from orthanclite.services.retrieve.moves import Moves
 from orthanclite.services.search.retrieval import RetrievalService
 from orthanclite.services.server.conformance import ServiceClasses
 
@@ -28,6 +30,8 @@ from orthanclite.services.server.conformance import ServiceClasses
 @dataclass(frozen=True, slots=True)
 class NetworkWing:
     dicom: DicomServer
+    moves: Moves
+    """The C-MOVEs that this server has asked for."""
     adds: Additions
 
 
@@ -41,6 +45,7 @@ def network_wing(
 ) -> NetworkWing:
     """:raises IncompatibleConfigurations: where TLS lacks its files."""
     service = worklists.worklists
+    moves = Moves()
     backends = Backends(
         ingest.ingest,
         base.runtime,
@@ -48,6 +53,7 @@ def network_wing(
         lambda identifier, peer: search.queries.find(identifier),
         None if service is None else lambda identifier, peer: service.find(identifier, peer.aet),
         _retrieval(base, search, calling),
+        MovedInstances(moves).stored,
     )
     dicom = DicomServer(
         _options(base.settings),
@@ -62,7 +68,7 @@ def network_wing(
         ServiceClasses(title, name, "SCP", {UID(uid).keyword: uid for uid in sorted(models)})
         for title, name, models in offered
     )
-    return NetworkWing(dicom, Additions(service_classes=classes))
+    return NetworkWing(dicom, moves, Additions(service_classes=classes))
 
 
 def _retrieval(base: Foundation, search: SearchWing, calling: CallingWing) -> Retrieval:

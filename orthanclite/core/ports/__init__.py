@@ -21,6 +21,7 @@ from orthanclite.core.ports.registries import (
     RegistryRows,
     RuntimeSettings,
 )
+from orthanclite.core.ports.remote_queries import RemoteQueries
 from orthanclite.core.ports.resources import Resources, Search
 from orthanclite.core.ports.servers import Leases, Servers
 
@@ -42,6 +43,7 @@ __all__ = [
     "MemoryRuntimeSettings",
     "Properties",
     "RegistryRows",
+    "RemoteQueries",
     "Resources",
     "RuntimeSettings",
     "Search",

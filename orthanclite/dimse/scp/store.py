@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -11,6 +12,7 @@ from orthanclite.core.buffers import View
 from orthanclite.core.constants import Origin, StoreStatus
 from orthanclite.core.errors import NetworkProtocol, OrthancError
 from orthanclite.core.principal import Principal
+from orthanclite.dimse.command import Command
 from orthanclite.dimse.conversation import Conversation, Message
 from orthanclite.dimse.scp.part10 import file_head, sop_identity
 from orthanclite.dimse.status import (
@@ -48,10 +50,15 @@ class Ingest(Protocol):
     def receive(self) -> IncomingFile: ...
 
 
+Listener = Callable[[Command, str], None]
+"""Told of each instance that is stored, or was before: the request, and its Orthanc ID."""
+
+
 class StoreScp:
     """Stores what C-STORE brings.
 
     :param slots: entered around each operation; bounds how many run at the same time
+    :param on_stored: told before the sender is
     :param spool_from: bytes from which on a data set goes to the storage while it arrives
     :param memory: bytes that all data sets below that size may take while they arrive
     """
@@ -62,8 +69,10 @@ class StoreScp:
         slots: AbstractContextManager[object],
         spool_from: int = 4 << 20,
         memory: int = 64 << 20,
+        on_stored: Listener | None = None,
     ) -> None:
         self._ingest = ingest
+        self._on_stored = on_stored
         self._slots = slots
         self._spool_from = spool_from
         self.budget = MemoryBudget(memory)
@@ -88,9 +97,14 @@ class StoreScp:
         except OrthancError as exc:
             LOGGER.warning("Cannot store an instance sent by %s: %s", instance.peer, exc)
             return store_status(exc), error_comment(exc)
-        if result is StoreStatus.FAILURE:
+        status = result.status
+        if status is StoreStatus.FAILURE:
             return PROCESSING_FAILURE, ""
-        return (OUT_OF_RESOURCES if result is StoreStatus.STORAGE_FULL else SUCCESS), ""
+        if status is StoreStatus.STORAGE_FULL:
+            return OUT_OF_RESOURCES, ""
+        if self._on_stored is not None and status is not StoreStatus.FILTERED_OUT:
+            self._on_stored(instance.command, result.ids.instance)
+        return SUCCESS, ""
 
     def wants_spool(self, size: int) -> bool:
         return size > self._spool_from
@@ -104,6 +118,7 @@ class IncomingInstance:
 
     def __init__(self, service: StoreScp, request: Message, conversation: Conversation) -> None:
         self.peer = conversation.peer
+        self.command = request.command
         self._service = service
         self._conversation = conversation
         self._sop_class = request.command.sop_class_uid
@@ -153,12 +168,12 @@ class IncomingInstance:
         finally:
             self.abort()
 
-    def hand_over(self, ingest: Ingest, origin: IngestOrigin) -> StoreStatus:
+    def hand_over(self, ingest: Ingest, origin: IngestOrigin) -> StoreResult:
         """Give the file to ``ingest``; called once."""
         if self._spool is None:
-            return ingest.store(b"".join(self._parts), origin).status
+            return ingest.store(b"".join(self._parts), origin)
         spool, self._spool = self._spool, None
-        return spool.finish(origin).status
+        return spool.finish(origin)
 
     def abort(self) -> None:
         """Drop what is held. May be called at any time, also after the end."""

@@ -13,7 +13,7 @@ from orthanclite.dimse.scp.find import QUERY_MODELS, WORKLIST_MODELS, Finder, Fi
 from orthanclite.dimse.scp.get import GET_MODELS, GetScp, Selector
 from orthanclite.dimse.scp.identifier import Identifiers
 from orthanclite.dimse.scp.slots import Slots
-from orthanclite.dimse.scp.store import Ingest, StoreScp
+from orthanclite.dimse.scp.store import Ingest, Listener, StoreScp
 from orthanclite.dimse.sending import InstanceSender
 from orthanclite.dimse.service import Service
 from orthanclite.services.server.runtime import RuntimeOptions
@@ -37,6 +37,8 @@ class Backends:
     resources: Finder | None = None  # answers queries for patients, studies, series and instances
     worklists: Finder | None = None
     retrieval: Retrieval | None = None
+    on_stored: Listener | None = None
+    """Told of each instance that C-STORE brings."""
 
 
 def offers(backends: Backends, threads: int, metrics: Metrics | None = None) -> list[Offer]:
@@ -49,9 +51,10 @@ def offers(backends: Backends, threads: int, metrics: Metrics | None = None) -> 
     slots = Slots(threads, metrics)
     runtime = backends.runtime
     identifiers = Identifiers(backends.dictionary, runtime)
+    store = StoreScp(backends.ingest, slots, on_stored=backends.on_stored)
     table = [
         Offer(Service.ECHO, C_ECHO_RQ, VERIFICATION, EchoScp()),
-        Offer(Service.STORE, C_STORE_RQ, None, StoreScp(backends.ingest, slots)),
+        Offer(Service.STORE, C_STORE_RQ, None, store),
     ]
     if backends.resources is not None:
         find = FindScp(backends.resources, identifiers, runtime, slots, metrics)

@@ -113,6 +113,20 @@ class Link:
         pdu = self._input.take(length)
         return pdu[0], pdu[PDU_HEAD:]
 
+    def wait(self, seconds: float) -> bool:
+        """Whether there is something to read, or comes in time.
+
+        :raises OSError: if the connection breaks
+        """
+        pending = self._connection.pending() if isinstance(self._connection, ssl.SSLSocket) else 0
+        if len(self._input) or pending:
+            return True
+        try:
+            self._poll(select.POLLIN, _Deadline(seconds))
+        except TimeoutError:
+            return False
+        return True
+
     def interrupt(self) -> None:
         """End what another thread waits for on this connection; it fails there."""
         with suppress(OSError):

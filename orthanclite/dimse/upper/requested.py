@@ -7,6 +7,7 @@ for its answer, so none runs here: what a peer sends out of turn ends the associ
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -113,6 +114,7 @@ class RequestedAssociation:
         self._doing = "connecting"
         self._message_id = 0  # of the last request
         self._is_asking = False  # between a request and its final response
+        self._heard = 0.0  # when the last request was sent, or something came (monotonic)
 
     def __enter__(self) -> Self:
         return self
@@ -159,6 +161,7 @@ class RequestedAssociation:
         self._send_request(context, elements, data)
         response = self._await_response()
         self._is_asking = False
+        assert response is not None
         return response
 
     def ask_all(
@@ -167,11 +170,34 @@ class RequestedAssociation:
         elements: Mapping[int, Value],
         data: Iterable[View] | None = None,
     ) -> Iterator[Message]:
-        self._send_request(context, elements, data)
+        for response in self._ask_all(context, elements, data, None, None):
+            if response is not None:
+                yield response
+
+    def watch(
+        self,
+        context: Context,
+        elements: Mapping[int, Value],
+        data: Iterable[View] | None,
+        interval: float,
+        message_id: int | None = None,
+    ) -> Iterator[Message | None]:
+        return self._ask_all(context, elements, data, interval, message_id)
+
+    def _ask_all(
+        self,
+        context: Context,
+        elements: Mapping[int, Value],
+        data: Iterable[View] | None,
+        interval: float | None,
+        message_id: int | None,
+    ) -> Iterator[Message | None]:
+        self._send_request(context, elements, data, message_id)
         try:
             while self._is_asking:
-                response = self._await_response()
-                self._is_asking = is_pending(response.command.status)
+                response = self._await_response(interval)
+                if response is not None:
+                    self._is_asking = is_pending(response.command.status)
                 yield response
         finally:
             if self._is_asking:
@@ -237,14 +263,18 @@ class RequestedAssociation:
     # ----------------------------------------------------------------------------------------------
 
     def _send_request(
-        self, context: Context, elements: Mapping[int, Value], data: Iterable[View] | None
+        self,
+        context: Context,
+        elements: Mapping[int, Value],
+        data: Iterable[View] | None,
+        message_id: int | None = None,
     ) -> None:
         self._doing = _NAMES.get(int(elements[COMMAND_FIELD]), "asking")
         if not self.is_open:
             raise self._failure("The association is over")
         if self._is_asking:
             raise self._failure("The request before is not answered yet")
-        self._message_id = self._message_id % _MAX_MESSAGE_ID + 1
+        self._message_id = message_id or self._message_id % _MAX_MESSAGE_ID + 1
         self._asked_in, self._asked_field = context, int(elements[COMMAND_FIELD])
         self._is_asking = True
         command = request_of(self._message_id, data is not None, elements)
@@ -257,16 +287,35 @@ class RequestedAssociation:
         except BaseException:
             self.abort()
             raise
+        self._heard = time.monotonic()
 
-    def _await_response(self) -> Message:
-        """The next response to what was asked last."""
+    def _await_response(self, interval: float | None = None) -> Message | None:
+        """The next response to what was asked last; None where there is none within ``interval`` seconds."""
+        end = None if interval is None else time.monotonic() + interval
         with self._ending_on_error():
             while not self._responses:
+                if end is not None and not self._comes_something(end):
+                    return None
                 kind, body = self._link.read_pdu(_LONGEST_PDU, self._remote.timeout)
                 if kind != P_DATA_TF:
                     raise self._unexpected(kind)
                 self._assembly.add(body)
+                self._heard = time.monotonic()
             return self._responses.pop(0)
+
+    def _comes_something(self, end: float) -> bool:
+        """Whether the peer sends something before ``end`` (monotonic).
+
+        :raises TimeoutError: where it has been silent for too long
+        """
+        timeout = self._remote.timeout
+        silent = None if timeout is None else self._heard + timeout
+        limit = end if silent is None else min(end, silent)
+        if (left := limit - time.monotonic()) > 0 and self._link.wait(left):
+            return True
+        if silent is not None and time.monotonic() >= silent:
+            raise TimeoutError("No data in time")
+        return False
 
     def _take_response(self, command: Command, context: Context, data: bytes) -> None:
         if not self._is_asking or command.message_id != self._message_id:

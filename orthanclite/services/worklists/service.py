@@ -23,11 +23,11 @@ from orthanclite.dicom.attributes import (
     Attribute,
     Attributes,
     attributes_from_json,
+    character_set_for,
     encode_attributes,
     read_attributes,
-    texts_of,
 )
-from orthanclite.dicom.charsets import charset_of, is_known_term
+from orthanclite.dicom.charsets import is_known_term
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.encoding import EXPLICIT_LITTLE_ENDIAN
 from orthanclite.dicom.reading.dataset import dataset_charset
@@ -41,7 +41,6 @@ from orthanclite.services.worklists.stores import StoredWorklist, WorklistStore
 log = logging.getLogger("orthanclite.plugins")
 
 _SOP_CLASS = "1.2.840.10008.5.1.4.31"  # Modality Worklist Information Model - FIND
-_UTF8 = "ISO_IR 192"
 _HOUR = 3600.0  # seconds
 
 
@@ -185,24 +184,13 @@ class WorklistService:
         study = completed.get(STUDY_INSTANCE_UID)
         if self._options.set_study_uid and (study is None or not study.text.strip()):
             completed[STUDY_INSTANCE_UID] = Attribute("UI", generate_uid())
-        term = self._character_set(completed)
+        asked = completed.get(SPECIFIC_CHARACTER_SET, Attribute("CS")).text
+        if not all(is_known_term(term.strip()) for term in asked.split("\\") if term.strip()):
+            raise BadFileFormat(f"Unknown specific character set: {asked}")
+        term, charset = character_set_for(completed, self._runtime.default_encoding)
         completed[SPECIFIC_CHARACTER_SET] = Attribute("CS", term)
         head = file_head(_SOP_CLASS, generate_uid(), EXPLICIT_LITTLE_ENDIAN)
-        return head + encode_attributes(completed, charset_of(term))
-
-    def _character_set(self, attributes: Attributes) -> str:
-        asked = attributes.get(SPECIFIC_CHARACTER_SET)
-        if asked is not None and asked.text.strip():
-            if not all(is_known_term(part.strip()) for part in asked.text.split("\\") if part.strip()):
-                raise BadFileFormat(f"Unknown specific character set: {asked.text}")
-            return asked.text
-        encoding = self._runtime.default_encoding
-        try:
-            for text in texts_of(attributes):
-                text.encode(encoding.codec)
-        except UnicodeEncodeError:
-            return _UTF8
-        return encoding.term
+        return head + encode_attributes(completed, charset)
 
     def _is_expired(self, worklist: StoredWorklist) -> bool:
         hours = self._options.delete_after
