@@ -218,7 +218,7 @@ class Kind(Protocol):
 
     @property
     def retries(self) -> int:
-        """How many times a failed step is tried again, after 1, 2, 4... up to 60 s, before one saves.
+        """How many times in a row a step that has failed is tried again, after 1, 2, 4... up to 60 s.
 
         A job may have a number of its own, see :data:`RETRY`.
         """
