@@ -206,6 +206,16 @@ def test_wrong_credentials_are_told(site: Server, other: Server, peer: str) -> N
         assert "answers 401" in refused.json()["Details"]
 
 
+def test_many_instances_all_arrive(site: Server, tmp_path: Path) -> None:
+    """More than are looked up at once, small and large ones."""
+    with running(orthanclite(tmp_path / "a")) as sender, running(orthanclite(tmp_path / "b")) as receiver:
+        for number in range(600):
+            sender.upload(dicom_file("M", "1.6", "1.6.1", f"1.6.1.{number}", side=64 * (number % 97 == 0)))
+        sender.client.put("/peers/other", json=[receiver.url])
+        assert store(sender, "other").json()["InstancesCount"] == 600
+        assert receiver.get("/instances") == sender.get("/instances")
+
+
 # -- requests ----------------------------------------------------------------------------------------
 
 

@@ -125,6 +125,8 @@ class _PeerStoreRun:
         if transfer.failures:
             id, error = next(iter(transfer.failures.items()))
             why = Failure(error.code, f"{error} (instance {id})", error.payload)
+        elif count < total:
+            raise OrthancError(f"{total - count} instances were neither sent nor refused")
         return Progress(
             fraction,
             content,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import time
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from itertools import islice
 
 from isal import isal_zlib
 
@@ -37,7 +36,7 @@ from orthanclite.services.remotes.peers import PeerClient
 Pieces = Callable[[], Iterable[View]]
 """Gives a content from its beginning."""
 
-_LOG = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 _BATCH = 256
 """Instances that are looked up, and asked for, at once."""
@@ -94,7 +93,8 @@ class _Item:
 class PeerTransfer:
     """One run over the instances of a job. Used by one thread, and ended with :meth:`close`.
 
-    It begins with one upload at a time, and goes on with more where that works.
+    It begins with one thread that uploads, and goes on with more where that works. Each thread takes what is
+    next by itself: nobody hands work out.
 
     :param sent: whether each instance was sent before; it is brought up to date
     :param stop_at_failure: whether nothing more is begun after an instance that could not be sent
@@ -119,17 +119,18 @@ class PeerTransfer:
         self._form = form
         self._ids = ids
         self.sent = sent
-        self._todo = iter([position for position, is_sent in enumerate(sent) if not is_sent])
         self._stop_at_failure = stop_at_failure
-        self._threads = threads
-        self._pool = ThreadPoolExecutor(threads, "peer-upload")
+        self._most_threads = threads
+        self._changed = threading.Condition()  # guards all that follows
+        self._todo = iter([position for position, is_sent in enumerate(sent) if not is_sent])
         self._ready: deque[_Item] = deque()
-        self._loading: Future[list[_Item]] | None = None
-        self._uploads: dict[Future[int], _Item] = {}
-        self._tells = True  # whether the peer tells what it has
+        self._is_loading = False
         self._is_exhausted = False
         self._is_closed = False
+        self._threads = 0  # that are at work
         self._succeeded = 0
+        self._broken: OrthancError | None = None
+        self._tells = True  # whether the peer tells what it has
         self.size = 0
         """Bytes that were sent, as they were sent."""
         self.failures: dict[str, OrthancError] = {}
@@ -139,65 +140,100 @@ class PeerTransfer:
     @property
     def is_over(self) -> bool:
         """Whether nothing is left to be begun or to be waited for."""
-        if self._uploads or self._loading is not None:
-            return False
-        return self._is_stopped or (self._is_exhausted and not self._ready)
+        return self._threads == 0 and self._is_at_end
 
     def advance(self, seconds: float) -> None:
-        """Go on for so long, or until the end."""
-        deadline = time.monotonic() + seconds
-        while True:
-            self._begin()
-            waiting: list[Future[Any]] = [*self._uploads]
-            if self._loading is not None:
-                waiting.append(self._loading)
-            left = deadline - time.monotonic()
-            if not waiting or left <= 0:
-                return
-            done, _ = wait(waiting, left, FIRST_COMPLETED)
-            self._take(done)
+        """Go on for so long, or until the end.
+
+        :raises OrthancError: where instances cannot be looked up
+        """
+        with self._changed:
+            if self._threads == 0 and not self._is_at_end:
+                self._start_thread()
+            self._changed.wait_for(lambda: self.is_over, seconds)
+            if self._broken is not None:
+                raise self._broken
 
     def close(self) -> None:
         """Begin nothing more, and give up what is under way."""
-        self._is_closed = True
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
 
     @property
-    def _is_stopped(self) -> bool:
-        return self._stop_at_failure and bool(self.failures)
+    def _is_at_end(self) -> bool:
+        """Whether nothing more is begun."""
+        is_stopped = self._is_closed or self._broken is not None
+        is_stopped |= self._stop_at_failure and bool(self.failures)
+        return is_stopped or (self._is_exhausted and not self._ready and not self._is_loading)
 
-    def _begin(self) -> None:
-        allowed = min(self._threads, 1 + self._succeeded // 4)
-        while not self._is_stopped and len(self._uploads) < allowed and self._ready:
-            item = self._ready.popleft()
-            self._uploads[self._pool.submit(self._send, item)] = item
-        few = len(self._ready) <= self._threads
-        if few and self._loading is None and not self._is_exhausted and not self._is_stopped:
-            positions = [position for position, _ in zip(self._todo, range(_BATCH), strict=False)]
+    def _start_thread(self) -> None:
+        self._threads += 1
+        threading.Thread(target=self._work, name="peer-upload", daemon=True).start()
+
+    # -- in threads of its own -----------------------------------------------------------------------
+
+    def _work(self) -> None:
+        try:
+            while (item := self._next()) is not None:
+                self._upload(item)
+        except OrthancError as exc:  # told to whoever advances
+            self._broken = exc
+        except Exception:
+            log.exception("A transfer to %s failed unexpectedly", self._endpoint.public_url)
+            self._broken = OrthancError()
+        finally:
+            with self._changed:
+                self._threads -= 1
+                self._changed.notify_all()
+
+    def _next(self) -> _Item | None:
+        """What to send next, waiting for what another thread looks up; None at the end."""
+        while True:
+            with self._changed:
+                if self._is_at_end:
+                    return None
+                positions: list[int] = []
+                if len(self._ready) < self._most_threads and not (self._is_loading or self._is_exhausted):
+                    positions = list(islice(self._todo, _BATCH))
+                    self._is_loading = bool(positions)
+                    self._is_exhausted = not positions
+                elif self._ready:
+                    return self._ready.popleft()
+                else:
+                    self._changed.wait()
             if positions:
-                self._loading = self._pool.submit(self._load, positions)
-            else:
-                self._is_exhausted = True
+                self._load(positions)
 
-    def _take(self, done: set[Future[Any]]) -> None:
-        if self._loading is not None and self._loading in done:
-            self._ready += self._loading.result()
-            self._loading = None
-        for upload in [one for one in self._uploads if one in done]:
-            item = self._uploads.pop(upload)
-            try:
-                self.size += upload.result()
-            except OrthancError as exc:
-                _LOG.warning("Instance %s is not sent to %s: %s", item.id, self._endpoint.public_url, exc)
-                self.failures[item.id] = exc
-            else:
-                self.sent[item.position] = True
-                self._succeeded += 1
+    def _load(self, positions: Sequence[int]) -> None:
+        items: list[_Item] = []
+        try:
+            items = self._look_up(positions)
+        finally:
+            with self._changed:
+                self._ready += items
+                self._is_loading = False
+                self._changed.notify_all()
 
-    # -- in the threads of the pool ------------------------------------------------------------------
+    def _upload(self, item: _Item) -> None:
+        size, failure = 0, None
+        try:
+            size = self._send(item)
+        except OrthancError as exc:
+            log.warning("Instance %s is not sent to %s: %s", item.id, self._endpoint.public_url, exc)
+            failure = exc
+        with self._changed:
+            self.size += size
+            if failure is not None:
+                self.failures[item.id] = failure
+                return
+            self.sent[item.position] = True
+            self._succeeded += 1
+            if self._threads < min(self._most_threads, 1 + self._succeeded // 4):
+                self._start_thread()
 
-    def _load(self, positions: Sequence[int]) -> list[_Item]:
-        """Look up instances, and what the peer has of them."""
+    def _look_up(self, positions: Sequence[int]) -> list[_Item]:
+        """Instances, and what the peer has of them."""
         ids = [self._ids[position] for position in positions]
         unique = list(dict.fromkeys(ids))
         instances = {
@@ -221,7 +257,7 @@ class PeerTransfer:
         try:
             return self._client.held(self._endpoint, known)
         except NetworkProtocol as exc:  # what hinders the transfer, too, is met again there
-            _LOG.info("%s does not tell what it has: %s", self._endpoint.public_url, exc)
+            log.info("%s does not tell what it has: %s", self._endpoint.public_url, exc)
             self._tells = False
             return {}
 
@@ -267,7 +303,7 @@ class PeerTransfer:
                 )
                 return partial(_read, transcoded), transcoded.size
             except OrthancError as exc:
-                _LOG.warning("Cannot transcode instance %s, sent as it is: %s", file.id, exc)
+                log.warning("Cannot transcode instance %s, sent as it is: %s", file.id, exc)
                 self.untranscoded.add(file.id)
         return partial(self._sources.reader.chunks, attachment), attachment.size
 
