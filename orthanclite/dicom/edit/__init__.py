@@ -1,8 +1,9 @@
 """Changing files: a parsed file and a plan give the bytes of another file, all else untouched.
 
 ``paths`` names what is meant, ``plan`` says what becomes of it, ``profiles`` hold what anonymisation wants of
-each attribute, ``treatment`` makes the values that they want, ``pseudonyms`` what follows from a secret key,
-``changes`` applies a plan to a parsed file, and ``rewrite`` makes bytes of the result.
+each attribute, ``treatment`` and ``cleaning`` make the values that they want, ``pseudonyms`` what follows
+from a secret key; ``changes`` applies a plan to a parsed file, by the ``rules`` of each data set, and
+``rewrite`` makes bytes of the result. ``comparison`` tells what has changed.
 """
 
 from orthanclite.dicom.edit.editing import edit

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from orthanclite.core.errors import BadFileFormat, BadRequest, ParameterOutOfRange
@@ -11,10 +11,10 @@ from orthanclite.core.main_tags import PIXEL_DATA
 from orthanclite.dicom.charsets import Charset
 from orthanclite.dicom.dictionary import SIGNED_LIKE_PIXELS, TagDictionary, is_private
 from orthanclite.dicom.edit.cleaning import DATE_VRS
-from orthanclite.dicom.edit.paths import TagPath
 from orthanclite.dicom.edit.plan import EditPlan
 from orthanclite.dicom.edit.profiles import Action
 from orthanclite.dicom.edit.rewrite import Change, Changes, Items, Replacement, Value, items_encoding
+from orthanclite.dicom.edit.rules import NOTHING, Entry, Rules
 from orthanclite.dicom.edit.treatment import DoesNotFit, Treatment
 from orthanclite.dicom.encoding import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LE, UNCOMPRESSED_SYNTAXES, Encoding
 from orthanclite.dicom.reading.dataset import (
@@ -32,6 +32,7 @@ CHARSET_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 
 ICON_IMAGE_SEQUENCE = 0x00880200
 _CONCEPT_NAME, _CODE_VALUE = 0x0040A043, 0x00080100
+_REPEATING = (0x50, 0x60)  # the groups of curves and overlays, by their first digits
 _AT_ONCE = frozenset({Action.REMOVE, Action.CLEAR, Action.RENEW})
 
 
@@ -41,43 +42,6 @@ class Recoding:
 
     charset: Charset
     term: str  # of SpecificCharacterSet; empty to be without
-
-
-_Entry = tuple[TagPath, str, Any]
-"""A line of a plan: where, what is done there (``keep``, ``replace``, ``remove``), and the new value."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Rules:
-    """What the plan says of one data set: of its own elements by tag, and of what is in its sequences."""
-
-    keep: frozenset[int] = frozenset()
-    replace: Mapping[int, Any] = field(default_factory=dict)
-    remove: frozenset[int] = frozenset()
-    deep: tuple[_Entry, ...] = ()
-
-    @staticmethod
-    def of(entries: Sequence[_Entry]) -> _Rules:
-        def tags(what: str) -> frozenset[int]:
-            return frozenset(path.tag for path, done, _ in entries if done == what and not path.steps)
-
-        return _Rules(
-            tags("keep"),
-            {path.tag: value for path, done, value in entries if done == "replace" and not path.steps},
-            tags("remove"),
-            tuple(entry for entry in entries if entry[0].steps),
-        )
-
-    def below(self, sequence: int, index: int) -> _Rules:
-        """What it says of an item of a sequence."""
-        if not self.deep:
-            return _NOTHING
-        inner = ((path.below(sequence, index), done, value) for path, done, value in self.deep)
-        found = [(path, done, value) for path, done, value in inner if path is not None]
-        return _Rules.of(found) if found else _NOTHING
-
-
-_NOTHING = _Rules()
 
 
 class Changer:
@@ -98,6 +62,10 @@ class Changer:
         self._recoding = recoding
         self._treatment = Treatment(file, plan, dictionary, charset)
         self._charset = charset
+        profile = plan.profile
+        implies = profile is not None and (profile.shifts or profile.safe_private)
+        self._is_plain = recoding is None and not implies
+        """Whether what no rule names stays, but for what refers to others."""
         self._kept = {path.tag for path in plan.keep if not path.steps}
         self._removed = {path.tag for path in plan.remove if not path.steps} if plan.profile else set()
 
@@ -108,26 +76,37 @@ class Changer:
         :raises OrthancError: for a value that its VR cannot express, see :class:`.JsonEncoder`.
         """
         plan = self._plan
-        entries: list[_Entry] = [(path, "keep", None) for path in plan.keep]
+        entries: list[Entry] = [(path, "keep", None) for path in plan.keep]
         entries += [(path, "replace", value) for path, value in plan.replace.items()]
         entries += [(path, "remove", None) for path in plan.remove]
-        rules = _Rules.of(entries)
+        rules = Rules.of(entries)
         return self._dataset(self._file.dataset, rules, self._file.encoding, self._charset, nested=False)
 
     def _dataset(
-        self, dataset: DataSet, rules: _Rules, encoding: Encoding, charset: Charset, nested: bool
+        self, dataset: DataSet, rules: Rules, encoding: Encoding, charset: Charset, nested: bool
     ) -> dict[int, Change]:
         changes: dict[int, Change] = {}
-        profile = self._plan.profile
+        plan, profile = self._plan, self._plan.profile
         safe = self._treatment.safe_private(dataset, profile) if profile is not None else frozenset()
-        for element in dataset:
-            tag = element.tag
+        named = rules.remove if nested else rules.remove | plan.renew
+        table = {} if profile is None else profile.nested if nested else profile.top
+        for tag, element in dataset.elements.items():
             if tag & 0xFFFF == 0:  # a group length: it follows from the rest
                 continue
             if self._is_removed(tag, nested) and tag not in safe and not self._is_held(tag, rules, nested):
                 if tag not in rules.replace:
                     changes[tag] = None
                 continue
+            if (
+                self._is_plain
+                and element.items is None
+                and element.vr != "UN"
+                and tag not in table
+                and tag not in named
+                and tag >> 24 not in _REPEATING
+                and not (nested and element.vr == "UI")
+            ):
+                continue  # as nearly all of them
             self._element(dataset, element, rules, encoding, charset, nested, changes)
         for tag, value in rules.replace.items():
             if tag not in rules.keep and self._may_be_written(tag):
@@ -139,7 +118,7 @@ class Changer:
         self,
         dataset: DataSet,
         element: Element,
-        rules: _Rules,
+        rules: Rules,
         encoding: Encoding,
         charset: Charset,
         nested: bool,
@@ -179,7 +158,7 @@ class Changer:
         if change is not None:
             changes[tag] = change
 
-    def _is_held(self, tag: int, rules: _Rules, nested: bool) -> bool:
+    def _is_held(self, tag: int, rules: Rules, nested: bool) -> bool:
         return tag in rules.keep or (nested and tag in self._kept)
 
     def _action(self, tag: int, nested: bool) -> Action | None:
@@ -207,14 +186,13 @@ class Changer:
         return Value(element.vr, self._treatment.renewed(dataset.value(element)) if renewed else b"")
 
     def _is_removed(self, tag: int, nested: bool) -> bool:
-        plan = self._plan
+        if tag & 0x10000:
+            return self._plan.remove_private or (nested and tag in self._removed)
         if nested and tag in self._removed:
             return True
-        if plan.remove_private and is_private(tag):
-            return True
-        if plan.remove_overlays and tag >> 24 == 0x60 and tag >> 16 <= 0x601E:
-            return True
-        return plan.remove_icons and tag == ICON_IMAGE_SEQUENCE
+        if tag >> 24 == 0x60:
+            return self._plan.remove_overlays and tag >> 16 <= 0x601E
+        return tag == ICON_IMAGE_SEQUENCE and self._plan.remove_icons
 
     def _emptied(self, inner: tuple[list[DataSet], Encoding], charset: Charset) -> Change:
         """One item of a sequence, with values that say nothing: IODs ask for an item, or for none."""
@@ -255,7 +233,7 @@ class Changer:
         )
 
     def _sequence(
-        self, tag: int, inner: tuple[list[DataSet], Encoding], rules: _Rules, charset: Charset, verbatim: bool
+        self, tag: int, inner: tuple[list[DataSet], Encoding], rules: Rules, charset: Charset, verbatim: bool
     ) -> Items | None:
         items, encoding = inner
         found: list[Changes | None] = []
@@ -281,9 +259,7 @@ class Changer:
             if inner is None:
                 change = self._recoded(dataset, element, charset)
             else:
-                change = self._sequence(
-                    element.tag, inner, _Rules(frozenset(), {}, frozenset()), charset, True
-                )
+                change = self._sequence(element.tag, inner, NOTHING, charset, True)
             if change is not None:
                 changes[element.tag] = change
         self._announce(dataset, True, changes)

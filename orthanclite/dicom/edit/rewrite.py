@@ -116,34 +116,53 @@ def items_encoding(dataset: DataSet, element: Element, encoding: Encoding) -> En
 
 
 def _dataset(dataset: DataSet, changes: Changes, encoding: Encoding) -> list[Part]:
-    parts: list[Part] = []
-    lengths: dict[int, int] = {}  # of the groups, in bytes
-    places: dict[int, int] = {}  # where the elements are that tell them
-    new = sorted(tag for tag in changes if tag not in dataset.elements and changes[tag] is not None)
-    for element in dataset:
-        while new and new[0] < element.tag:
-            _add(parts, lengths, new[0], _changed(dataset, None, new[0], changes, encoding))
-            new.pop(0)
-        if element.tag & 0xFFFF == 0 and element.end - element.start == 4:
-            places[element.tag >> 16] = len(parts)
-            parts.append((element.offset, element.end))
-        elif element.tag in changes:
-            _add(parts, lengths, element.tag, _changed(dataset, element, element.tag, changes, encoding))
-        else:
-            _add(parts, lengths, element.tag, [(element.offset, element.end)])
-    for tag in new:
-        _add(parts, lengths, tag, _changed(dataset, None, tag, changes, encoding))
-    touched = {tag >> 16 for tag in changes}
-    for group, place in places.items():
-        if group in touched:  # group lengths are retired, but wrong ones mislead who believes them
-            content = encoding.long_length.pack(lengths.get(group, 0))
-            parts[place] = head(group << 16, "UL", 4, encoding) + content
+    elements, parts = dataset.elements, list[Part]()
+    if any(not tag & 0xFFFF for tag in elements):
+        changes = _with_lengths(dataset, changes, encoding)
+    new = sorted((tag for tag in changes if tag not in elements and changes[tag] is not None), reverse=True)
+    first = last = -1  # the stretch of untouched elements that has not been added yet
+    for tag, element in elements.items():
+        inserts = new and new[-1] < tag
+        if inserts or tag in changes:
+            if last >= 0:
+                parts.append((first, last))
+                last = -1
+            while new and new[-1] < tag:
+                parts += _changed(dataset, None, new.pop(), changes, encoding)
+            if tag in changes:
+                parts += _changed(dataset, element, tag, changes, encoding)
+                continue
+        if element.offset != last:
+            if last >= 0:
+                parts.append((first, last))
+            first = element.offset
+        last = element.end
+    if last >= 0:
+        parts.append((first, last))
+    while new:
+        parts += _changed(dataset, None, new.pop(), changes, encoding)
     return parts
 
 
-def _add(parts: list[Part], lengths: dict[int, int], tag: int, added: list[Part]) -> None:
-    parts += added
-    lengths[tag >> 16] = lengths.get(tag >> 16, 0) + _size(added)
+def _with_lengths(dataset: DataSet, changes: Changes, encoding: Encoding) -> dict[int, Change]:
+    """The changes, and those of the group lengths that follow from them.
+
+    Group lengths are retired, but wrong ones mislead who believes them.
+    """
+    touched = {tag >> 16 for tag in changes}
+    found = dict(changes)
+    for element in dataset:
+        group = element.tag >> 16
+        if element.tag & 0xFFFF == 0 and group in touched and element.end - element.start == 4:
+            length = sum(
+                _size(_changed(dataset, dataset.elements.get(tag), tag, changes, encoding))
+                if tag in changes
+                else dataset.elements[tag].end - dataset.elements[tag].offset
+                for tag in sorted({*dataset.elements, *changes})
+                if tag >> 16 == group and tag & 0xFFFF
+            )
+            found[element.tag] = Value("UL", encoding.long_length.pack(length))
+    return found
 
 
 def _changed(
