@@ -42,7 +42,7 @@ _FIELDS = {
     "Utf8": "boolean: Names in UTF-8 (by default, what the option ZipUseUtf8 says)",
     "Priority": "number: Priority of the job",
     "Permissive": "boolean: The job succeeds although instances could not be archived, or not as asked for",
-    "UserData": "string: Kept with the job",
+    "UserData": "any: Kept with the job",
 }
 _RESOURCES = {"Resources": "array: Orthanc identifiers, of any level"}
 _EXTENDED_FIELD = {"Extended": "boolean: The DICOMDIR has optional attributes"}
@@ -173,7 +173,7 @@ class _Handlers:
         asynchronous = boolean_field(fields, "Asynchronous", False)
         synchronous = boolean_field(fields, "Synchronous", not asynchronous)
         priority = integer_field(fields, "Priority", 0, minimum=-(2**63))
-        user_data = string_field(fields, "UserData") if "UserData" in fields else None
+        user_data = fields.get("UserData")
         permissive = boolean_field(fields, "Permissive", False)
         if synchronous:
             return self._answer(call, request, filename)

@@ -218,6 +218,37 @@ INTENDED: tuple[Intended, ...] = (
 
 INTENDED_OF_1_13: tuple[Intended, ...] = (
     Intended(
+        "UserData of archives may be any JSON; release 1.13 ignores what is no text.",
+        where="answer/UserData",
+        request="^jobs_kinds 18: ",
+        reference=_ABSENT,
+    ),
+    Intended(
+        "A split has the labels of what it was made from, with `KeepLabels`.",
+        where="answer(/0)?(/Labels)?",
+        request=r"^split_merge (66|67|68|69|70|71): ",
+        ours="lab|ser|ins",
+    ),
+    Intended(
+        "A body that is no object is the mistake of the request (400).",
+        where="status",
+        request=r"^split_merge .*/split \{\"text\": \"\[\]\"\}",
+        ours=r"^\[400",
+        reference=r"^\[500",
+    ),
+    Intended(
+        "Outputs of jobs have an ETag.",
+        where="header/etag",
+        request="^jobs_kinds .*/archive$",
+        reference=_ABSENT,
+    ),
+    Intended(
+        "RLE is written.",
+        where=r"answer/\$zip",
+        request="^jobs_kinds 29: ",
+        ours=r"1\.2\.840\.10008\.1\.2\.5",
+    ),
+    Intended(
         "Modification keeps the relations within what is modified: references follow the new UIDs.",
         where=r"answer/\$dicom/tags/.*/(00081155|0020000D|0020000E|0040A124)/Value/0",
         request=r"^modify_relations .*/file$",

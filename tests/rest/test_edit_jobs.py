@@ -241,3 +241,47 @@ def test_the_key_of_new_uids_is_in_no_answer(site: Server) -> None:
         "Resources",
         "Type",
     }
+
+
+def test_a_study_is_split_and_merged_again(site: Server) -> None:
+    files = [dicom("1.2.32", "1", "1"), dicom("1.2.32", "2", "1", t00081140=reference("1.2.32.2.2"))]
+    stored = store(site, *files, dicom("1.2.32", "2", "2"))
+    study, series = stored[0]["ParentStudy"], stored[1]["ParentSeries"]
+    site.client.put(f"/series/{series}/labels/kept", content="")
+    path = f"/studies/{study}/split"
+    done = edit(site, path, Series=[series], Replace={"StudyDescription": "split off"}, KeepLabels=True)
+    assert site.client.get(f"/series/{series}").status_code == 404
+    assert len(site.get(f"/studies/{study}/instances")) == 1
+    made = below(site, done["TargetStudy"])
+    assert {one.StudyInstanceUID for one in made} == {done["TargetStudyUID"]}
+    assert {one.StudyDescription for one in made} == {"split off"}
+    (new,) = site.get(f"/studies/{done['TargetStudy']}/series")
+    assert new["Labels"] == ["kept"]
+    assert "ModifiedFrom" not in new
+    # A part of a study was given away: references may mean either part, and stay.
+    assert [one.ReferencedImageSequence[0].ReferencedSOPInstanceUID for one in made if len(one) > 6] == [
+        "1.2.32.2.2"
+    ]
+    merged = edit(site, f"/studies/{study}/merge", Resources=[done["TargetStudy"]])
+    assert merged["TargetStudy"] == study
+    assert site.client.get(f"/studies/{done['TargetStudy']}").status_code == 404
+    whole = below(site, study)
+    assert len(whole) == 3
+    assert {one.StudyInstanceUID for one in whole} == {"1.2.32"}
+    assert not any("StudyDescription" in one for one in whole)  # the target has none
+
+
+def test_references_follow_into_the_study_that_all_is_merged_into(site: Server) -> None:
+    target = store(site, dicom("1.2.33", "1", "1", "TARGET"))[0]["ParentStudy"]
+    more = {"t00081140": reference("1.2.34.2.1")}
+    source = store(site, dicom("1.2.34", "1", "1", **more), dicom("1.2.34", "2", "1"))[0]["ParentStudy"]
+    edit(site, f"/studies/{target}/merge", Resources=[source], KeepSource=True)
+    made = below(site, target)
+    assert {one.PatientID for one in made} == {"TARGET"}
+    (uid,) = {
+        one.ReferencedImageSequence[0].ReferencedSOPInstanceUID
+        for one in made
+        if "ReferencedImageSequence" in one
+    }
+    assert uid in {one.SOPInstanceUID for one in made}
+    assert len(site.get(f"/studies/{source}/instances")) == 2

@@ -14,8 +14,10 @@ from orthanclite.app.wiring.resources import ResourcesWing
 from orthanclite.app.wiring.upkeep import UpkeepWing
 from orthanclite.jobs.kinds.editing import EditTools
 from orthanclite.jobs.kinds.modification import ModificationKind
+from orthanclite.jobs.kinds.studies import MergeKind, SplitKind
 from orthanclite.rest.create import create_routes
 from orthanclite.rest.modify import edit_job_routes, instance_edit_routes
+from orthanclite.rest.studies import study_edit_routes
 from orthanclite.services.edit.aftermath import Aftermath
 from orthanclite.services.edit.batch import BatchEditor
 from orthanclite.services.edit.create import CreateService
@@ -24,6 +26,7 @@ from orthanclite.services.edit.keys import JobKeys
 from orthanclite.services.edit.preview import Previewer
 from orthanclite.services.edit.request import RequestReader
 from orthanclite.services.edit.rules import IdentityRules
+from orthanclite.services.edit.studies import StudyChanges
 from orthanclite.services.server.system import ORTHANC_VERSION
 
 
@@ -74,19 +77,23 @@ def edit_wing(
         settings.storage.temporary_directory,
     )
     aftermath = Aftermath(upkeep.reconstruction, index.annotations, resources.resources)
+    tools, keys = EditTools(index.resources, batch, aftermath, base.blobs), JobKeys(index.properties)
     modification = ModificationKind(
-        EditTools(index.resources, batch, aftermath, base.blobs),
+        tools,
         reader,
         IdentityRules(index.resources, base.main_tags, settings.storage.overwrite),
-        JobKeys(index.properties),
+        keys,
         previewer,
         index.properties,
         server,
     )
-    jobs.engine.register(modification)
+    changes = StudyChanges(index.resources, content.files, base.dictionary, reader)
+    split, merge = SplitKind(tools, changes, keys), MergeKind(tools, changes, keys)
+    jobs.engine.register(modification, split, merge)
     routers = (
         create_routes(creation),
         instance_edit_routes(editor),
         edit_job_routes(jobs.engine, modification),
+        study_edit_routes(jobs.engine, split, merge),
     )
     return EditWing(Additions(routers))

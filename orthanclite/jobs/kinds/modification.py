@@ -28,11 +28,12 @@ from orthanclite.services.edit.planning import (
     fresh_levels,
     make_plans,
     set_references,
+    whole_level,
 )
 from orthanclite.services.edit.preview import PREVIEWED_NAME, Previewer, wants_preview
 from orthanclite.services.edit.request import ModificationRequest, RequestReader, refuse_unknown_syntax
 from orthanclite.services.edit.rules import IdentityRules, refuse_collisions
-from orthanclite.services.edit.sources import Sources
+from orthanclite.services.edit.sources import Sources, instances_below
 from orthanclite.services.edit.uid_map import wanted_format
 from orthanclite.services.ingest.arrival import IngestOrigin
 
@@ -144,7 +145,8 @@ class ModificationKind:
     ) -> Edition:
         """:param key: of new UIDs, where the request names none"""
         level, key = Level(parameters["level"]), request.key or key
-        identifiers = Sources(self._tools.resources).identifiers(parameters["instances"])
+        sources, instances = Sources(self._tools.resources), parameters["instances"]
+        identifiers = sources.identifiers(instances, whole_level(request, level))
         references = set_references(request, level, key, identifiers)
         return Edition(
             make_plans(request, level, key, references, parameters["name"], self._server),
@@ -167,11 +169,8 @@ class ModificationKind:
         """The instances of resources in the order of their IDs, each once; an unknown ID is one of them."""
         found: set[str] = set()
         for id in sources:
-            level = self._tools.resources.locate(id)
-            if level is None or level is Level.INSTANCE:
-                found.add(id)
-            else:
-                found.update(self._tools.resources.descendant_ids(level, id, Level.INSTANCE))
+            level = self._tools.resources.locate(id) or Level.INSTANCE
+            found.update(instances_below(self._tools.resources, level, id))
         return sorted(found)
 
     def _name(self, request: ModificationRequest, body: Mapping[str, Any]) -> str:

@@ -93,7 +93,7 @@ class ArchiveWriter:
         self._is_stored = is_stored
         self._dicomdir = dicomdir
         self._read_keys = read_keys
-        self._zip = ZipFormat(plan.utf8)
+        self._zip = ZipFormat()
         self._tasks = self._blocks()
         self._pending: deque[tuple[_Block, Future[_Deflated]]] = deque()
         self._ahead = 0

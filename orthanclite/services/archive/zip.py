@@ -35,8 +35,7 @@ class ZipFormat:
     :meth:`end`; once all members are there, :meth:`finish`.
     """
 
-    def __init__(self, utf8: bool) -> None:
-        self._flags = _FLAG_UTF8 if utf8 else 0
+    def __init__(self) -> None:
         self._directory = bytearray()
         self._entries = 0
         self._offset = 0
@@ -52,9 +51,9 @@ class ZipFormat:
         encoded = name.encode("utf-8")
         offset = self._offset
         large = max(data_size, size) >= _LIMIT
-        head = self._local(encoded, moment, self._flags, crc, data_size, size, large)
+        head = self._local(encoded, moment, _flags(encoded), crc, data_size, size, large)
         self._offset += len(head) + data_size
-        self._record(encoded, moment, offset, self._flags, crc, data_size, size, large)
+        self._record(encoded, moment, offset, _flags(encoded), crc, data_size, size, large)
         return head
 
     def begin(self, name: str, moment: int, size: int) -> bytes:
@@ -62,7 +61,7 @@ class ZipFormat:
         encoded = name.encode("utf-8")
         large = size >= _LARGE
         self._member = (encoded, moment, self._offset, large)
-        head = self._local(encoded, moment, self._flags | _FLAG_DESCRIPTOR, 0, 0, 0, large)
+        head = self._local(encoded, moment, _flags(encoded) | _FLAG_DESCRIPTOR, 0, 0, 0, large)
         self._offset += len(head)
         return head
 
@@ -74,7 +73,8 @@ class ZipFormat:
         layout = _DESCRIPTOR_64 if large else _DESCRIPTOR
         tail = layout.pack(0x08074B50, crc, data_size, size)
         self._offset += data_size + len(tail)
-        self._record(encoded, moment, offset, self._flags | _FLAG_DESCRIPTOR, crc, data_size, size, large)
+        flags = _flags(encoded) | _FLAG_DESCRIPTOR
+        self._record(encoded, moment, offset, flags, crc, data_size, size, large)
         return tail
 
     def finish(self) -> bytes:
@@ -152,3 +152,8 @@ class ZipFormat:
         )
         self._directory += name + extra
         self._entries += 1
+
+
+def _flags(name: bytes) -> int:
+    """Names are announced as UTF-8 where they need it (APPNOTE 4.4.4)."""
+    return 0 if name.isascii() else _FLAG_UTF8

@@ -179,6 +179,18 @@ def set_references(
     return found
 
 
+def whole_level(request: ModificationRequest, level: Level) -> Level:
+    """The level at which a resource must be edited as a whole, for references to it and into it to follow.
+
+    What refers to a study of which a part gets new UIDs may mean either part.
+    """
+    if request.is_anonymization:
+        return Level.INSTANCE  # it renews all references
+    renew = renewed(request, level)
+    changed = (one for one, tag in UIDS.items() if tag in renew or request.replaces(tag))
+    return next(changed, Level.INSTANCE)
+
+
 def changed_levels(plan: EditPlan, identifiers: Mapping[int, str]) -> frozenset[Level]:
     """The levels at which what is made of an instance is another resource than before.
 

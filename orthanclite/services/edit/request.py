@@ -6,8 +6,8 @@ the process.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orthanclite.core.errors import BadFileFormat, BadRequest
@@ -111,6 +111,11 @@ class RequestReader:
         deidentification = self._deidentifications.read(body)
         boolean_field(body, "KeepLabels")
         return self._read(body, deidentification, boolean_field(body, "KeepPrivateTags"))
+
+    def unchecked(self, values: Mapping[str, Any], remove: Sequence[str]) -> ModificationRequest:
+        """A modification that the server itself wants: of identifiers, too."""
+        request = self._read({"Replace": values, "Force": True}, None, True)
+        return replace(request, remove=frozenset(map(self._path, remove)))
 
     def _read(
         self, body: Mapping[str, Any], deidentification: Deidentification | None, private_tags: bool

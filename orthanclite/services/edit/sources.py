@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from orthanclite.core.errors import UnknownResource
 from orthanclite.core.identifiers import Hierarchy
@@ -51,14 +52,23 @@ class Sources:
             found |= {instance.id: self._source(instance) for instance in instances}
         return [found.get(id) or UnknownResource(f"Unknown instance: {id}") for id in ids]
 
-    def identifiers(self, ids: Sequence[str]) -> Iterable[Mapping[int, str]]:
-        """The identifiers of all known sources with these Orthanc IDs."""
+    def identifiers(self, ids: Sequence[str], whole: Level = Level.INSTANCE) -> Iterable[Mapping[int, str]]:
+        """The identifiers of all known sources with these Orthanc IDs.
+
+        :param whole: only of those whose ancestor at this level has no instance that is not among ``ids``
+        """
+        given = set(ids)
+        is_whole = lru_cache(maxsize=16)(
+            lambda id: given.issuperset(self._resources.descendant_ids(whole, id, Level.INSTANCE))
+        )
         for start in range(0, len(ids), _MANY):
             instances = self._resources.get_many(Level.INSTANCE, ids[start : start + _MANY], Parts.PARENT)
             self._load_ancestors(instances)
             for instance in instances:
-                if (lineage := self._lineage(instance)) is not None:
-                    yield _identifiers(lineage)
+                lineage = self._lineage(instance)
+                if lineage is None or (whole < Level.INSTANCE and not is_whole(lineage[whole - 1].id)):
+                    continue
+                yield _identifiers(lineage)
 
     def _load_ancestors(self, instances: Sequence[Resource]) -> None:
         below = instances
@@ -90,6 +100,11 @@ class Sources:
                 return None
             lineage.insert(0, parent)
         return lineage
+
+
+def instances_below(resources: Resources, level: Level, id: str) -> list[str]:
+    """The instances below a resource; an instance itself."""
+    return [id] if level is Level.INSTANCE else resources.descendant_ids(level, id, Level.INSTANCE)
 
 
 def _identifiers(lineage: Sequence[Resource]) -> dict[int, str]:

@@ -18,7 +18,7 @@ def npz(npy: Iterable[View], size: int) -> Iterator[View]:
 
     Written here because numpy compresses with zlib, ten times slower than ISA-L.
     """
-    layout = ZipFormat(utf8=False)
+    layout = ZipFormat()
     yield layout.begin("arr_0", _EPOCH, size)
     deflater = isal_zlib.compressobj(2, wbits=-zlib.MAX_WBITS)
     crc = packed = 0

@@ -179,7 +179,6 @@ def test_transcoding(client: httpx.Client, stored: list[StoreResult]) -> None:
         ('{"Resources": [], "Transcode": "1.2.3"}', 400, 3),
         ('{"Resources": [], "LossyQuality": 0}', 400, 3),
         ('{"Resources": [], "Priority": "high"}', 400, 15),
-        ('{"Resources": [], "UserData": {}}', 400, 15),
         ('{"Resources": [], "Utf8": 1}', 400, 15),
         ('{"Resources": [], "Filename": 1}', 400, 15),
     ],

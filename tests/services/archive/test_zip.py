@@ -65,7 +65,7 @@ def test_sizes_beyond_32_bits(tmp_path: Path, in_blocks: bool) -> None:
     crc = 0
     for _ in range(count):
         crc = isal_zlib.crc32_combine(crc, isal_zlib.crc32(block), len(block))
-    layout = ZipFormat(utf8=False)
+    layout = ZipFormat()
     path = tmp_path / "large.zip"
     with path.open("wb") as file:
         if in_blocks:
@@ -91,7 +91,7 @@ def test_sizes_beyond_32_bits(tmp_path: Path, in_blocks: bool) -> None:
 def test_offsets_beyond_32_bits(tmp_path: Path) -> None:
     """The first member is a hole of 4 GB in a sparse file: only the offsets are looked at."""
     hole = 1 << 32
-    layout = ZipFormat(utf8=False)
+    layout = ZipFormat()
     path = tmp_path / "far.zip"
     empty = zlib.compressobj(1, zlib.DEFLATED, -15).flush()
     with path.open("wb") as file:
