@@ -42,7 +42,7 @@ _NEEDED: dict[Level, tuple[tuple[int, ...], ...]] = {
 
 
 def find_routes(finds: DirectFinds, dictionary: TagDictionary) -> Router:
-    router = Router("Networking")
+    router = Router("Networking", slow=True)
 
     @router.post(
         "/modalities/{id}/find-worklist",

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from orthanclite.core.errors import BadFileFormat, BadParameterType, ParameterOutOfRange
+from orthanclite.core.errors import BadParameterType, ParameterOutOfRange
 from orthanclite.core.fields import boolean_field
 from orthanclite.core.principal import Access
 from orthanclite.core.registry import Modality, parse_port
 from orthanclite.jobs.engine import JobEngine
 from orthanclite.jobs.kinds.modality_store import ModalityStoreKind, StoreRequest
+from orthanclite.rest.network_fields import timeout_field
 from orthanclite.rest.submission import RETRY_FIELD, SUBMISSION_FIELDS, JobOptions, done
 from orthanclite.services.remotes.client import Call as ModalityCall
 from orthanclite.services.remotes.client import ModalityClient, MoveOriginator
@@ -134,22 +135,6 @@ def _add_store(router: Router, services: ModalityServices) -> None:
         modality = services.modalities.get(call.params["id"])
         sent = services.client.store_file(ModalityCall(modality), call.body)
         return json_response({"SOPClassUID": sent.class_uid, "SOPInstanceUID": sent.instance_uid})
-
-
-def timeout_field(fields: Mapping[str, Any]) -> int | None:
-    """The seconds in ``Timeout``, 0 for no limit; None where it is absent.
-
-    :raises BadFileFormat: where it is no integer
-    :raises BadParameterType: where it is negative
-    """
-    seconds = fields.get("Timeout")
-    if seconds is None:
-        return None
-    if not isinstance(seconds, int) or isinstance(seconds, bool):
-        raise BadFileFormat("Integer value expected in field: Timeout")
-    if seconds < 0:
-        raise BadParameterType("Negative value found while expecting an unsigned int in field 'Timeout'")
-    return seconds
 
 
 def _called(modality: Modality, fields: Mapping[str, Any]) -> Modality:

@@ -56,6 +56,7 @@ def query_routes(queries: RemoteQueryService, dictionary: TagDictionary) -> Rout
         body=_QUERY_BODY,
         answers="application/json",
         access=Access.SEND,
+        slow=_waits,
     )
     def ask(call: Call) -> Response:
         fields = _object(call)
@@ -64,7 +65,7 @@ def query_routes(queries: RemoteQueryService, dictionary: TagDictionary) -> Rout
             level,
             _query_of(fields, dictionary),
             boolean_field(fields, "Normalize", True),
-            ae_title(fields, "LocalAet"),
+            ae_title(fields, "LocalAet") or "",
             timeout_field(fields),
         )
         return _created(queries.ask(call.params["id"], asked))
@@ -137,6 +138,7 @@ def _add_answers(router: Router, queries: RemoteQueryService, dictionary: TagDic
             body=_CHILD_BODY,
             answers="application/json",
             access=Access.SEND,
+            slow=_waits,
         )(ask_children)
 
 
@@ -154,6 +156,11 @@ def answer_index(call: Call) -> int:
 def shown_query(tags: dict[int, str], style: Style, dictionary: TagDictionary) -> dict[str, object]:
     """Tags with their texts, in one of the forms of the REST API."""
     return format_tags({tag_key(tag): text for tag, text in sorted(tags.items())}, {}, style, dictionary)
+
+
+def _waits(call: Call) -> bool:
+    """Whether an operation waits for a modality."""
+    return True
 
 
 def _object(call: Call) -> dict[str, object]:

@@ -79,7 +79,7 @@ def retrieve_routes(
     kinds: RetrieveKinds,
     dictionary: TagDictionary,
 ) -> Router:
-    router = Router("Networking")
+    router = Router("Networking", slow=True)
     handlers = _Handlers(queries, calls, engine, kinds, dictionary)
     described = {"body": _RETRIEVE_BODY, "answers": "application/json"}
 
@@ -139,7 +139,7 @@ class _Handlers:
             level,
             texts,
             ae_title(fields, "TargetAet") or self._calls.own_aet,
-            local_aet or None,
+            local_aet,
             timeout_field(fields),
         )
         return self._submit(
@@ -158,7 +158,7 @@ class _Handlers:
             resources,
             (ae_title(fields, "TargetAet") if method is RetrieveMethod.C_MOVE else None)
             or self._calls.own_aet,
-            ae_title(fields, "LocalAet"),
+            ae_title(fields, "LocalAet") or "",
             timeout_field(fields),
         )
         return self._submit(fields, request, _Shown(resources, resources))

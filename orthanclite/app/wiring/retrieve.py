@@ -24,7 +24,7 @@ from orthanclite.rest.finds import find_routes
 from orthanclite.rest.queries import query_routes
 from orthanclite.rest.retrieve import RetrieveKinds, retrieve_routes
 from orthanclite.services.retrieve.answers import AnswerReader
-from orthanclite.services.retrieve.calling import CallOptions, Calls
+from orthanclite.services.retrieve.calling import Calls
 from orthanclite.services.retrieve.finds import DirectFinds
 from orthanclite.services.retrieve.queries import RemoteQueryService
 from orthanclite.services.retrieve.retrieval import RetrieveService
@@ -54,8 +54,8 @@ def retrieve_wing(
 
     settings, dictionary, runtime = base.settings, base.dictionary, base.runtime
     method = RetrieveMethod.parse(settings.scu.default_retrieve_method)
-    calls = Calls(remotes.modalities, CallOptions(settings.dicom.aet, settings.scu.timeout, method))
-    scu = QueryRetrieveScu(calling.requestor, dictionary, storage)
+    calls = Calls(remotes.modalities, settings.dicom.aet, method)
+    scu = QueryRetrieveScu(calling.requestor, calling.defaults, dictionary, storage)
     reader = AnswerReader(dictionary, runtime)
     queries = RemoteQueryService(
         base.index.remote_queries,

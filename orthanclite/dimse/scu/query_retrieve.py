@@ -44,10 +44,11 @@ from orthanclite.dimse.command import (
     Value,
 )
 from orthanclite.dimse.conversation import Context, Message, Offers
-from orthanclite.dimse.outgoing import MOST_PROPOSALS, Association, Connector, Proposal, Remote
+from orthanclite.dimse.outgoing import MOST_PROPOSALS, Association, CallDefaults, Connector, Proposal, Remote
 from orthanclite.dimse.status import SUCCESS, UNABLE_TO_PROCESS, is_pending
+from orthanclite.services.remotes.client import Call
 from orthanclite.services.retrieve.identifiers import Identifier
-from orthanclite.services.retrieve.network import FoundDataSet, Model, SubOperations, Target
+from orthanclite.services.retrieve.network import FoundDataSet, Model, SubOperations
 
 _FIND: Final = {
     Model.PATIENT: "1.2.840.10008.5.1.4.1.2.1.1",
@@ -72,37 +73,52 @@ class QueryRetrieveScu:
     :param storage: what serves the C-STOREs of a C-GET
     """
 
-    def __init__(self, connector: Connector, dictionary: TagDictionary, storage: OffersStorage) -> None:
+    def __init__(
+        self,
+        connector: Connector,
+        defaults: CallDefaults,
+        dictionary: TagDictionary,
+        storage: OffersStorage,
+    ) -> None:
         self._connector = connector
+        self._defaults = defaults
         self._dictionary = dictionary
         self._storage = storage
 
-    @contextmanager
-    def finder(self, target: Target, models: Sequence[Model]) -> Iterator[_Finder]:
-        proposals = [Proposal(_FIND[model], _SYNTAXES) for model in models]
-        with self._connector.open(_remote(target), proposals) as association:
-            yield _Finder(association, target.modality.aet)
+    def local_aet(self, call: Call) -> str:
+        return self._remote(call).local_aet
 
     @contextmanager
-    def mover(self, target: Target, destination: str) -> Iterator[_Retriever]:
+    def finder(self, call: Call, models: Sequence[Model]) -> Iterator[_Finder]:
+        proposals = [Proposal(_FIND[model], _SYNTAXES) for model in models]
+        with self._connector.open(self._remote(call), proposals) as association:
+            yield _Finder(association, call.modality.aet)
+
+    @contextmanager
+    def mover(self, call: Call, destination: str) -> Iterator[_Retriever]:
         proposals = [Proposal(uid, _SYNTAXES) for uid in _MOVE.values()]
-        with self._connector.open(_remote(target), proposals) as association:
+        with self._connector.open(self._remote(call), proposals) as association:
             aet = destination[:_AET_LENGTH]
             elements: dict[int, Value] = {COMMAND_FIELD: C_MOVE_RQ, MOVE_DESTINATION: aet}
             yield _Retriever(association, _MOVE, MoveUnavailable, elements, self._dictionary)
 
     @contextmanager
-    def getter(self, target: Target, sop_classes: Sequence[str]) -> Iterator[_Retriever]:
+    def getter(self, call: Call, sop_classes: Sequence[str]) -> Iterator[_Retriever]:
         received: list[str] = []
         proposals = [Proposal(uid, _SYNTAXES) for uid in _GET.values()]
         # These modalities take no role for an error: they send in the contexts all the same.
-        as_scp = target.modality.manufacturer is not Manufacturer.SIEMENS_SYNGO_CT
+        as_scp = call.modality.manufacturer is not Manufacturer.SIEMENS_SYNGO_CT
         further = [uid for uid in sop_classes if uid not in COMMON_STORAGE_CLASSES]
         for uid in [*further, *COMMON_STORAGE_CLASSES][: MOST_PROPOSALS - len(proposals)]:
             proposals.append(Proposal(uid, _STORAGE_SYNTAXES, as_scp))
-        with self._connector.open(_remote(target), proposals, self._storage(received.append)) as association:
+        with self._connector.open(
+            self._remote(call), proposals, self._storage(received.append)
+        ) as association:
             elements: dict[int, Value] = {COMMAND_FIELD: C_GET_RQ}
             yield _Retriever(association, _GET, GetUnavailable, elements, self._dictionary, received)
+
+    def _remote(self, call: Call) -> Remote:
+        return self._defaults.remote(call.modality, call.local_aet, call.timeout)
 
 
 class _Finder:
@@ -199,18 +215,6 @@ class _Retriever:
             return ()
         listed = (dataset.raw(_FAILED_SOP_INSTANCES) or b"").decode("ascii", "replace")
         return tuple(uid for text in listed.split("\\") if (uid := text.strip(" \0")))
-
-
-def _remote(target: Target) -> Remote:
-    modality = target.modality
-    return Remote(
-        modality.aet,
-        modality.host,
-        modality.port,
-        target.local_aet,
-        target.timeout,
-        modality.use_dicom_tls,
-    )
 
 
 def _request(

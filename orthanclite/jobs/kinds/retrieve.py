@@ -53,13 +53,13 @@ class RetrieveKind:
         :param parameters: what the engine reads
         :raises InexistentItem: for an unknown modality
         """
-        target = self._service.target(request)
+        local_aet, remote_aet = self._service.titles(request)
         content = {
             "Description": "REST API",
             "Details": [_details(one) for one in shown],
-            "LocalAet": target.local_aet,
+            "LocalAet": local_aet,
             "Query": list(query),
-            "RemoteAet": target.modality.aet,
+            "RemoteAet": remote_aet,
         }
         if request.method is RetrieveMethod.C_MOVE:
             content["TargetAet"] = request.destination

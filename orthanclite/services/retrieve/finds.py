@@ -9,6 +9,7 @@ from orthanclite.core.main_tags import PATIENT_ID, STUDY_INSTANCE_UID
 from orthanclite.dicom.attributes import attributes_from_json
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.renderings.tags_json import Style
+from orthanclite.services.remotes.client import Call
 from orthanclite.services.retrieve.answers import AnswerReader, bounded
 from orthanclite.services.retrieve.calling import Calls
 from orthanclite.services.retrieve.identifiers import (
@@ -19,7 +20,7 @@ from orthanclite.services.retrieve.identifiers import (
     identifier,
     template,
 )
-from orthanclite.services.retrieve.network import Finder, Model, QueryRetrieve, Target
+from orthanclite.services.retrieve.network import Finder, Model, QueryRetrieve
 from orthanclite.services.retrieve.queries import MODELS, model_of
 from orthanclite.services.server.runtime import RuntimeOptions
 
@@ -56,37 +57,37 @@ class DirectFinds:
         """
         attributes = attributes_from_json(query, self._dictionary)
         check_number(attributes)
-        target = self._calls.target(modality, timeout=timeout)
+        call = self._calls.call(modality, timeout=timeout)
         wanted = encodable(attributes, self._runtime.default_encoding)
-        with self._network.finder(target, [Model.WORKLIST]) as finder:
+        with self._network.finder(call, [Model.WORKLIST]) as finder:
             found = bounded(finder.find(Model.WORKLIST, wanted))
             return [self._reader.shown_as_found(one, style) for one in found]
 
     def level(self, modality: str, level: Level, asked: Tags) -> list[Shown]:
         """The resources of one level that match, with its main tags."""
-        target = self._calls.target(modality)
-        with self._network.finder(target, [model_of(level)]) as finder:
-            return self._shown(self._find(finder, target, level, asked))
+        call = self._calls.call(modality)
+        with self._network.finder(call, [model_of(level)]) as finder:
+            return self._shown(self._find(finder, call, level, asked))
 
     def nested(self, modality: str, asked: Tags) -> list[Shown]:
         """The patients that match, with their studies and series that match."""
-        target = self._calls.target(modality)
+        call = self._calls.call(modality)
         patients = []
-        with self._network.finder(target, MODELS) as finder:
-            for patient in self._find(finder, target, Level.PATIENT, asked):
+        with self._network.finder(call, MODELS) as finder:
+            for patient in self._find(finder, call, Level.PATIENT, asked):
                 keys = self._keys(patient, PATIENT_ID)
-                studies = self._find(finder, target, Level.STUDY, {**asked, **keys})
-                children = [self._study(finder, target, study, asked) for study in studies]
+                studies = self._find(finder, call, Level.STUDY, {**asked, **keys})
+                children = [self._study(finder, call, study, asked) for study in studies]
                 patients.append({**self._reader.shown(patient, Style.SIMPLE), "Studies": children})
         return patients
 
-    def _study(self, finder: Finder, target: Target, study: bytes, asked: Tags) -> Shown:
+    def _study(self, finder: Finder, call: Call, study: bytes, asked: Tags) -> Shown:
         keys = self._keys(study, PATIENT_ID, STUDY_INSTANCE_UID)
-        series = self._find(finder, target, Level.SERIES, {**asked, **keys})
+        series = self._find(finder, call, Level.SERIES, {**asked, **keys})
         return {**self._reader.shown(study, Style.SIMPLE), "Series": self._shown(series)}
 
-    def _find(self, finder: Finder, target: Target, level: Level, asked: Tags) -> list[bytes]:
-        tags = find_tags(level, template(level, asked), target.modality.manufacturer)
+    def _find(self, finder: Finder, call: Call, level: Level, asked: Tags) -> list[bytes]:
+        tags = find_tags(level, template(level, asked), call.modality.manufacturer)
         wanted = identifier(level, tags, self._dictionary, self._runtime.default_encoding)
         found = bounded(finder.find(model_of(level), wanted))
         return [self._reader.normalized(one, level) for one in found]

@@ -8,17 +8,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
 
-from orthanclite.core.registry import Modality
+from orthanclite.services.remotes.client import Call
 from orthanclite.services.retrieve.identifiers import Identifier
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A modality, and how to call it."""
-
-    modality: Modality
-    local_aet: str  # calling AE title
-    timeout: float | None  # seconds to connect, and to wait for each answer; None for no limit
 
 
 class Model(Enum):
@@ -102,16 +93,20 @@ class Retriever(Protocol):
 class QueryRetrieve(Protocol):
     """Calls modalities.
 
-    Each method raises NetworkProtocol where the modality cannot be reached or rejects the association,
-    and NoPresentationContext where it accepts nothing of what is proposed.
+    The methods that connect raise NetworkProtocol where the modality cannot be reached or rejects the
+    association, and NoPresentationContext where it accepts nothing of what is proposed.
     """
 
-    def finder(self, target: Target, models: Sequence[Model]) -> AbstractContextManager[Finder]: ...
+    def local_aet(self, call: Call) -> str:
+        """The AE title that this server calls by."""
+        ...
 
-    def mover(self, target: Target, destination: str) -> AbstractContextManager[Retriever]:
+    def finder(self, call: Call, models: Sequence[Model]) -> AbstractContextManager[Finder]: ...
+
+    def mover(self, call: Call, destination: str) -> AbstractContextManager[Retriever]:
         """:param destination: the AE title that the modality is to send to"""
         ...
 
-    def getter(self, target: Target, sop_classes: Sequence[str]) -> AbstractContextManager[Retriever]:
+    def getter(self, call: Call, sop_classes: Sequence[str]) -> AbstractContextManager[Retriever]:
         """:param sop_classes: of storage, that will come besides the common ones"""
         ...

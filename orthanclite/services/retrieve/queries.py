@@ -36,7 +36,7 @@ class Asked:
     level: Level
     tags: Tags
     normalize: bool = True
-    local_aet: str | None = None
+    local_aet: str = ""  # to call the modality by; empty for none in particular
     timeout: int | None = None  # seconds; 0 for no limit
 
 
@@ -80,10 +80,10 @@ class RemoteQueryService:
         :raises NetworkProtocol: where it cannot be reached, or the association breaks
         """
         check_number(asked.tags)
-        target = self._calls.target(modality, asked.local_aet, asked.timeout)
-        keys = find_tags(asked.level, asked.tags, target.modality.manufacturer, asked.normalize)
+        call = self._calls.call(modality, asked.local_aet, asked.timeout)
+        keys = find_tags(asked.level, asked.tags, call.modality.manufacturer, asked.normalize)
         wanted = identifier(asked.level, keys, self._dictionary, self._runtime.default_encoding)
-        with self._network.finder(target, MODELS) as finder:
+        with self._network.finder(call, MODELS) as finder:
             found = finder.find(model_of(asked.level), wanted)
             answers = [self.reader.normalized(one, asked.level) for one in bounded(found)]
         query = RemoteQuery(
@@ -91,7 +91,7 @@ class RemoteQueryService:
             modality,
             asked.level,
             {tag_key(tag): text for tag, text in asked.tags.items()},
-            asked.local_aet or "",
+            asked.local_aet,
         )
         self._rows.add(query, answers, self._limits)
         self._is_marked(query.id)
@@ -110,8 +110,7 @@ class RemoteQueryService:
         if level <= query.level:
             raise UnknownResource
         parent = child_tags(query.level, self.reader.texts(self._answer(query, position)))
-        local_aet = query.local_aet or None
-        asked = Asked(level, {**tags, **parent}, local_aet=local_aet, timeout=timeout)
+        asked = Asked(level, {**tags, **parent}, local_aet=query.local_aet, timeout=timeout)
         return self.ask(query.modality, asked)
 
     def ids(self) -> list[str]:

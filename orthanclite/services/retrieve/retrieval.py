@@ -12,6 +12,7 @@ from orthanclite.core.main_tags import SOP_CLASS_UID
 from orthanclite.core.query import SOP_CLASSES_IN_STUDY
 from orthanclite.core.registry import RetrieveMethod
 from orthanclite.dicom.dictionary import TagDictionary
+from orthanclite.services.remotes.client import Call
 from orthanclite.services.retrieve.calling import Calls
 from orthanclite.services.retrieve.identifiers import (
     Identifier,
@@ -21,7 +22,7 @@ from orthanclite.services.retrieve.identifiers import (
     move_tags,
 )
 from orthanclite.services.retrieve.moves import Moves
-from orthanclite.services.retrieve.network import QueryRetrieve, Retriever, SubOperations, Target
+from orthanclite.services.retrieve.network import QueryRetrieve, Retriever, SubOperations
 from orthanclite.services.retrieve.queries import model_of
 from orthanclite.services.server.runtime import RuntimeOptions
 
@@ -41,7 +42,7 @@ class RetrieveRequest:
     """What identifies each."""
     destination: str = ""
     """The AE title that a C-MOVE sends to."""
-    local_aet: str | None = None
+    local_aet: str = ""  # to call the modality by; empty for none in particular
     timeout: int | None = None  # seconds; 0 for no limit
 
 
@@ -76,16 +77,13 @@ class RetrieveService:
         self._dictionary = dictionary
         self._runtime = runtime
 
-    @property
-    def own_aet(self) -> str:
-        return self._calls.own_aet
-
-    def target(self, request: RetrieveRequest) -> Target:
-        """How the modality is called.
+    def titles(self, request: RetrieveRequest) -> tuple[str, str]:
+        """The AE titles of this server, as it calls the modality, and of the modality.
 
         :raises InexistentItem: for an unknown one
         """
-        return self._calls.target(request.modality, request.local_aet, request.timeout)
+        call = self._call(request)
+        return self._network.local_aet(call), call.modality.aet
 
     def open(self, request: RetrieveRequest) -> AbstractContextManager[Retriever]:
         """Call the modality.
@@ -93,10 +91,10 @@ class RetrieveService:
         :raises NetworkProtocol: where it cannot be reached, or rejects the association
         :raises NoPresentationContext: where it accepts nothing of what is proposed
         """
-        target = self.target(request)
+        call = self._call(request)
         if request.method is RetrieveMethod.C_MOVE:
-            return self._network.mover(target, request.destination)
-        return self._network.getter(target, _sop_classes(request.resources))
+            return self._network.mover(call, request.destination)
+        return self._network.getter(call, _sop_classes(request.resources))
 
     def fetch(
         self,
@@ -112,10 +110,10 @@ class RetrieveService:
         :raises DimseFailure: for a final status other than success
         :raises NetworkProtocol: where instances have failed, or the association breaks
         """
-        target = self.target(request)
+        titles = self.titles(request)
         model = model_of(request.level)
         if request.method is RetrieveMethod.C_MOVE:
-            with self._moves.begin(target.local_aet, target.modality.aet) as move:
+            with self._moves.begin(*titles) as move:
                 state.received = move.received
                 wanted = self._identifier(request.level, move_tags(request.level, resource))
                 for state.told in open().retrieve(model, wanted, move.message_id):
@@ -126,7 +124,10 @@ class RetrieveService:
             for state.told in retriever.retrieve(model, wanted):
                 state.received += retriever.take_received()
                 yield
-        _check(state.told, _NAMES[request.method], target.modality.aet)
+        _check(state.told, _NAMES[request.method], titles[1])
+
+    def _call(self, request: RetrieveRequest) -> Call:
+        return self._calls.call(request.modality, request.local_aet, request.timeout)
 
     def _identifier(self, level: Level, keys: Tags) -> Identifier:
         return identifier(level, keys, self._dictionary, self._runtime.default_encoding)
