@@ -57,7 +57,7 @@ class House:
         remotes = remotes_wing(base, imaging, jobs)
         calling = calling_wing(base, content, imaging, jobs, remotes)
         worklists = worklists_wing(base, search)
-        network = network_wing(base, ingest, search, remotes, calling, worklists)
+        network = network_wing(base, ingest, search, jobs, remotes, calling, worklists)
         retrieve = retrieve_wing(base, ingest, jobs, remotes, calling, network)
         hooks = hooks_wing(base, lambda: self.application.table)
         wings = (

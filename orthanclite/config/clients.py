@@ -78,8 +78,6 @@ class ScuSettings:
         "SynchronousCMove",
         True,
         "Answer C-MOVE requests once everything is sent, rather than at once.",
-        fate=Fate.LATER,
-        why=_SCU,
     )
     storage_commitment_reports: int = setting(
         "StorageCommitmentReportsSize",

@@ -141,6 +141,8 @@ class Offer:
     provider: Provider | Receiver
     sends_instances: bool = False
     """Whether it sends instances back over the same association: peers may then be SCPs of storage."""
+    grants_roles: bool = False
+    """Whether peers may choose their role in these classes, as where either side reports to the other."""
 
 
 class Offers:
@@ -155,6 +157,9 @@ class Offers:
             self._offers[offer.command_field].append(offer)
         everything = [offer for offers in self._offers.values() for offer in offers]
         self.sop_classes = frozenset(uid for one in everything for uid in one.sop_classes or ())
+        self.role_classes = frozenset(
+            uid for one in everything if one.grants_roles for uid in one.sop_classes or ()
+        )
         self.has_storage = any(one.sop_classes is None for one in everything)
         self.sends_instances = any(one.sends_instances for one in everything)
 

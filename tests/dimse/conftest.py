@@ -13,15 +13,21 @@ import pytest
 from orthanclite.core.main_tags import MainTags
 from orthanclite.core.metrics import Metrics
 from orthanclite.core.registry import Modality
+from orthanclite.dicom.encoding import EXPLICIT_LITTLE_ENDIAN
 from orthanclite.dimse.conversation import Offer
-from orthanclite.dimse.options import DicomServerOptions
-from orthanclite.dimse.scp.table import Backends, Retrieval, offers
+from orthanclite.dimse.modalities import KnownModalities
+from orthanclite.dimse.options import DicomClientOptions, DicomServerOptions
+from orthanclite.dimse.outgoing import CallDefaults
+from orthanclite.dimse.scp.table import Backends, Commitment, Retrieval, offers
+from orthanclite.dimse.scu.client import DicomClient
 from orthanclite.dimse.sending import InstanceSender
+from orthanclite.dimse.upper.requestor import AssociationRequestor
 from orthanclite.dimse.upper.server import DicomServer
 from orthanclite.services.content.files import InstanceFiles
 from orthanclite.services.content.outgoing import OutgoingInstances
 from orthanclite.services.imaging.transcoding import TranscodingOptions, TranscodingService
 from orthanclite.services.imaging.workers import WorkerPool
+from orthanclite.services.remotes.selection import Selector
 from orthanclite.services.search.retrieval import RetrievalService
 from tests.dimse.support import Site
 from tests.support.lab import Lab, lab
@@ -58,11 +64,45 @@ def transcoding(laboratory: Lab) -> Iterator[TranscodingService]:
 
 
 @pytest.fixture
-def retrieval(laboratory: Lab, outgoing: OutgoingInstances, transcoding: TranscodingService) -> Retrieval:
+def requestor() -> Iterator[AssociationRequestor]:
+    """Calls modalities."""
+    requestor = AssociationRequestor(DicomClientOptions())
+    yield requestor
+    requestor.close()
+
+
+@pytest.fixture
+def destinations() -> list[Modality]:
+    """Where C-MOVE may send to; tests add theirs."""
+    return []
+
+
+@pytest.fixture
+def retrieval(
+    laboratory: Lab,
+    outgoing: OutgoingInstances,
+    transcoding: TranscodingService,
+    requestor: AssociationRequestor,
+    destinations: list[Modality],
+) -> Retrieval:
     """What C-GET and C-MOVE need."""
     service = RetrievalService(laboratory.index.search(MainTags.build()), laboratory.resources)
+    selector = Selector(laboratory.resources, None)
+    sender = InstanceSender(outgoing, transcoding)
+    client = DicomClient(
+        requestor,
+        sender,
+        CallDefaults("ORTHANC", 5),
+        laboratory.runtime,
+        laboratory.dictionary,
+        EXPLICIT_LITTLE_ENDIAN,
+    )
     return Retrieval(
-        lambda identifier: outgoing.below(service.find(identifier)), InstanceSender(outgoing, transcoding)
+        lambda identifier: selector.select([ref.id for ref in service.find(identifier)]),
+        outgoing,
+        sender,
+        client,
+        KnownModalities(DicomServerOptions(), lambda: destinations).destination,
     )
 
 
@@ -76,10 +116,11 @@ def start(laboratory: Lab) -> Iterator[StartServer]:
             threads: int = 4,
             further: Sequence[Offer] = (),
             retrieval: Retrieval | None = None,
+            commitment: Commitment | None = None,
             **options: Any,
         ) -> Site:
             chosen = replace(DicomServerOptions(host="127.0.0.1", port=0), **options)
-            reached = replace(backends(laboratory), retrieval=retrieval)
+            reached = replace(backends(laboratory), retrieval=retrieval, commitment=commitment)
             table = [*offers(reached, threads), *further]
             server = DicomServer(chosen, laboratory.runtime, lambda: modalities or [], table)
             server.start()

@@ -139,18 +139,16 @@ def test_an_association_keeps_the_rights_that_it_began_with(start: StartServer) 
 
 def test_the_entry_of_the_host_that_calls_counts() -> None:
     options = DicomServerOptions(always_allow=NOTHING, check_modality_host=True)
-    permissions = Permissions(
-        options,
-        lambda: [
-            Modality("A", "192.0.2.7", 1, allow_move=False),
-            Modality("A", "localhost", 1, allow_store=False),
-        ],
-    )
+    modalities = [
+        Modality("A", "192.0.2.7", 1, allow_move=False),
+        Modality("A", "localhost", 1, allow_store=False),
+    ]
+    permissions = Permissions(options, lambda: modalities)
     here, elsewhere = (permissions.rights(Peer("A", ip, "B")) for ip in ("127.0.0.1", "192.0.2.7"))
     assert here == frozenset(Service) - {Service.STORE}
     assert elsewhere == frozenset(Service) - {Service.MOVE}
     assert permissions.rights(Peer("A", "192.0.2.8", "B")) is None
-    both = Permissions(DicomServerOptions(always_allow=NOTHING), permissions._modalities)
+    both = Permissions(DicomServerOptions(always_allow=NOTHING), lambda: modalities)
     expected = frozenset(Service) - {Service.STORE, Service.MOVE}
     assert both.rights(Peer("a", "192.0.2.8", "B")) == expected
 

@@ -27,6 +27,7 @@ class CallingWing:
     instances: OutgoingInstances
     sender: InstanceSender
     defaults: CallDefaults
+    client: DicomClient
     store: ModalityStoreKind
     adds: Additions
 
@@ -57,6 +58,7 @@ def calling_wing(
         instances,
         sender,
         defaults,
+        client,
         store,
         Additions(routers=(modality_routes(services),), endings=(requestor.close,)),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pydicom.uid import UID
@@ -10,18 +11,28 @@ from orthanclite.app.wiring.additions import Additions
 from orthanclite.app.wiring.calling import CallingWing
 from orthanclite.app.wiring.foundation import Foundation
 from orthanclite.app.wiring.ingest import IngestWing
+from orthanclite.app.wiring.jobs import JobsWing
 from orthanclite.app.wiring.remotes import RemotesWing
 from orthanclite.app.wiring.search import SearchWing
 from orthanclite.app.wiring.worklists import WorklistsWing
 from orthanclite.config import Settings
 from orthanclite.core.errors import IncompatibleConfigurations
+from orthanclite.core.registry import Modality
+from orthanclite.dicom.attributes import Attributes
+from orthanclite.dimse.modalities import KnownModalities
 from orthanclite.dimse.options import DicomServerOptions, TlsOptions
+from orthanclite.dimse.scp.commitment import COMMITMENT_CLASS, CommitmentReporter
 from orthanclite.dimse.scp.find import QUERY_MODELS, WORKLIST_MODELS
 from orthanclite.dimse.scp.get import GET_MODELS
+from orthanclite.dimse.scp.move import MOVE_MODELS
 from orthanclite.dimse.scp.moved import MovedInstances
-from orthanclite.dimse.scp.table import Backends, Retrieval, offers
+from orthanclite.dimse.scp.table import Backends, Commitment, Retrieval, offers
 from orthanclite.dimse.service import Service
 from orthanclite.dimse.upper.server import DicomServer
+from orthanclite.jobs.kinds.commitment import CommitmentKind
+from orthanclite.jobs.kinds.modality_store import StoreRequest
+from orthanclite.services.remotes.commitment import CommitmentService
+from orthanclite.services.remotes.selection import Selection
 from orthanclite.services.retrieve.moves import Moves
 from orthanclite.services.search.retrieval import RetrievalService
 from orthanclite.services.server.conformance import ServiceClasses
@@ -39,6 +50,7 @@ def network_wing(
     base: Foundation,
     ingest: IngestWing,
     search: SearchWing,
+    jobs: JobsWing,
     remotes: RemotesWing,
     calling: CallingWing,
     worklists: WorklistsWing,
@@ -46,22 +58,31 @@ def network_wing(
     """:raises IncompatibleConfigurations: where TLS lacks its files."""
     service = worklists.worklists
     moves = Moves()
+    options = _options(base.settings)
+
+    def lookup() -> Iterable[Modality]:
+        return remotes.modalities.all().values()
+
+    known = KnownModalities(options, lookup)
     backends = Backends(
         ingest.ingest,
         base.runtime,
         base.dictionary,
         lambda identifier, peer: search.queries.find(identifier),
         None if service is None else lambda identifier, peer: service.find(identifier, peer.aet),
-        _retrieval(base, search, calling),
+        _retrieval(base, search, jobs, remotes, calling, known),
         MovedInstances(moves).stored,
+        _commitment(base, search, jobs, calling, known),
     )
     dicom = DicomServer(
-        _options(base.settings),
-        base.runtime,
-        lambda: remotes.modalities.all().values(),
-        offers(backends, base.settings.dicom.threads, base.metrics),
+        options, base.runtime, lookup, offers(backends, base.settings.dicom.threads, base.metrics)
     )
-    offered = [("Find SCP", "C-Find", QUERY_MODELS), ("Get SCP", "C-Get", GET_MODELS)]
+    offered = [
+        ("Find SCP", "C-Find", QUERY_MODELS),
+        ("Get SCP", "C-Get", GET_MODELS),
+        ("Move SCP", "C-Move", MOVE_MODELS),
+        ("Storage Commitment SCP", "N-Action", frozenset({COMMITMENT_CLASS})),
+    ]
     if service is not None:
         offered.append(("Worklist SCP", "C-Find", WORKLIST_MODELS))
     classes = tuple(
@@ -71,12 +92,40 @@ def network_wing(
     return NetworkWing(dicom, moves, Additions(service_classes=classes))
 
 
-def _retrieval(base: Foundation, search: SearchWing, calling: CallingWing) -> Retrieval:
+def _retrieval(
+    base: Foundation,
+    search: SearchWing,
+    jobs: JobsWing,
+    remotes: RemotesWing,
+    calling: CallingWing,
+    known: KnownModalities,
+) -> Retrieval:
     service = RetrievalService(search.search, base.index.resources)
+
+    def select(identifier: Attributes) -> Selection:
+        return remotes.selector.select([ref.id for ref in service.find(identifier)])
+
+    def submit(request: StoreRequest) -> None:
+        # As in the reference, a destination that refuses some of them gets the others.
+        jobs.engine.submit(calling.store.submission(request, permissive=True))
+
     return Retrieval(
-        lambda identifier: calling.instances.below(service.find(identifier)),
+        select,
+        calling.instances,
         calling.sender,
+        calling.client,
+        known.destination,
+        None if base.settings.scu.synchronous_move else submit,
     )
+
+
+def _commitment(
+    base: Foundation, search: SearchWing, jobs: JobsWing, calling: CallingWing, known: KnownModalities
+) -> Commitment:
+    service = CommitmentService(search.search, base.index.resources, base.reader)
+    kind = CommitmentKind(service, CommitmentReporter(calling.requestor, calling.defaults))
+    jobs.engine.register(kind)
+    return Commitment(kind, jobs.engine.submit, known.caller)
 
 
 def _options(settings: Settings) -> DicomServerOptions:

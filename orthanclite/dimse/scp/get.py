@@ -9,9 +9,10 @@ from orthanclite.core.errors import OrthancError
 from orthanclite.dicom.attributes import Attributes
 from orthanclite.dimse.conversation import Conversation, Message
 from orthanclite.dimse.scp.identifier import Identifiers
-from orthanclite.dimse.scp.suboperations import SubOperations, refuse
-from orthanclite.dimse.sending import InstanceSender
+from orthanclite.dimse.scp.suboperations import GONE, SubOperations, refuse
+from orthanclite.dimse.sending import Instances, InstanceSender, Sent
 from orthanclite.services.content.outgoing import OutgoingInstance
+from orthanclite.services.remotes.selection import Selection
 
 GET_MODELS = frozenset(
     {
@@ -20,9 +21,8 @@ GET_MODELS = frozenset(
     }
 )
 
-Selector = Callable[[Attributes], list[OutgoingInstance]]
-"""The instances that an identifier asks for, in the order in which they are sent; raises an ``OrthancError``
-where there is none."""
+Select = Callable[[Attributes], Selection]
+"""What an identifier asks for; raises an ``OrthancError`` where there is none."""
 
 
 class GetScp:
@@ -34,12 +34,14 @@ class GetScp:
 
     def __init__(
         self,
-        select: Selector,
+        select: Select,
+        instances: Instances,
         sender: InstanceSender,
         identifiers: Identifiers,
         slots: AbstractContextManager[object],
     ) -> None:
         self._select = select
+        self._instances = instances
         self._sender = sender
         self._identifiers = identifiers
         self._slots = slots
@@ -52,15 +54,30 @@ class GetScp:
         try:
             identifier = self._identifiers.read(request)
             with self._slots:
-                instances = self._select(identifier)
+                ids = self._select(identifier).instances
         except OrthancError as exc:
             refuse(conversation, exc)
             return
-        operations = SubOperations(request, conversation, len(instances))
-        for instance in instances:
+        operations = SubOperations(request, conversation, len(ids))
+        for id, instance in zip(ids, self._instances.find(ids), strict=True):
             if conversation.is_cancelled:
                 operations.cancel()
                 return
-            operations.note(instance, self._sender.send(instance, conversation))
+            if instance is None:
+                operations.fail(id, "", GONE)
+            else:
+                _count(operations, instance, self._sender.send(instance, conversation))
             operations.tell()
         operations.finish()
+
+
+def _count(operations: SubOperations, instance: OutgoingInstance, sent: Sent) -> None:
+    if sent.is_success:
+        operations.complete()
+    elif sent.is_warning:
+        operations.warn()
+    elif sent.status is None:
+        operations.fail(instance.id, instance.sop_instance_uid, str(sent.error))
+    else:
+        reason = f"status 0x{sent.status:04X} {sent.comment}".rstrip()
+        operations.fail(instance.id, instance.sop_instance_uid, reason)

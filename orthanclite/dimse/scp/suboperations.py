@@ -19,7 +19,6 @@ from orthanclite.dimse.command import (
     Value,
 )
 from orthanclite.dimse.conversation import Conversation, Message
-from orthanclite.dimse.sending import Sent
 from orthanclite.dimse.status import (
     CANCEL,
     PENDING,
@@ -30,7 +29,6 @@ from orthanclite.dimse.status import (
     comment_of,
     error_comment,
 )
-from orthanclite.services.content.outgoing import OutgoingInstance
 
 LOGGER = logging.getLogger(__name__)
 
@@ -59,20 +57,26 @@ class SubOperations:
         """Whether nothing is left to be sent."""
         return self._remaining == 0
 
-    def note(self, instance: OutgoingInstance, sent: Sent) -> None:
-        """Count what became of an instance."""
+    def complete(self) -> None:
+        """Count an instance that was taken."""
         self._remaining -= 1
-        if sent.is_success:
-            self._completed += 1
-        elif sent.is_warning:
-            self._warnings += 1
-        else:
-            self._failed.append(instance.sop_instance_uid)
-            reason = (
-                f"status 0x{sent.status or 0:04X} {sent.comment}" if sent.error is None else str(sent.error)
-            )
-            self._comment = self._comment or comment_of(reason)
-            LOGGER.warning("Cannot send the instance %s for %s: %s", instance.id, self._peer, reason)
+        self._completed += 1
+
+    def warn(self) -> None:
+        """Count an instance that was taken with a warning."""
+        self._remaining -= 1
+        self._warnings += 1
+
+    def fail(self, id: str, uid: str, reason: str) -> None:
+        """Count an instance that could not be sent, or was not taken.
+
+        :param id: its Orthanc ID
+        :param uid: its SOP Instance UID; empty where it is not stored any more
+        """
+        self._remaining -= 1
+        self._failed.append(uid)
+        self._comment = self._comment or comment_of(reason)
+        LOGGER.warning("Cannot send the instance %s for %s: %s", id, self._peer, reason)
 
     def tell(self) -> None:
         """Send a pending response."""
@@ -100,7 +104,7 @@ class SubOperations:
         data = None
         if self._failed:
             context = self._request.context
-            uids = "\\".join(self._failed[:_MOST_LISTED])
+            uids = "\\".join(filter(None, self._failed[:_MOST_LISTED]))
             listed = {_FAILED_SOP_INSTANCE_UID_LIST: Attribute("UI", uids)}
             data = encode_attributes(listed, charset_of(""), encoding_of(context.transfer_syntax))
         self._conversation.respond(status, data, self._comment, self._counts(with_remaining))
@@ -123,3 +127,7 @@ def refuse(conversation: Conversation, error: OrthancError, status: int = UNABLE
         (COMPLETED_SUBOPERATIONS, FAILED_SUBOPERATIONS, WARNING_SUBOPERATIONS), 0
     )
     conversation.respond(status, comment=error_comment(error), elements=none)
+
+
+GONE = "It is not stored any more"
+"""Why an instance fails that was deleted meanwhile."""

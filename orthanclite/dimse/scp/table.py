@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from orthanclite.core.jobs import Submission
 from orthanclite.core.metrics import Metrics
 from orthanclite.dicom.dictionary import TagDictionary
-from orthanclite.dimse.command import C_ECHO_RQ, C_FIND_RQ, C_GET_RQ, C_STORE_RQ
+from orthanclite.dimse.command import C_ECHO_RQ, C_FIND_RQ, C_GET_RQ, C_MOVE_RQ, C_STORE_RQ, N_ACTION_RQ
 from orthanclite.dimse.conversation import Offer
+from orthanclite.dimse.scp.commitment import COMMITMENT_CLASS, CommitmentScp, ModalityOf
 from orthanclite.dimse.scp.echo import VERIFICATION, EchoScp
 from orthanclite.dimse.scp.find import QUERY_MODELS, WORKLIST_MODELS, Finder, FindScp
-from orthanclite.dimse.scp.get import GET_MODELS, GetScp, Selector
+from orthanclite.dimse.scp.get import GET_MODELS, GetScp, Select
 from orthanclite.dimse.scp.identifier import Identifiers
+from orthanclite.dimse.scp.move import MOVE_MODELS, DestinationOf, MoveScp, SubmitMove
 from orthanclite.dimse.scp.slots import Slots
 from orthanclite.dimse.scp.store import Ingest, Listener, StoreScp
-from orthanclite.dimse.sending import InstanceSender
+from orthanclite.dimse.sending import Instances, InstanceSender
 from orthanclite.dimse.service import Service
+from orthanclite.jobs.kinds.commitment import CommitmentKind
+from orthanclite.services.remotes.client import ModalityClient
 from orthanclite.services.server.runtime import RuntimeOptions
 
 
@@ -23,8 +29,21 @@ from orthanclite.services.server.runtime import RuntimeOptions
 class Retrieval:
     """What C-GET and C-MOVE need."""
 
-    select: Selector
-    sender: InstanceSender
+    select: Select
+    instances: Instances
+    sender: InstanceSender  # over the association of a C-GET
+    client: ModalityClient  # to the destination of a C-MOVE
+    destination_of: DestinationOf
+    submit_move: SubmitMove | None = None  # where C-MOVEs are done in jobs
+
+
+@dataclass(frozen=True, slots=True)
+class Commitment:
+    """What storage commitment needs."""
+
+    kind: CommitmentKind
+    submit: Callable[[Submission], object]
+    modality_of: ModalityOf
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +58,7 @@ class Backends:
     retrieval: Retrieval | None = None
     on_stored: Listener | None = None
     """Told of each instance that C-STORE brings."""
+    commitment: Commitment | None = None
 
 
 def offers(backends: Backends, threads: int, metrics: Metrics | None = None) -> list[Offer]:
@@ -63,6 +83,21 @@ def offers(backends: Backends, threads: int, metrics: Metrics | None = None) -> 
         find = FindScp(backends.worklists, identifiers, runtime, slots, metrics)
         table.append(Offer(Service.FIND_WORKLIST, C_FIND_RQ, WORKLIST_MODELS, find))
     if (retrieval := backends.retrieval) is not None:
-        get = GetScp(retrieval.select, retrieval.sender, identifiers, slots)
+        get = GetScp(retrieval.select, retrieval.instances, retrieval.sender, identifiers, slots)
         table.append(Offer(Service.GET, C_GET_RQ, GET_MODELS, get, sends_instances=True))
+        move = MoveScp(
+            retrieval.select,
+            retrieval.instances,
+            retrieval.client,
+            retrieval.destination_of,
+            identifiers,
+            slots,
+            retrieval.submit_move,
+        )
+        table.append(Offer(Service.MOVE, C_MOVE_RQ, MOVE_MODELS, move))
+    if (commitment := backends.commitment) is not None:
+        scp = CommitmentScp(commitment.kind, commitment.submit, commitment.modality_of, identifiers)
+        table.append(
+            Offer(Service.N_ACTION, N_ACTION_RQ, frozenset({COMMITMENT_CLASS}), scp, grants_roles=True)
+        )
     return table

@@ -54,7 +54,10 @@ class ContextPolicy:
         for uid, proposals in classes.items():
             if uid in self._offers.sop_classes:
                 proposed = {syntax for proposal in proposals for syntax in proposal.transfer_syntax}
-                contexts.append(_context(uid, _UNCOMPRESSED, proposed))
+                context = _context(uid, _UNCOMPRESSED, proposed)
+                if uid in self._offers.role_classes:
+                    context.scu_role = context.scp_role = True
+                contexts.append(context)
             elif storage and self._runtime.accepts_sop_class(uid) and uid not in _OTHER_SERVICES:
                 context = _context(uid, tuple(storage), _narrowed(proposals, storage))
                 if self._offers.sends_instances:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 
 from orthanclite.core.buffers import View
 from orthanclite.core.constants import Metadata
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import SOP_CLASS_UID, SOP_INSTANCE_UID, tag_key
-from orthanclite.core.model import Parts, Resource, ResourceRef
+from orthanclite.core.model import Parts, Resource
 from orthanclite.core.ports import Resources
 from orthanclite.dicom.reading.header import read_header
 from orthanclite.services.content.blobs import BlobReader
@@ -32,7 +31,6 @@ class OutgoingInstance:
 
     id: str
     series_id: str
-    number: int  # they grow in the order in which instances are stored
     sop_class_uid: str
     sop_instance_uid: str
     file: StoredFile
@@ -64,21 +62,6 @@ class OutgoingInstances:
                 resource = found.get(id)
                 yield None if resource is None or not resource.attachments else self._outgoing(resource)
 
-    def below(self, refs: Iterable[ResourceRef]) -> list[OutgoingInstance]:
-        """All instances below (and at) some resources, each once.
-
-        They come resource by resource, study by study and series by series, in the order of storing.
-        """
-        found: dict[str, OutgoingInstance] = {}
-        for study in chain.from_iterable(map(self._studies, refs)):
-            instances = [one for one in self.find(self._ids_below(study)) if one is not None]
-            first: dict[str, int] = {}  # numbers of instances, by series
-            for one in instances:
-                first[one.series_id] = min(one.number, first.get(one.series_id, one.number))
-            instances.sort(key=lambda one: (first[one.series_id], one.number))
-            found |= {one.id: one for one in instances if one.id not in found}
-        return list(found.values())
-
     def data_set(self, instance: OutgoingInstance) -> Iterator[View]:
         """The data set as it is stored, in pieces that are read as they are taken.
 
@@ -93,18 +76,6 @@ class OutgoingInstances:
             self._reader.read(attachment, attachment.size - 1)
         return data_set(self._reader.reader(attachment), attachment.size)
 
-    def _studies(self, ref: ResourceRef) -> list[ResourceRef]:
-        """The studies of a patient; of anything else itself."""
-        if ref.level is not Level.PATIENT:
-            return [ref]
-        studies = self._resources.descendant_ids(ref.level, ref.id, Level.STUDY)
-        return [ResourceRef(Level.STUDY, id) for id in studies]
-
-    def _ids_below(self, ref: ResourceRef) -> list[str]:
-        if ref.level is Level.INSTANCE:
-            return [ref.id]
-        return self._resources.descendant_ids(ref.level, ref.id, Level.INSTANCE)
-
     def _outgoing(self, resource: Resource) -> OutgoingInstance:
         file = StoredFile.of(resource)
         sop_class = resource.system_metadata.get(Metadata.SOP_CLASS_UID, "")
@@ -114,9 +85,7 @@ class OutgoingInstances:
             sop_class = sop_class or _uid(parsed.dataset.raw(SOP_CLASS_UID))
             sop_instance = sop_instance or _uid(parsed.dataset.raw(SOP_INSTANCE_UID))
             file = replace(file, transfer_syntax=parsed.transfer_syntax)
-        return OutgoingInstance(
-            resource.id, resource.parent_id or "", resource.key, sop_class, sop_instance, file
-        )
+        return OutgoingInstance(resource.id, resource.parent_id or "", sop_class, sop_instance, file)
 
 
 def data_set(read: Callable[[int, int], View], size: int) -> Iterator[View]:

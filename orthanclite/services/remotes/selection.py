@@ -95,7 +95,7 @@ class Selector:
         self._log = log
 
     def select(self, ids: Sequence[str]) -> Selection:
-        """The instances below (or at) resources: by resource as given, then by series, then by their index.
+        """The instances below (or at) resources: by resource as given, study, series, then by their index.
 
         :raises UnknownResource: where one is not stored
         """
@@ -119,6 +119,9 @@ class Selector:
     def _instances(self, level: Level, id: str) -> Iterable[str]:
         if level is Level.INSTANCE:
             return (id,)
+        if level is Level.PATIENT:
+            studies = self._resources.descendant_ids(level, id, Level.STUDY)
+            return [one for study in studies for one in self._instances(Level.STUDY, study)]
         ids = self._resources.descendant_ids(level, id, Level.INSTANCE)
         found = self._resources.get_many(Level.INSTANCE, ids, Parts.PARENT)
         # Series in the order of storing, as in the reference: by the first instance of each.

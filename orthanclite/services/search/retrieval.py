@@ -39,7 +39,7 @@ class RetrievalService:
         self._resources = resources
 
     def find(self, identifier: Attributes) -> list[ResourceRef]:
-        """The resources of an identifier, all of one level; at least one.
+        """The resources of an identifier, all of one level, in the order of its values; at least one.
 
         The key of the level decides, which may have several values; keys of other levels do not matter, as in
         the reference. Without a level, the lowest key does. A study may be named by its AccessionNumber.
@@ -72,10 +72,12 @@ def _key(identifier: Attributes) -> tuple[Level, int, tuple[str, ...]]:
 
 def _as_spelled(found: list[Resource], key: str, values: tuple[str, ...]) -> list[Resource]:
     """Case does not matter, unless there is one that is spelled as asked for: only that is meant then."""
+    place = {value.casefold(): index for index, value in reversed(list(enumerate(values)))}
     asked = set(values)
     exact = {value.casefold() for resource in found if (value := resource.tags.get(key, "")) in asked}
-    return [
+    meant = [
         resource
         for resource in found
         if (value := resource.tags.get(key, "")) in asked or value.casefold() not in exact
     ]
+    return sorted(meant, key=lambda resource: place.get(resource.tags.get(key, "").casefold(), len(place)))

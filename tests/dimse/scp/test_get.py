@@ -78,6 +78,7 @@ def site(start: StartServer, laboratory: Lab, retrieval: Retrieval) -> Site:
             SeriesInstanceUID=f"1.2.{study}.{series}",
             SOPInstanceUID=f"1.2.{study}.{series}.{number}",
             SOPClassUID=MR if series == 2 else CT,
+            InstanceNumber=10 - number,
         )
     return start(always_allow=EVERYTHING, retrieval=retrieval)
 
@@ -178,20 +179,19 @@ def test_the_key_of_the_level_tells_what_comes(site: Site, identifier: dict[str,
     assert not answers[-1][1]
 
 
-def test_instances_come_series_by_series_in_the_order_in_which_they_were_stored(
-    site: Site, laboratory: Lab
-) -> None:
+def test_instances_come_series_by_series_in_the_order_of_their_numbers(site: Site, laboratory: Lab) -> None:
     stored(
         laboratory,
         PatientID="ANA",
         StudyInstanceUID="1.2.1",
         SeriesInstanceUID="1.2.1.1",
         SOPInstanceUID="1.2.1.1.0",
+        InstanceNumber=1,
     )
     receiver = Receiver()
     receiver.get(site, STUDY)
-    first = ["1.2.1.1.1", "1.2.1.1.2", "1.2.1.1.3", "1.2.1.1.0"]
-    assert list(receiver.files) in ([*first, "1.2.1.2.1"], ["1.2.1.2.1", *first])
+    first = ["1.2.1.1.0", "1.2.1.1.3", "1.2.1.1.2", "1.2.1.1.1"]
+    assert list(receiver.files) == [*first, "1.2.1.2.1"]
 
 
 @pytest.mark.parametrize(
