@@ -27,6 +27,7 @@ from orthanclite.core.errors import (
     OrthancError,
     UnsupportedMediaType,
 )
+from orthanclite.core.multipart import BodyParts
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.reading.identity import Identity, identify
 from orthanclite.dicom.reading.native_model import from_native_model
@@ -43,7 +44,6 @@ from orthanclite.services.ingest.arrival import IngestOrigin, StoreResult
 from orthanclite.services.ingest.streaming import StreamedFiles
 from orthanclite.services.ingest.upload import MEMORY_LIMIT, UploadService
 from orthanclite.web.answers.responses import Response, bytes_response
-from orthanclite.web.bodies.multipart import BodyParts
 from orthanclite.web.call import Call
 from orthanclite.web.media_types import MediaType, parse_media_type
 from orthanclite.web.routing import Body, Router

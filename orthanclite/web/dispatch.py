@@ -20,13 +20,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from orthanclite.core.buffers import Buffer
 from orthanclite.core.errors import BodyTooLarge, NetworkProtocol, OrthancError, UnknownResource
 from orthanclite.core.metrics import Metrics
+from orthanclite.core.multipart import BodyParts
 from orthanclite.core.numbers import natural
 from orthanclite.web.answers.compression import compress
 from orthanclite.web.answers.errors import error_response, method_not_allowed, unanswered
 from orthanclite.web.answers.responses import Response, json_response
 from orthanclite.web.answers.sending import Sender
 from orthanclite.web.answers.xml import as_xml, wants_xml
-from orthanclite.web.bodies.multipart import BodyParts, boundary_of
+from orthanclite.web.bodies.multipart import boundary_of
 from orthanclite.web.bodies.pieces import FilesInPieces
 from orthanclite.web.bodies.reading import (
     ClientDisconnected,
