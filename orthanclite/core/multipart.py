@@ -1,4 +1,4 @@
-"""Bodies of several parts (RFC 2046 section 5.1), taken apart as they arrive.
+"""Bodies of several parts (RFC 2046 section 5.1): taken apart as they arrive, and put together.
 
 ``multipart/form-data`` is what a browser's upload form sends (RFC 7578), ``multipart/related`` (RFC 2387)
 what DICOMweb sends and answers.
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
-from orthanclite.core.buffers import Buffer
+from orthanclite.core.buffers import Buffer, View
 from orthanclite.core.errors import BadFileFormat
 
 _LONGEST_BOUNDARY = 70  # RFC 2046 section 5.1.1
@@ -128,3 +129,52 @@ class BodyParts:
         self._buffer += self._chunk[self._taken : self._taken + _STEP]
         self._taken += _STEP
         return True
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of the contents of a body.
+
+    :param headers: beside Content-Type and Content-Length, with their names as they are sent
+    """
+
+    media_type: str
+    pieces: Iterable[View]
+    length: int  # bytes
+    headers: Sequence[tuple[str, str]] = ()
+
+
+def joined_parts(parts: Iterable[Part], boundary: str) -> Iterator[View]:
+    """The body of ``parts``, piece by piece."""
+    for part in parts:
+        head: View = _head(part, boundary)
+        for piece in part.pieces:
+            # The head goes with the first piece: small pieces cost as much as large ones.
+            if head:
+                yield b"".join((head, piece))
+                head = b""
+            else:
+                yield piece
+        yield b"".join((head, _LINE_END))
+    yield _end(boundary)
+
+
+def joined_length(parts: Iterable[Part], boundary: str) -> int:
+    """Bytes of the body of ``parts``."""
+    each = (len(_head(part, boundary)) + part.length + len(_LINE_END) for part in parts)
+    return sum(each) + len(_end(boundary))
+
+
+def _head(part: Part, boundary: str) -> bytes:
+    lines = [
+        f"--{boundary}",
+        f"Content-Type: {part.media_type}",
+        f"Content-Length: {part.length}",
+        "MIME-Version: 1.0",
+        *(f"{name}: {value}" for name, value in part.headers),
+    ]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8")
+
+
+def _end(boundary: str) -> bytes:
+    return f"--{boundary}--\r\n".encode("ascii")

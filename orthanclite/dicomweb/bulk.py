@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from orthanclite.core.errors import BadRequest, UnknownResource
 from orthanclite.core.main_tags import PIXEL_DATA
+from orthanclite.core.multipart import Part
 from orthanclite.dicomweb.frames import OCTET_STREAM, stored_type
 from orthanclite.dicomweb.negotiation import Offer, Range, choose, ranges
 from orthanclite.dicomweb.paths import INSTANCE, not_modified, uid_path, with_tag
@@ -14,7 +15,7 @@ from orthanclite.services.content.files import StoredFile
 from orthanclite.services.dicomweb.bulk import BulkService
 from orthanclite.services.dicomweb.locator import Locator
 from orthanclite.web.answers.ranges import CHUNK, content_response
-from orthanclite.web.answers.related import Part, related_response
+from orthanclite.web.answers.related import related_response
 from orthanclite.web.answers.responses import Response
 from orthanclite.web.call import Call
 from orthanclite.web.routing import Arg, Router

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from orthanclite.core.errors import BadRequest, UnknownResource
+from orthanclite.core.multipart import Part
 from orthanclite.dicom.encoding import EXPLICIT_LITTLE_ENDIAN, UNCOMPRESSED_SYNTAXES
 from orthanclite.dicom.pixels.syntaxes import VIDEO, WRITABLE
 from orthanclite.dicomweb.addresses import Addresses
@@ -15,7 +16,7 @@ from orthanclite.services.content.files import StoredFile
 from orthanclite.services.dicomweb.frames import FrameService
 from orthanclite.services.dicomweb.locator import Locator
 from orthanclite.web.answers.ranges import content_response
-from orthanclite.web.answers.related import Part, related_response
+from orthanclite.web.answers.related import related_response
 from orthanclite.web.answers.responses import Response
 from orthanclite.web.call import Call
 from orthanclite.web.routing import Arg, Router

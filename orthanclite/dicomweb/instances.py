@@ -15,6 +15,7 @@ from orthanclite.core.errors import (
     UnsupportedMediaType,
 )
 from orthanclite.core.levels import Level
+from orthanclite.core.multipart import Part
 from orthanclite.dicom.encoding import DEFLATED_LITTLE_ENDIAN, EXPLICIT_LITTLE_ENDIAN, UNCOMPRESSED_SYNTAXES
 from orthanclite.dicom.pixels.syntaxes import WRITABLE, is_transfer_syntax
 from orthanclite.dicomweb.negotiation import AS_STORED, Offer, Range, choose, ranges
@@ -23,7 +24,7 @@ from orthanclite.services.archive.plan import Layout
 from orthanclite.services.archive.service import ArchiveRequest, ArchiveService
 from orthanclite.services.content.files import InstanceFiles, StoredFile
 from orthanclite.services.dicomweb.locator import Locator, UidPath
-from orthanclite.web.answers.related import Part, related_response
+from orthanclite.web.answers.related import related_response
 from orthanclite.web.answers.responses import Response, StreamResponse, sized_response
 from orthanclite.web.call import Call
 from orthanclite.web.routing import Arg, Router

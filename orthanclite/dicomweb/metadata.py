@@ -10,6 +10,7 @@ from isal import igzip, isal_zlib
 
 from orthanclite.core.errors import BadRequest, OrthancError
 from orthanclite.core.levels import Level
+from orthanclite.core.multipart import Part
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.renderings.dicomweb_metadata import with_base
 from orthanclite.dicom.renderings.dicomweb_xml import to_xml
@@ -21,7 +22,7 @@ from orthanclite.services.dicomweb.documents import Document
 from orthanclite.services.dicomweb.locator import Locator
 from orthanclite.services.dicomweb.metadata import MetadataService
 from orthanclite.web.answers.compression import choose_encoding
-from orthanclite.web.answers.related import Part, related_response
+from orthanclite.web.answers.related import related_response
 from orthanclite.web.answers.responses import Response, StreamResponse, bytes_response
 from orthanclite.web.call import Call
 from orthanclite.web.routing import Arg, Router
