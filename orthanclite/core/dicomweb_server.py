@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from orthanclite.core.endpoints import Endpoint
@@ -40,8 +40,8 @@ class DicomWebServer:
         if not isinstance(value, dict):
             return DicomWebServer(Peer.parse(value))
         rest = {key: item for key, item in value.items() if key not in _FLAGS}
-        server = DicomWebServer(Peer.parse(rest), given=tuple(sorted(value.keys() & _FLAGS.keys())))
-        return replace(server, **{_FLAGS[key][0]: _flag(key, value[key]) for key in server.given})
+        flags = {name: _flag(key, value.get(key, default)) for key, (name, default) in _FLAGS.items()}
+        return DicomWebServer(Peer.parse(rest), given=tuple(sorted(value.keys() & _FLAGS.keys())), **flags)
 
     @property
     def endpoint(self) -> Endpoint:
