@@ -131,6 +131,12 @@ def test_options(site: Server) -> None:
     assert found.PatientID != "4711"
 
 
+def test_words_are_for_what_devices_and_patients_are_called_too(site: Server) -> None:
+    id = store(site, small("1.2.1", x00080055=("AE", b"CT1 ")))["ID"]
+    found = edited(site, id, {"Profile": ["Basic", "RetainDeviceIdentity"], "CleanWords": ["CT1"]})
+    assert found.StationAETitle == "CT1"
+
+
 def test_what_keeps_more_than_the_profile_claims_nothing(site: Server) -> None:
     id = store(site, small("1.2.1"))["ID"]
     found = edited(site, id, {**BASIC, "Keep": ["SeriesDescription"]})

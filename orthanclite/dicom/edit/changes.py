@@ -199,11 +199,13 @@ class Changer:
         items, encoding = inner
         if not items:
             return Value("SQ", b"")
-        changes = self._nothing(items[0], encoding, item_charset(items[0], charset))
+        changes = self._nothing(items[0], encoding, item_charset(items[0], charset), frozenset())
         return Items(items[:1], [changes or None], encoding)
 
-    def _nothing(self, item: DataSet, encoding: Encoding, charset: Charset) -> dict[int, Change]:
-        """Changes after which an item says nothing."""
+    def _nothing(
+        self, item: DataSet, encoding: Encoding, charset: Charset, but: frozenset[int]
+    ) -> dict[int, Change]:
+        """Changes after which an item says nothing, ``but`` by some of its sequences."""
         changes: dict[int, Change] = {}
         for element in item:
             tag = element.tag
@@ -213,7 +215,7 @@ class Changer:
             elif action in _AT_ONCE:
                 changes[tag] = self._at_once(item, element, action)
             elif (inner := self._items(item, element, encoding)) is not None:
-                if tag != _CONCEPT_NAME:
+                if tag not in but:
                     changes[tag] = self._emptied(inner, charset)
             elif (value := self._treatment.nothing(item, element)) is not None:
                 changes[tag] = value
@@ -242,7 +244,7 @@ class Changer:
             if verbatim:
                 found.append(self._texts(item, encoding, own) or None)
             elif self._is_hidden(item):
-                found.append(self._nothing(item, encoding, own) or None)
+                found.append(self._nothing(item, encoding, own, frozenset({_CONCEPT_NAME})) or None)
             else:
                 below = rules.below(tag, index)
                 found.append(self._dataset(item, below, encoding, own, nested=True) or None)

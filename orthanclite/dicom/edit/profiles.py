@@ -46,8 +46,14 @@ CLEAN_GRAPHICS = "CleanGraphics"
 CLEAN_CONTENT = "CleanStructuredContent"
 CLEAN_DESCRIPTORS = "CleanDescriptors"
 RETAIN_CHARACTERISTICS = "RetainPatientCharacteristics"
+RETAIN_DEVICE = "RetainDeviceIdentity"
 RETAIN_SAFE_PRIVATE = "RetainSafePrivate"
 RETAIN_UIDS = "RetainUIDs"
+
+CLEANING = frozenset(
+    {CLEAN_GRAPHICS, CLEAN_CONTENT, CLEAN_DESCRIPTORS, RETAIN_CHARACTERISTICS, RETAIN_DEVICE}
+)
+"""The options that clean texts, some of the last two only few."""
 
 BASIC_CODE = ("113100", "Basic Application Confidentiality Profile")
 OPTIONS: Mapping[str, tuple[str, str]] = {
@@ -57,7 +63,7 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
     FULL_DATES: ("113106", "Retain Longitudinal Temporal Information Full Dates Option"),
     MODIFIED_DATES: ("113107", "Retain Longitudinal Temporal Information Modified Dates Option"),
     RETAIN_CHARACTERISTICS: ("113108", "Retain Patient Characteristics Option"),
-    "RetainDeviceIdentity": ("113109", "Retain Device Identity Option"),
+    RETAIN_DEVICE: ("113109", "Retain Device Identity Option"),
     RETAIN_UIDS: ("113110", "Retain UIDs Option"),
     RETAIN_SAFE_PRIVATE: ("113111", "Retain Safe Private Option"),
     "RetainInstitutionIdentity": ("113112", "Retain Institution Identity Option"),

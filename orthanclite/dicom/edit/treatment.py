@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Mapping
 from functools import cached_property
@@ -17,6 +18,8 @@ from orthanclite.dicom.reading.dataset import DataSet, DicomFile, Element
 
 _IDENTIFIERS = (PATIENT_ID, 0x00101000, 0x00080050)  # with OtherPatientIDs and AccessionNumber
 _TEMPORAL_VRS = frozenset({"DA", "DT", "TM"})
+_FORMS = {"CS": re.compile(rb"[A-Z0-9 _\\]*"), "UI": re.compile(rb"[0-9.\\]+\0?")}
+"""What values of these VRs look like (PS3.5 section 6.2): others may be anything."""
 _NO_SCHEME: Mapping[int, bytes] = {0x00080102: b"99ANON"}
 """CodingSchemeDesignator of a code that says nothing: a private one (PS3.3 section 8.2)."""
 
@@ -65,9 +68,11 @@ class Treatment:
         return self._plain(dataset, element, vr, action)
 
     def nothing(self, dataset: DataSet, element: Element) -> Value | None:
-        """A value that says nothing; None where that of the element may stay: it is a code, or empty."""
+        """A value that says nothing; None where that of the element may stay: it is a code string, or a UID
+        that no table names, such as that of a class; or empty."""
         vr = self.vr(dataset, element)
-        if vr in ("CS", "UI") or element.start == element.end:
+        form = _FORMS.get(vr)
+        if element.start == element.end or (form is not None and form.fullmatch(dataset.value(element))):
             return None
         return Value(vr, _NO_SCHEME.get(element.tag) or dummy(vr, element.end - element.start))
 

@@ -17,14 +17,19 @@ from typing import IO, Any
 
 import numpy as np
 
-from orthanclite.core.errors import BadFileFormat, NotImplementedInServer, ParameterOutOfRange
+from orthanclite.core.errors import (
+    BadFileFormat,
+    NotImplementedInServer,
+    ParameterOutOfRange,
+    UnsupportedMediaType,
+)
 from orthanclite.core.main_tags import PIXEL_DATA
 from orthanclite.dicom.dictionary import TagDictionary
-from orthanclite.dicom.encoding import EXPLICIT_LITTLE_ENDIAN, UNCOMPRESSED_SYNTAXES
+from orthanclite.dicom.encoding import EXPLICIT_LITTLE_ENDIAN, UNCOMPRESSED_SYNTAXES, UNDEFINED_LENGTH
 from orthanclite.dicom.pixels import syntaxes as ts
 from orthanclite.dicom.pixels.derived import image_attributes
 from orthanclite.dicom.pixels.description import PixelDescription, Samples
-from orthanclite.dicom.pixels.encoders import Encoder, FrameFormat, encoder_for, write_frame
+from orthanclite.dicom.pixels.encoders import FrameFormat, encoder_for, write_frame
 from orthanclite.dicom.pixels.frames import EncodedFrames
 from orthanclite.dicom.pixels.masks import (
     Layout,
@@ -61,6 +66,7 @@ _LOSSLESS = {
 """The transfer syntaxes that can hold a frame without loss, and that whose encoder writes it so."""
 
 _PIECE = 1 << 22
+_ROWS, _COLUMNS = 0x00280010, 0x00280011
 
 
 def mask_task(
@@ -104,6 +110,8 @@ def mask_pixels(
         if tag in file.dataset.elements:
             return _masked_floats(file, tag, cell, masks, result)
     if file.pixel_data is None:
+        if _ROWS in file.dataset.elements:
+            raise UnsupportedMediaType("The image has no pixel data of the kinds that can be masked")
         return None
     source = locate(buffer)
     description = source.description
@@ -157,7 +165,7 @@ def _masked_floats(
     file: DicomFile, tag: int, cell: int, masks: Sequence[Mask], result: IO[bytes]
 ) -> MaskedPixels:
     dataset, element = file.dataset, file.dataset.elements[tag]
-    rows, columns = (sum(_words(file, one)[:1]) & 0xFFFF for one in (0x00280010, 0x00280011))
+    rows, columns = (sum(_words(file, one)[:1]) & 0xFFFF for one in (_ROWS, _COLUMNS))
     if not rows or not columns:
         raise BadFileFormat("The image has no size")
     layout = Layout(rows, columns, 1, cell)
@@ -208,44 +216,69 @@ def _write_filled(
 def _masked_frames(
     source: PixelSource, masks: Sequence[Mask], result: IO[bytes], spool: IO[bytes] | None
 ) -> MaskedPixels:
-    target = source.transfer_syntax if source.transfer_syntax in _LOSSLESS else EXPLICIT_LITTLE_ENDIAN
-    description, _ = reading_for(source, target)
-    first = frame_samples(source, 0, description, expand=False)
-    found = frame_format(first, description, target)
-    encoder: Encoder | None = None
-    if target != EXPLICIT_LITTLE_ENDIAN:
-        with suppress(NotImplementedInServer):
-            encoder = encoder_for(_LOSSLESS[target], found)
-    if encoder is None:
-        target = EXPLICIT_LITTLE_ENDIAN
-        found = frame_format(first, description, target)
-    frames = list(touched(masks, source.frame_count()))
-    fills = [_decoded_fill(source.description, description, mask, found) for mask in masks]
+    if source.transfer_syntax in _LOSSLESS:
+        with suppress(NotImplementedInServer):  # of the kinds of images that our encoders cannot write
+            return _encoded(_Frames(source, masks, source.transfer_syntax), result, spool)
+    return _decoded(_Frames(source, masks, EXPLICIT_LITTLE_ENDIAN), result)
 
-    def filled(index: int) -> Samples:
-        samples = frame_samples(source, index, description, expand=False)[0].copy()
-        for mask, fill in zip(masks, fills, strict=True):
+
+class _Frames:
+    """The frames of an encapsulated image, to be written anew in a transfer syntax."""
+
+    def __init__(self, source: PixelSource, masks: Sequence[Mask], target: str) -> None:
+        self.source = source
+        self.target = target
+        self.description, _ = reading_for(source, target)
+        first = frame_samples(source, 0, self.description, expand=False)
+        self.size: int = first[0].nbytes
+        self.format = frame_format(first, self.description, target)
+        self.count = source.frame_count()
+        self.touched = frozenset(touched(masks, self.count))
+        self._masks = [
+            (mask, _decoded_fill(source.description, self.description, mask, self.format)) for mask in masks
+        ]
+
+    def filled(self, index: int) -> Samples:
+        """A decoded frame with its masks."""
+        samples = frame_samples(self.source, index, self.description, expand=False)[0].copy()
+        for mask, fill in self._masks:
             if mask.is_of(index):
                 fill_samples(samples, mask.rectangles, fill)
         return samples
 
-    if encoder is None:
-        _write_native(filled, source.frame_count(), first[0].nbytes, result)
-        vr = "OB" if found.bits_allocated == 8 else "OW"
-        attributes = image_attributes(description, found, found.photometric)
-        return MaskedPixels(PIXEL_DATA, target, vr, False, attributes)
+
+def _decoded(frames: _Frames, result: IO[bytes]) -> MaskedPixels:
+    if frames.count * frames.size >= UNDEFINED_LENGTH - 1:
+        raise NotImplementedInServer("Uncompressed pixel data ends at 4 GB (PS3.5 section 7.1.1)")
+    for index in range(frames.count):
+        samples = frames.filled(index)
+        if samples.nbytes != frames.size:
+            raise BadFileFormat("The frames differ in size")
+        result.write(native_bytes(samples, frames.target))
+    found = frames.format
+    vr = "OB" if found.bits_allocated == 8 else "OW"
+    attributes = image_attributes(frames.description, found, found.photometric)
+    return MaskedPixels(PIXEL_DATA, frames.target, vr, False, attributes)
+
+
+def _encoded(frames: _Frames, result: IO[bytes], spool: IO[bytes] | None) -> MaskedPixels:
+    """:raises NotImplementedInServer: where such frames cannot be written; then nothing is in ``result``"""
+    found, source = frames.format, frames.source
+    encoder = encoder_for(_LOSSLESS[frames.target], found)
     photometric = encoder.photometric(found)
-    if photometric != source.description.photometric:
-        frames = list(range(source.frame_count()))  # one header for all frames
-    chosen, encoded = set(frames), EncodedFrames(spool)
-    for index in range(source.frame_count()):
-        if index in chosen:
-            encoded.add(write_frame(encoder, packed(filled(index), found, target), found, 100))
-        else:
+    # One header is for all frames: where it changes, none can stay.
+    stays = photometric == source.description.photometric
+    encoded = EncodedFrames(spool)
+    for index in range(frames.count):
+        if stays and index not in frames.touched:
             encoded.add(source.frame_bytes(index))
+        else:
+            samples = packed(frames.filled(index), found, frames.target)
+            encoded.add(write_frame(encoder, samples, found, 100))
     for piece in encoded.value():
         result.write(piece)
-    return MaskedPixels(PIXEL_DATA, target, "OB", True, image_attributes(description, found, photometric))
+    attributes = image_attributes(frames.description, found, photometric)
+    return MaskedPixels(PIXEL_DATA, frames.target, "OB", True, attributes)
 
 
 def _decoded_fill(
@@ -256,17 +289,6 @@ def _decoded_fill(
     if description is stored:
         return values
     return [container(stored, value) for value in values]
-
-
-def _write_native(filled: Callable[[int], Samples], count: int, size: int, result: IO[bytes]) -> None:
-    total = count * size
-    if total >= 0xFFFFFFFE:
-        raise NotImplementedInServer("Uncompressed pixel data ends at 4 GB (PS3.5 section 7.1.1)")
-    for index in range(count):
-        samples = filled(index)
-        if samples.nbytes != size:
-            raise BadFileFormat("The frames differ in size")
-        result.write(native_bytes(samples, EXPLICIT_LITTLE_ENDIAN))
 
 
 # -- overlays --------------------------------------------------------------------------------------------

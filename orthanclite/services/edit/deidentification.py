@@ -17,6 +17,7 @@ from orthanclite.core.main_tags import PATIENT_ID, STUDY_INSTANCE_UID
 from orthanclite.dicom.edit.cleaning import Cleaning, words_of
 from orthanclite.dicom.edit.profiles import (
     BASIC_CODE,
+    CLEANING,
     DEFAULT_VERSION,
     FULL_DATES,
     MODIFIED_DATES,
@@ -169,8 +170,8 @@ def _version(body: Mapping[str, Any], options: frozenset[str] | None) -> str:
 def _words(body: Mapping[str, Any], options: frozenset[str] | None) -> frozenset[str]:
     if "CleanWords" not in body:
         return frozenset()
-    if not options or not any(name.startswith("Clean") and name != CLEAN_PIXELS for name in options):
-        raise BadRequest("CleanWords needs an option of Profile that cleans")
+    if not options or options.isdisjoint(CLEANING):
+        raise BadRequest(f"CleanWords needs one of {', '.join(sorted(CLEANING))} in Profile")
     words = strings_field(body, "CleanWords")
     if len(words) > _MOST_WORDS:
         raise BadRequest(f"CleanWords has more than {_MOST_WORDS} words")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 from dataclasses import replace
+from typing import Any
 
 import pydicom
 import pytest
@@ -368,3 +369,54 @@ def test_icons_and_overlays_go_on_request() -> None:
     dataset = pydicom.dcmread(io.BytesIO(edit(file, plan, DICTIONARY).tobytes()))
     assert 0x60000010 not in dataset
     assert "IconImageSequence" in dataset
+
+
+MARK = b"Doe17"
+MARKED = {
+    0x00080100: "SH",
+    0x00080104: "LO",
+    0x00080119: "UC",
+    0x00100010: "PN",
+    0x00102000: "LO",
+    0x00091010: "LO",
+    0x0040A123: "PN",
+    0x0040A160: "UT",
+    0x0040DB00: "UN",
+    0x00420011: "OB",
+    0x00700006: "ST",
+    0x0072006C: "SH",
+    0x00880140: "UI",
+}
+items = st.recursive(
+    st.lists(st.sampled_from(sorted(MARKED)), unique=True, min_size=1).map(dict.fromkeys),
+    lambda inner: st.builds(
+        lambda plain, nested: {**plain, 0x0040A043: nested, 0x0040A730: nested},
+        st.lists(st.sampled_from(sorted(MARKED)), unique=True).map(dict.fromkeys),
+        st.lists(inner, min_size=1, max_size=3),
+    ),
+    max_leaves=4,
+)
+
+
+def marked(tree: dict[int, Any]) -> bytes:
+    parts = []
+    for tag, nested in sorted(tree.items(), key=lambda one: one[0]):
+        if nested is None:
+            parts.append(element(tag, MARKED[tag], MARK + (b"\0" if MARKED[tag] == "UI" else b" ")))
+        else:
+            parts.append(element(tag, "SQ", b"".join(item(marked(one)) for one in nested)))
+    return b"".join(parts)
+
+
+@given(
+    st.sampled_from([0x0040A730, 0x00700001, 0x0040A073, 0x00081072, 0x00340001]), st.lists(items, min_size=1)
+)
+def test_a_sequence_that_says_nothing_says_nothing(tag: int, trees: list[dict[int, Any]]) -> None:
+    """Sequences with the action D, whatever is in them."""
+    content = element(tag, "SQ", b"".join(item(marked(one)) for one in trees))
+    file = parse(file_of(minimal(extra={tag: content})), DICTIONARY, whole=True)
+    plan = EditPlan(profile=standard_profile(frozenset()), remove_private=True, new_uid=lambda old: "2.25.1")
+    result = edit(file, plan, DICTIONARY).tobytes()
+    assert MARK in content
+    assert MARK not in result
+    assert len(pydicom.dcmread(io.BytesIO(result))[tag].value) == 1

@@ -52,8 +52,8 @@ NEAR, J2K = f"{PREFIX}.4.81", f"{PREFIX}.4.91"
 
 def masked(data: bytes, masks: Sequence[Mask]) -> bytes:
     """The file with its masked pixel data, as the server puts it together."""
-    with tempfile.TemporaryFile() as result:
-        found = mask_pixels(data, masks, DICTIONARY, result)
+    with tempfile.TemporaryFile() as result, tempfile.TemporaryFile() as spool:
+        found = mask_pixels(data, masks, DICTIONARY, result, spool)
         assert found is not None
         found = MaskedPixels.of(found.tojson())
         assert found is not None
@@ -232,6 +232,20 @@ def test_compressed_images_without_loss(syntax: str, kind: str, masks: list[Mask
     assert read(after).get("LossyImageCompression") == read(data).get("LossyImageCompression")
 
 
+def test_what_our_encoder_cannot_write_becomes_uncompressed() -> None:
+    """A tiny image of JPEG 2000, with a sign: others may write such."""
+    options = {"bits": 16, "signed": True}
+    pixels = noise(options, 36 * 40)
+    native = image(EXPLICIT_LE, pixels, 36, 40, frames=FRAMES, **options)
+    data = transcode(native, LOSSLESS[-1], dictionary=DICTIONARY)
+    masks = [Mask(((3, 5, 20, 10),), frozenset({1}))]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("orthanclite.dicom.pixels.encoders._MIN_SIDE", 64)
+        after = masked(data, masks)
+    check(data, after, masks, -32768)
+    assert read(after).file_meta.TransferSyntaxUID == EXPLICIT_LE
+
+
 def large(kind: str = "grey8") -> bytes:
     """Three frames of 64x48 that a lossy encoder does not find too small."""
     options, _ = KINDS[kind]
@@ -383,6 +397,10 @@ def test_nothing_else_shows_what_is_masked() -> None:
         (image(f"{PREFIX}.4.102", b"12", 1, 2), OrthancError),
         (image(RLE, b"12", 1, 2), BadFileFormat),
         (image(EXPLICIT_LE, b"", 1, 2), BadFileFormat),
+        (
+            file_of(minimal(extra={0x00280010: element(0x00280010, "US", b"\1\0")})),
+            UnsupportedMediaType,
+        ),
         (image(EXPLICIT_LE, b"1" * 8, 1, 2, samples=4, photometric="ARGB"), UnsupportedMediaType),
         (image(EXPLICIT_LE, b"1" * 6, 1, 3, samples=3, photometric="YBR_FULL_422"), NotImplementedInServer),
     ],
