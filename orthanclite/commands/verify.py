@@ -15,11 +15,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from orthanclite.core.constants import ORPHAN_GRACE
 from orthanclite.core.errors import CorruptedFile
 from orthanclite.core.levels import Level
 from orthanclite.core.model import Attachment
 from orthanclite.core.ports import Blobs, Maintenance, Properties
-from orthanclite.services.upkeep.sweep import GRACE, OrphanSweep
+from orthanclite.services.upkeep.sweep import OrphanSweep
 
 _PIECE = 1 << 20
 _BATCH = 500
@@ -89,7 +90,7 @@ def check(
         # The attachment may have been deleted since the catalogue was read.
         if trouble is not None and index.known_blobs([attachment.uuid]):
             yield _deal_with(trouble, level, owner, attachment, index, sweep is not None)
-    orphans = list(_orphans(index, blobs, advance))
+    orphans = list(_orphans(index, blobs, sweep is not None, advance))
     if orphans and sweep is not None:
         sweep()
     for uuid in orphans:
@@ -130,8 +131,11 @@ def _exists(uuid: str, blobs: Blobs) -> bool:
     return True
 
 
-def _orphans(index: Maintenance, blobs: Blobs, advance: Callable[[int], object]) -> Iterator[str]:
-    until = time.time() - GRACE
+def _orphans(
+    index: Maintenance, blobs: Blobs, repair: bool, advance: Callable[[int], object]
+) -> Iterator[str]:
+    """:param repair: whether they are to be removed; to learn the storage's time, something is written"""
+    until = (blobs.now() if repair else time.time()) - ORPHAN_GRACE
     stored = iter(blobs.scan())
     while batch := list(islice(stored, _BATCH)):
         known = index.known_blobs([uuid for uuid, _, _ in batch])

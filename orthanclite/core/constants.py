@@ -7,6 +7,9 @@ from enum import IntEnum, StrEnum
 USER_RANGE = range(1024, 65536)
 """Metadata and attachment types that users may write."""
 
+ORPHAN_GRACE = 3600.0
+"""Seconds since the last write to a blob before one that the index does not know may be removed."""
+
 
 class Metadata(IntEnum):
     """System metadata (Orthanc Book, "Metadata & attachments"); the names are these members' labels."""

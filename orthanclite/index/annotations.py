@@ -153,9 +153,6 @@ class SqlAnnotations:
             revision = 0
             if row is not None:
                 replaced, md5, revision, stored_size, size = row
-                if replaced == attachment.uuid:
-                    # The connection was lost in a commit that did succeed; the operation is tried again.
-                    return revision, None
                 _check(expected, must_match, revision, md5)
                 tx.session.run(_DELETE_FILE, **owner)
                 tx.count_bytes(-stored_size, -size)

@@ -21,6 +21,7 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    not_,
     or_,
     select,
     update,
@@ -104,6 +105,16 @@ _CLAIM = (
         jobs.c.runtime,
         jobs.c.wish,
     )
+)
+
+_PUT_BACK = (
+    update(jobs)
+    .where(
+        jobs.c.state == State.RUNNING,
+        jobs.c.server == bindparam("me"),
+        not_(any_of(jobs.c.id, "at_work")),
+    )
+    .values(state=State.PENDING, server=0)
 )
 
 _MINE = (
@@ -250,6 +261,9 @@ class SqlJobs:
                 return None
         row = self._writer.run(lambda tx: tx.session.one(_CLAIM, kinds=wanted, me=server))
         return None if row is None else _claim(row)
+
+    def put_back(self, server: int, at_work: Sequence[str]) -> int:
+        return self._writer.run(lambda tx: tx.session.run(_PUT_BACK, me=server, at_work=Many(at_work)))
 
     def next_due(self) -> float | None:
         with self._database.reader() as session:

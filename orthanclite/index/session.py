@@ -143,6 +143,15 @@ class Session:
         driver: Any = self.connection.connection.driver_connection
         return not self.is_sqlite or bool(driver.in_transaction)
 
+    def begin(self) -> int | None:
+        """Begin a transaction that writes; its number, by which PostgreSQL tells what became of it."""
+        if self.is_sqlite:
+            self.command("BEGIN IMMEDIATE")
+            return None
+        self._cursor.execute("BEGIN; SELECT txid_current()", prepare=False)  # both on one way to the server
+        self._cursor.nextset()
+        return int(self._cursor.fetchone()[0])
+
     def command(self, sql: str) -> None:
         """A transaction command or pragma."""
         self._cursor.execute(sql)

@@ -58,7 +58,7 @@ _FIND_ID = {
 }
 _ADD_SIGNATURE = insert(signatures).values(value=bindparam("value"))
 _FIND_SIGNATURE = select(signatures.c.id).where(signatures.c.value == bindparam("value"))
-_DICOM_FILE = select(attachments.c.md5, attachments.c.uuid).where(
+_STORED_MD5 = select(attachments.c.md5).where(
     attachments.c.level == int(Level.INSTANCE),
     attachments.c.resource == bindparam("resource"),
     attachments.c.type == int(AttachmentType.DICOM),
@@ -147,11 +147,7 @@ class StoreOperation:
         overwritten = False
         row = session.one(_FIND_SERIES, series=record.ids.series, instance=record.ids.instance)
         if row is not None and row[10] is not None:
-            md5, uuid = session.one(_DICOM_FILE, resource=row[10]) or (None, None)
-            if uuid is not None and uuid == self._dicom_file("uuid"):
-                # The connection was lost in a commit that did succeed, and the operation is tried again.
-                return StoreOutcome(StoreStatus.SUCCESS, record.ids)
-            if self._keeps(md5):
+            if self._keeps(session.value(_STORED_MD5, resource=row[10])):
                 return StoreOutcome(StoreStatus.ALREADY_STORED, record.ids)
             removed += delete_resource(tx, Level.INSTANCE, row[10]).removed_blobs
             overwritten = True
@@ -190,14 +186,9 @@ class StoreOperation:
         """Whether the instance that is there already stays."""
         mode = self.record.overwrite
         if mode is OverwriteMode.IF_CHANGED:
-            new = self._dicom_file("md5")
-            return bool(new) and stored_md5 == new
+            files = (file for file in self.record.attachments if file.type == AttachmentType.DICOM)
+            return any(file.md5 and file.md5 == stored_md5 for file in files)
         return mode is OverwriteMode.NEVER
-
-    def _dicom_file(self, field: str) -> str:
-        """A field of the attachment ``dicom`` of the record; empty where there is none."""
-        files = (file for file in self.record.attachments if file.type == AttachmentType.DICOM)
-        return str(getattr(next(files, None), field, ""))
 
     def _touch_ancestors(self, tx: Transaction, row: tuple[Any, ...], moment: float) -> _Chain:
         """Renew the dates of known ancestors, at most once a second each: that is their resolution."""

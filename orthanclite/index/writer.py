@@ -8,6 +8,9 @@ that the failing one takes nothing of its neighbours with it; its caller gets it
 do that, too, at the price of two more statements for every operation.) A caller gets its result only after
 the commit. On PostgreSQL the whole batch is tried again, with a random pause, when the server reports a
 conflict with another orthanclite.
+
+Where the answer to a COMMIT is lost, PostgreSQL is asked what became of the transaction. Nothing that may
+have taken place is tried again: a second time it could overwrite what others have written in between.
 """
 
 from __future__ import annotations
@@ -21,9 +24,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from sqlalchemy import BigInteger, bindparam, func, select
+
 from orthanclite.core.errors import CommitUncertain, DatabaseUnavailable
 from orthanclite.index.database import (
     DRIVER_ERRORS,
+    PAUSE_TIMEOUT,
     Database,
     concerns_all,
     is_transient,
@@ -41,6 +47,10 @@ BATCH = 256
 QUEUE = 4096
 """Callers that may wait; beyond, they are refused rather than kept."""
 ATTEMPTS = 8
+FINDING_OUT = PAUSE_TIMEOUT + 5.0
+"""Seconds in which to find out what became of a transaction whose connection was lost; by then PostgreSQL has
+ended it."""
+_STATUS = select(func.txid_status(bindparam("number", type_=BigInteger)))
 
 log = logging.getLogger("orthanclite.sqlite")
 
@@ -83,7 +93,8 @@ class Writer:
         self._queue: deque[_Call] = deque()
         self._lock = threading.Lock()  # of the queue
         self._session: Session | None = None  # used by the first of the queue only
-        self._committing = False  # whether the last attempt got as far as its commit
+        self._number: int | None = None  # of the last transaction
+        self._results: list[Any] | None = None  # of the last transaction, if it got as far as its commit
         self._closed = False
 
     def run(self, operation: Operation[T], order: str = "") -> T:
@@ -143,11 +154,8 @@ class Writer:
             if following is not None:
                 following.turn.release()
 
-    def _commit(self, batch: list[Work[Any]], uncertain: bool = False) -> None:
-        """Commit a batch, or find out what of it fails.
-
-        :param uncertain: whether the batch may be committed already
-        """
+    def _commit(self, batch: list[Work[Any]]) -> None:
+        """Commit a batch, or find out what of it fails."""
         for work in batch:
             work.error = DatabaseUnavailable("The transaction was interrupted")
         for attempt in range(1, ATTEMPTS + 1):
@@ -155,38 +163,76 @@ class Writer:
                 results = self._attempt(batch)
                 break
             except Exception as exc:  # noqa: BLE001 - whatever it is, the callers must be told
-                uncertain = uncertain or (self._committing and may_be_committed(exc))
+                if self._results is not None and may_be_committed(exc):
+                    took_place = self._took_place(self._number)
+                    if took_place:
+                        results = self._results
+                        break
+                    if took_place is None:
+                        for work in batch:
+                            work.error = CommitUncertain(str(exc).strip())
+                        return
                 if is_transient(exc) and attempt < ATTEMPTS:
                     time.sleep(random.uniform(0, 0.01 * 2**attempt))
                     continue
                 if len(batch) > 1 and not concerns_all(exc):
                     for work in batch:
-                        self._commit([work], uncertain)
+                        self._commit([work])
                     return
                 error = translate(exc) if isinstance(exc, DRIVER_ERRORS) else exc
                 for work in batch:
-                    work.error = CommitUncertain(str(error)) if uncertain else error
+                    work.error = error
                 return
         for work, result in zip(batch, results, strict=True):
             work.result, work.error = result, None
 
     def _attempt(self, batch: list[Work[Any]]) -> list[Any]:
         """All operations in one transaction; their results."""
-        self._committing = False
-        if self._session is None:
-            self._session = self._database.writer()
-        session = self._session
+        self._results = None
+        session = self._opened()
         try:
-            session.command("BEGIN IMMEDIATE" if session.is_sqlite else "BEGIN")
+            self._number = session.begin()
             transaction = Transaction(session)
             results = [work.operation(transaction) for work in batch]
             transaction.finish()
-            self._committing = True
+            self._results = results
             session.command("COMMIT")
         except Exception as exc:
             self._roll_back(session, exc)
             raise
         return results
+
+    def _opened(self) -> Session:
+        if self._session is None:
+            self._session = self._database.writer()
+        return self._session
+
+    def _took_place(self, number: int | None) -> bool | None:
+        """Whether a transaction was committed; None where that cannot be found out.
+
+        The server may be on the way back, or still at the commit.
+        """
+        until = time.monotonic() + FINDING_OUT
+        pause = 0.01
+        while number is not None:
+            try:
+                session = self._opened()
+                try:
+                    status = session.value(_STATUS, number=number)
+                except Exception as exc:
+                    self._roll_back(session, exc)
+                    raise
+                if status != "in progress":
+                    return None if status is None else bool(status == "committed")
+            except Exception as exc:  # noqa: BLE001 - that of the commit is what the callers are told
+                log.warning("It cannot be asked yet whether a transaction was committed: %s", exc)
+                if not is_transient(exc):
+                    return None
+            if time.monotonic() > until:
+                return None
+            time.sleep(pause)
+            pause = min(2 * pause, 1.0)
+        return None
 
     def _roll_back(self, session: Session, cause: Exception) -> None:
         try:

@@ -107,6 +107,7 @@ class JobEngine:
         self._awaited: dict[str, tuple[Mapping[str, Any], Failure | None] | None] = {}
         """What the jobs that somebody waits for have come to: their rows may be trimmed with their end."""
         self._endings = 0  # of runs, on this server; guarded by the condition
+        self._has_strays = False  # whether a job may be claimed that no worker is at
         self._thread = threading.Thread(target=self._loop, name="jobs", daemon=True)
 
     def register(self, *kinds: Kind) -> None:
@@ -269,6 +270,7 @@ class JobEngine:
             self._wake.clear()
             pause: float | None = POLL
             try:
+                self._put_back()
                 while not self._stopping.is_set() and self._begin_next():
                     pass
                 pause = self._pause()
@@ -277,6 +279,19 @@ class JobEngine:
             except Exception:
                 log.exception("The queue of jobs cannot be read, which will be tried again")
             self._wake.wait(pause)
+
+    def _put_back(self) -> None:
+        """Have the jobs wait again that may be this server's without a worker at them."""
+        if not self._has_strays:
+            return
+        self._has_strays = False
+        try:
+            count = self._jobs.put_back(self._servers.id, tuple(self._at_work))
+        except BaseException:
+            self._has_strays = True
+            raise
+        if count:
+            log.warning("%d jobs that nobody was at wait for a worker again", count)
 
     def _pause(self) -> float | None:
         """Seconds until the next look; None to wait until something happens here."""
@@ -292,7 +307,7 @@ class JobEngine:
             return False  # a worker that becomes free wakes this thread
         claim = None
         try:
-            claim = self._jobs.claim(self._servers.id, tuple(self._kinds))
+            claim = self._claim()
             if claim is not None:
                 work = _Work(claim)
                 self._at_work[claim.id] = work
@@ -301,6 +316,13 @@ class JobEngine:
             if claim is None:
                 self._free.release()
         return claim is not None
+
+    def _claim(self) -> Claim | None:
+        try:
+            return self._jobs.claim(self._servers.id, tuple(self._kinds))
+        except BaseException:
+            self._has_strays = True  # if the claim is written, and only the answer to its commit is lost
+            raise
 
     # -- the workers -------------------------------------------------------------------------------
 
@@ -423,16 +445,18 @@ class JobEngine:
         if change.state.is_final and claim.id in self._awaited:
             content = claim.content if change.content is None else change.content
             self._awaited[claim.id] = content, change.failure
-        _, blobs = self._persist(lambda: self._jobs.write(claim, change, self._keep))
+        outputs = [output.uuid for output in change.outputs]
+        _, blobs = self._persist(lambda: self._jobs.write(claim, change, self._keep), outputs)
         if change.state is State.FAILURE and change.failure is not None:
             log.error("The job %s (%s) failed: %s", claim.id, claim.kind, change.failure.details)
         fraction = change.progress if change.progress is not None else claim.progress
         self._tell(claim.id, claim.kind, change.state, fraction)
         self._delete_blobs(blobs)
 
-    def _persist(self, write: Callable[[], T]) -> T:
+    def _persist(self, write: Callable[[], T], outputs: Sequence[str] = ()) -> T:
         """Write to the index, waiting for it where it is away or full.
 
+        :param outputs: blobs that the index is to refer to: kept young, or the sweep takes them for orphans
         :raises ClaimLost: where the job is not this worker's any more
         :raises OrthancError: where the server ends before the index can be written
         """
@@ -445,6 +469,14 @@ class JobEngine:
                 if self._stopping.wait(POLL):
                     raise
                 log.warning("A job cannot be written, which will be tried again: %s", exc)
+                self._touch(outputs)
+
+    def _touch(self, uuids: Sequence[str]) -> None:
+        for uuid in uuids:
+            try:
+                self._blobs.touch(uuid)
+            except OrthancError as exc:
+                log.warning("An output cannot be shown to be in use: %s", exc)
 
     def _delete_blobs(self, uuids: Sequence[str]) -> None:
         for uuid in uuids:

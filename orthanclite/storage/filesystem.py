@@ -33,6 +33,8 @@ from orthanclite.storage.writing import WRITING, FileBlobWriter, rewrite, sync_f
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MARK = ".orthanclite"
+_PROBE = ".orthanclite-clock"
+"""A file that is written to learn the time."""
 BLOBS_PER_FOLDER = 256
 
 log = logging.getLogger("orthanclite.generic")
@@ -248,6 +250,22 @@ class FileStorage:
                 raise CannotWriteFile(f"The stored file {uuid} cannot be removed: {exc.strerror}") from exc
             if path.parent != self._folder:
                 self._remove_if_empty(path.parent)
+
+    def now(self) -> float:
+        # The clock of a server of files may not agree with ours, and its files bear its times.
+        with WRITING:
+            descriptor = os.open(self.root / _PROBE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
+            try:
+                os.write(descriptor, b"\n")
+                if self.sync:
+                    os.fsync(descriptor)
+                return os.fstat(descriptor).st_mtime
+            finally:
+                os.close(descriptor)
+
+    def touch(self, uuid: str) -> None:
+        with WRITING, suppress(FileNotFoundError):
+            os.utime(self.path(uuid))
 
     def get_mark(self) -> str | None:
         try:

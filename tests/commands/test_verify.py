@@ -12,7 +12,7 @@ import pytest
 
 from orthanclite.app import stores
 from orthanclite.config import load
-from orthanclite.services.upkeep.sweep import GRACE
+from orthanclite.core.constants import ORPHAN_GRACE
 from tests.support.cli import command_line
 from tests.support.records import dicom_file
 from tests.support.server import Server, orthanclite, running
@@ -175,7 +175,7 @@ def test_a_changed_byte(site: Site) -> None:
 
 def test_an_orphan_is_told_and_only_deleted_when_told_so(site: Site) -> None:
     site.grow_old()
-    orphan = site.add_orphan(2 * GRACE)
+    orphan = site.add_orphan(2 * ORPHAN_GRACE)
     ended = site.verify()
     assert ended.returncode == 1
     assert f"orphan: {orphan.name}\n" in ended.stdout
@@ -189,13 +189,13 @@ def test_an_orphan_is_told_and_only_deleted_when_told_so(site: Site) -> None:
 
 def test_a_file_just_written_is_no_orphan(site: Site) -> None:
     site.grow_old()
-    site.add_orphan(GRACE / 2)
+    site.add_orphan(ORPHAN_GRACE / 2)
     assert site.verify().returncode == 0
 
 
 def test_orphans_of_another_server_are_told_and_left_alone(site: Site) -> None:
     (site.storage / ".orthanclite").write_text(f"{uuid.uuid4()} {time.time() - 2 * 86400}")
-    orphan = site.add_orphan(2 * GRACE)
+    orphan = site.add_orphan(2 * ORPHAN_GRACE)
     ended = site.verify("--repair")
     assert ended.returncode == 1
     assert f"orphan: {orphan.name}\n" in ended.stdout
@@ -226,7 +226,7 @@ def test_everything_at_once(site: Site) -> None:
     first.unlink()
     os.truncate(second, 10)
     third.write_bytes(bytes(third.stat().st_size))
-    site.add_orphan(2 * GRACE)
+    site.add_orphan(2 * ORPHAN_GRACE)
     ended = site.verify()
     kinds = [line.partition(":")[0] for line in ended.stdout.splitlines()[:-1]]
     assert sorted(kinds) == ["missing", "orphan", "wrong MD5", "wrong size"]

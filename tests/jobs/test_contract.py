@@ -113,6 +113,22 @@ def test_lists_are_sorted_by_identifier(queue: Queue) -> None:
     assert queue.jobs.counts() == {State.PENDING: 5}
 
 
+def test_jobs_that_nobody_is_at_are_put_back(queue: Queue) -> None:
+    server, other = queue.start(), queue.start()
+    stray, at_work, others, waiting = (queue.submit(priority) for priority in (3, 2, 1, 0))
+    lost, kept, foreign = queue.claim(server), queue.claim(server), queue.claim(other)
+    assert [lost.id, kept.id, foreign.id] == [stray, at_work, others]
+    assert queue.jobs.put_back(server, [at_work]) == 1
+    assert queue.jobs.put_back(server, [at_work]) == 0
+    states = [queue.state(id) for id in (stray, at_work, others, waiting)]
+    assert states == [State.PENDING, State.RUNNING, State.RUNNING, State.PENDING]
+    assert queue.claim(server).id == stray
+    with pytest.raises(ClaimLost):
+        queue.end(lost)
+    assert queue.jobs.put_back(other, []) == 1
+    queue.end(kept)
+
+
 def test_the_highest_priority_goes_first_and_then_the_oldest(queue: Queue) -> None:
     server = queue.start()
     first, low, high, second = (queue.submit(priority) for priority in (0, -1, 9, 0))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from orthanclite.core.errors import BadRequest, DatabaseUnavailable, NetworkProtocol
+from orthanclite.core.errors import BadRequest, CommitUncertain, DatabaseUnavailable, NetworkProtocol
 from orthanclite.core.jobs import (
     RETRY,
     Change,
@@ -311,6 +311,44 @@ def test_a_worker_waits_for_an_index_that_is_away() -> None:
     with at_work(bench):
         assert bench.end(bench.submit()).state is State.SUCCESS
     assert len(script.runs) == 1
+
+
+def test_an_output_that_waits_for_the_index_is_kept_young(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sweep removes what is old and not known to the index."""
+    script = Script([nothing])
+    alive: set[int] = set()
+    bench = Bench(script, jobs=Away(alive))
+    alive.add(bench.servers.id)
+    script.output = Output("archive", bench.blobs.put(b"archive"), 7, "application/zip", "a.zip")
+    touched: list[str] = []
+    monkeypatch.setattr(bench.blobs, "touch", touched.append)
+    with at_work(bench):
+        assert bench.end(bench.submit()).state is State.SUCCESS
+    assert touched == [script.output.uuid] * 2
+
+
+class Unanswered(MemoryJobs):
+    """A queue that takes a claim, and does not say so."""
+
+    losses = 2
+
+    def claim(self, server: int, kinds: Sequence[str]) -> Claim | None:
+        claim = super().claim(server, kinds)
+        if claim is not None and self.losses:
+            self.losses -= 1
+            raise CommitUncertain("the connection is closed")
+        return claim
+
+
+def test_a_claim_that_nobody_has_heard_of_is_not_lost() -> None:
+    script = Script([nothing])
+    alive: set[int] = set()
+    bench = Bench(script, jobs=Unanswered(alive))
+    alive.add(bench.servers.id)
+    with at_work(bench):
+        ids = [bench.submit() for _ in range(3)]
+        assert [bench.end(id).state for id in ids] == [State.SUCCESS] * 3
+    assert len(script.runs) == 3
 
 
 def test_outputs_that_are_not_kept_are_deleted() -> None:

@@ -62,6 +62,14 @@ class Blobs(Protocol):
         """All blobs: UUID, bytes, time of last modification in seconds since the epoch."""
         ...
 
+    def now(self) -> float:
+        """The time that a blob would bear that were written now: by the storage's clock, in seconds."""
+        ...
+
+    def touch(self, uuid: str) -> None:
+        """Have a blob bear the time of now; one that is gone is not an error."""
+        ...
+
     def get_mark(self) -> str | None:
         """The text that ties this storage area to its index; None for a new one."""
         ...

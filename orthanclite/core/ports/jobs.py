@@ -34,6 +34,10 @@ class Jobs(Protocol):
         """
         ...
 
+    def put_back(self, server: int, at_work: Sequence[str]) -> int:
+        """Have the jobs that a server has claimed, and is not at, wait again; how many there were."""
+        ...
+
     def next_due(self) -> float | None:
         """Seconds until a job is to be tried again, 0 or less where one is due; None without one."""
         ...

@@ -58,6 +58,14 @@ class MemoryBlobs:
             found = sorted(self._blobs.items())
         yield from ((uuid, len(content), moment) for uuid, (content, moment) in found)
 
+    def now(self) -> float:
+        return time.time()
+
+    def touch(self, uuid: str) -> None:
+        with self._lock:
+            if uuid in self._blobs:
+                self._blobs[uuid] = (self._blobs[uuid][0], self.now())
+
     def get_mark(self) -> str | None:
         return self._mark
 
@@ -67,7 +75,7 @@ class MemoryBlobs:
     def add(self, uuid: str, content: bytes) -> None:
         """Make a blob visible."""
         with self._lock:
-            self._blobs[uuid] = (content, time.time())
+            self._blobs[uuid] = (content, self.now())
 
     def _content(self, uuid: str) -> bytes:
         with self._lock:
@@ -235,6 +243,18 @@ class MemoryJobs:
             row.job = replace(row.job, state=State.RUNNING)
             row.claim = replace(row.claim, server=server, attempt=row.claim.attempt + 1)
             return row.claim
+
+    def put_back(self, server: int, at_work: Sequence[str]) -> int:
+        with self._lock:
+            strays = [
+                row
+                for id, row in self._rows.items()
+                if row.job.state is State.RUNNING and row.claim.server == server and id not in at_work
+            ]
+            for row in strays:
+                row.job = replace(row.job, state=State.PENDING)
+                row.claim = replace(row.claim, server=0)
+            return len(strays)
 
     def _is_free(self, row: _Row) -> bool:
         state = row.job.state

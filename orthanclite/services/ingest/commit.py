@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 
-from orthanclite.core.constants import StoreStatus
+from orthanclite.core.constants import ORPHAN_GRACE, StoreStatus
 from orthanclite.core.errors import DatabaseUnavailable, OrthancError
 from orthanclite.core.events import Event, EventKind, Events
 from orthanclite.core.levels import Level
@@ -30,6 +31,9 @@ _BATCH = 64
 _BATCH_BYTES = 32 << 20
 _WAITING_BYTES = 512 << 20
 """Bytes of instances that may wait in memory; beyond, callers are refused."""
+
+_PATIENCE = ORPHAN_GRACE / 2
+"""Seconds that an instance may wait; then it is refused: the sweep would soon take its file for an orphan."""
 
 log = logging.getLogger("orthanclite.generic")
 
@@ -53,6 +57,7 @@ class Submission:
     file: File | None = None
     strategy: Strategy | None = None
     done: Future[StoreResult] = field(default_factory=_running)
+    began: float = field(default_factory=time.monotonic)
 
     @property
     def waiting_size(self) -> int:
@@ -168,7 +173,11 @@ class Committer:
             strategy.finish(together)
         durable = []
         for submission in batch:
-            if submission.file is not None and submission.file.error is not None:
+            if time.monotonic() - submission.began > _PATIENCE:
+                problem = DatabaseUnavailable("The instance has waited too long to be stored")
+                remove_blobs(self._blobs, submission.blobs)
+                submission.done.set_exception(problem)
+            elif submission.file is not None and submission.file.error is not None:
                 submission.done.set_exception(submission.file.error)
             else:
                 durable.append(submission)

@@ -2,22 +2,21 @@
 
 Nothing is worse than removing an image, so the sweep touches a blob only if all of this holds: the storage
 folder and the index belong together (each bears the same mark, written when they first met), the blob is
-newer than that mark, nothing was written to it during the grace period, and the index does not know it. A
-folder that comes from another server, or an index that was lost or exchanged, is thus left alone.
+newer than that mark, nothing was written to it during the grace period, and the index does not know it. All
+these times are the storage's own: another host may keep it, whose clock differs from ours. A folder from
+another server, or an index that was lost or exchanged, is thus left alone.
 """
 
 from __future__ import annotations
 
 import logging
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from itertools import islice
 
+from orthanclite.core.constants import ORPHAN_GRACE
 from orthanclite.core.ports import Blobs, Maintenance, Properties
 
-GRACE = 3600.0
-"""Seconds since the last write to a blob before it may be an orphan."""
 _BATCH = 2000
 _PROPERTY = "StorageMark"
 
@@ -32,7 +31,7 @@ class OrphanSweep:
         blobs: Blobs,
         maintenance: Maintenance,
         properties: Properties,
-        grace: float = GRACE,
+        grace: float = ORPHAN_GRACE,
     ) -> None:
         self._blobs = blobs
         self._maintenance = maintenance
@@ -43,7 +42,7 @@ class OrphanSweep:
         """Mark storage and index as belonging together, if both are new; whether they do."""
         in_index, in_storage = self._properties.get_property(_PROPERTY), self._blobs.get_mark()
         if in_index is None and in_storage is None:
-            mark = f"{uuid.uuid4()} {time.time()}"
+            mark = f"{uuid.uuid4()} {self._blobs.now()}"
             if self._properties.add_property(_PROPERTY, mark) == mark:
                 self._blobs.set_mark(mark)
             # Another server has just done the same: the marks will agree when the sweep begins.
@@ -76,7 +75,7 @@ class OrphanSweep:
 
     def _old_blobs(self, since: float) -> Iterator[list[str]]:
         """The blobs that could be orphans, in batches."""
-        until = time.time() - self._grace
+        until = self._blobs.now() - self._grace
         old = (name for name, _, modified in self._blobs.scan() if since <= modified <= until)
         while batch := list(islice(old, _BATCH)):
             yield batch
