@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
 import orjson
 from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy.sql import ClauseElement
 
 from orthanclite.core.constants import ChangeType, Metadata
 from orthanclite.core.digest import md5_of
@@ -16,7 +17,7 @@ from orthanclite.core.levels import Level
 from orthanclite.core.model import Attachment, MetadataValue
 from orthanclite.index.attachments import add_attachment, replace_blob
 from orthanclite.index.database import Database
-from orthanclite.index.resources import FIND_KEY, read_attachments
+from orthanclite.index.resources import FIND_KEY, LOCK_KEY, read_attachments
 from orthanclite.index.schema import TABLES, attachments, labels, signatures, user_metadata
 from orthanclite.index.session import Many, Session
 from orthanclite.index.transaction import Transaction
@@ -210,11 +211,15 @@ class SqlAnnotations:
 
     def _on(self, level: Level, id: str, operation: Callable[[Transaction, int], T]) -> T:
         """Run an operation on one resource in the writer thread."""
-        return self._writer.run(lambda tx: operation(tx, _key(tx.session, level, id)))
+        # Locked: what is read stays as it is until it is written, and the resource is not removed by another
+        # server meanwhile, which would not see the row to come.
+        return self._writer.run(lambda tx: operation(tx, _key(tx.session, level, id, LOCK_KEY)))
 
 
-def _key(session: Session, level: Level, id: str) -> int:
-    key: int | None = session.value(FIND_KEY[level], public_id=id)
+def _key(
+    session: Session, level: Level, id: str, statements: Mapping[Level, ClauseElement] = FIND_KEY
+) -> int:
+    key: int | None = session.value(statements[level], public_id=id)
     if key is None:
         raise UnknownResource
     return key

@@ -29,13 +29,19 @@ _CHILDREN = {
     level: select(TABLES[level].c.id).where(any_of(TABLES[level].c.parent, "parents"))
     for level in (Level.STUDY, Level.SERIES, Level.INSTANCE)
 }
-_FILES = select(attachments.c.uuid, attachments.c.stored_size, attachments.c.size).where(
-    attachments.c.level == bindparam("level"), any_of(attachments.c.resource, "keys")
+_FILES = (
+    delete(attachments)
+    .where(attachments.c.level == bindparam("level"), any_of(attachments.c.resource, "keys"))
+    .returning(attachments.c.uuid, attachments.c.stored_size, attachments.c.size)
 )
 _OWNED = tuple(
     delete(table).where(table.c.level == bindparam("level"), any_of(table.c.resource, "keys"))
-    for table in (attachments, user_metadata, labels, extra_tags, changes)
+    for table in (user_metadata, labels, extra_tags, changes)
 )
+_LOCK = {
+    level: select(table.c.id).where(any_of(table.c.id, "keys")).order_by(table.c.id).with_for_update()
+    for level, table in TABLES.items()
+}
 _ROWS = {level: delete(table).where(any_of(table.c.id, "keys")) for level, table in TABLES.items()}
 _PARENT = {
     level: select(TABLES[level].c.parent).where(TABLES[level].c.id == bindparam("key"))
@@ -109,10 +115,13 @@ def unpacked(text: str) -> tuple[str, ...]:
 def delete_resource(tx: Transaction, level: Level, key: int) -> DeleteOutcome:
     """Remove a resource, all below it, and the ancestors left without children.
 
-    The ancestor that remains, and those above it, get a new ``last_update``.
+    The ancestor that remains, and those above it, get a new ``last_update``. Nothing is deleted where another
+    server has just removed the resource.
     """
     deleted: list[ResourceRef] = []
     blobs: list[str] = []
+    if not _lock(tx, level, [key]):
+        return DeleteOutcome(None, (), ())
     sop_class = tx.session.value(_SOP_CLASS, key=key) if level is Level.INSTANCE else None
     while True:
         parent_level = level.parent
@@ -121,6 +130,8 @@ def delete_resource(tx: Transaction, level: Level, key: int) -> DeleteOutcome:
         blobs += _delete_tree(tx, level, [key])
         if parent_level is None:
             return DeleteOutcome(None, tuple(blobs), tuple(deleted))
+        # Another server may be at its last other child: whoever comes second sees that none is left.
+        _lock(tx, parent_level, [parent])
         if tx.session.value(_ANY_CHILD[parent_level], key=parent) is not None:
             break
         level, key = parent_level, parent
@@ -130,9 +141,13 @@ def delete_resource(tx: Transaction, level: Level, key: int) -> DeleteOutcome:
 
 
 def _delete_tree(tx: Transaction, level: Level, keys: list[int]) -> list[str]:
-    """Delete rows and all their descendants; the UUIDs of their blobs."""
+    """Delete rows and all their descendants; the UUIDs of their blobs.
+
+    Only what this transaction itself deletes is counted: another server may be at the same resources.
+    """
     blobs: list[str] = []
-    for batch in chunks(keys):
+    for wanted in chunks(keys):
+        batch = _lock(tx, level, wanted)
         child = level.child
         if child is not None:
             blobs += _delete_tree(tx, child, tx.session.column(_CHILDREN[child], parents=batch))
@@ -141,10 +156,14 @@ def _delete_tree(tx: Transaction, level: Level, keys: list[int]) -> list[str]:
             tx.count_bytes(-stored_size, -size)
         for statement in _OWNED:
             tx.session.run(statement, level=int(level), keys=batch)
-        tx.session.run(_ROWS[level], keys=batch)
-        tx.count(level, -len(batch))
+        tx.count(level, -tx.session.run(_ROWS[level], keys=batch))
         tx.forget_changes(level, set(batch))
     return blobs
+
+
+def _lock(tx: Transaction, level: Level, keys: list[int]) -> Many:
+    """Have other servers wait that change rows, or add children to them; those that are there."""
+    return Many(tx.session.column(_LOCK[level], keys=Many(keys)))
 
 
 def _refresh_ancestors(tx: Transaction, level: Level, key: int, sop_class: str | None) -> None:
@@ -202,12 +221,19 @@ def recycle(tx: Transaction, limits: Limits) -> DeleteOutcome | None:
 
 
 def _recycle_oldest(tx: Transaction, spared: str) -> DeleteOutcome | None:
-    """Remove the unprotected patient that received nothing for the longest time, but not ``spared``."""
+    """Remove the unprotected patient that received nothing for the longest time, but not ``spared``.
+
+    Nothing is deleted where another server has just done so.
+
+    :return: None where there is no such patient
+    """
     oldest = tx.session.value(_OLDEST_PATIENT, spared=spared)
     if oldest is None:
         return None
-    patient = ResourceRef(Level.PATIENT, tx.session.value(_PUBLIC_ID[Level.PATIENT], key=oldest))
-    return DeleteOutcome(None, tuple(_delete_tree(tx, Level.PATIENT, Many([oldest]))), (patient,))
+    outcome = delete_resource(tx, Level.PATIENT, oldest)
+    if not outcome.deleted:
+        tx.forget_totals()  # there may be room enough now
+    return outcome
 
 
 def _fits(tx: Transaction, limits: Limits, size: int, new_patient: bool) -> bool:

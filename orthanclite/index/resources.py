@@ -304,9 +304,10 @@ class SqlResources:
     def delete(self, level: Level, id: str) -> DeleteOutcome:
         def operation(tx: Transaction) -> DeleteOutcome:
             key = tx.session.value(FIND_KEY[level], public_id=id)
-            if key is None:
+            outcome = None if key is None else delete_resource(tx, level, key)
+            if outcome is None or not outcome.deleted:
                 raise UnknownResource
-            return delete_resource(tx, level, key)
+            return outcome
 
         return self._writer.run(operation)
 

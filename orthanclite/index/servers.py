@@ -35,6 +35,7 @@ _ADOPT = (
     .where(blob_journal.c.owner.not_in(select(servers.c.id)))
     .values(owner=bindparam("me"))
 )
+_OWNERLESS = select(blob_journal.c.uuid).where(blob_journal.c.owner.not_in(select(servers.c.id))).limit(1)
 _PASS_ON = (
     update(blob_journal).where(blob_journal.c.owner == bindparam("former")).values(owner=bindparam("me"))
 )
@@ -106,6 +107,12 @@ class SqlServers:
             return names
 
         return self._writer.run(operation)
+
+    def adopt_ownerless(self) -> bool:
+        with self._database.reader() as session:
+            if session.one(_OWNERLESS) is None:
+                return False
+        return self._writer.run(lambda tx: tx.session.run(_ADOPT, me=self.id)) > 0
 
     def leave(self) -> None:
         self._writer.run(lambda tx: tx.session.run(_LEAVE, me=self.id))

@@ -80,6 +80,9 @@ _STUDY_MODALITIES = select(studies.c.modalities).where(studies.c.id == bindparam
 _SET_MODALITIES = (
     update(studies).where(studies.c.id == bindparam("key")).values(modalities=bindparam("value"))
 )
+_LOCK_SOP_CLASSES = (
+    select(series.c.sop_classes).where(series.c.id == bindparam("key")).with_for_update(key_share=True)
+)
 _SET_SOP_CLASSES = (
     update(series).where(series.c.id == bindparam("key")).values(sop_classes=bindparam("value"))
 )
@@ -146,11 +149,12 @@ class StoreOperation:
         recycled: list[ResourceRef] = []
         overwritten = False
         row = session.one(_FIND_SERIES, series=record.ids.series, instance=record.ids.instance)
-        if row is not None and row[10] is not None:
+        while row is not None and row[10] is not None:  # again where another server overwrites it, too
             if self._keeps(session.value(_STORED_MD5, resource=row[10])):
                 return StoreOutcome(StoreStatus.ALREADY_STORED, record.ids)
-            removed += delete_resource(tx, Level.INSTANCE, row[10]).removed_blobs
-            overwritten = True
+            outcome = delete_resource(tx, Level.INSTANCE, row[10])
+            removed += outcome.removed_blobs
+            overwritten = overwritten or bool(outcome.deleted)
             row = session.one(_FIND_SERIES, series=record.ids.series, instance=record.ids.instance)
         if self.limits.active:
             size = sum(attachment.stored_size for attachment in record.attachments)
@@ -270,8 +274,9 @@ class StoreOperation:
     def _note_sop_class(self, tx: Transaction, chain: _Chain) -> None:
         uid = self.record.sop_class_uid
         if uid and f"\\{uid}\\" not in chain.sop_classes:
-            value = packed({*unpacked(chain.sop_classes), uid})
-            tx.session.run(_SET_SOP_CLASSES, key=chain.keys[Level.SERIES], value=value)
+            key = chain.keys[Level.SERIES]
+            known = tx.session.value(_LOCK_SOP_CLASSES, key=key)  # another server may have added one
+            tx.session.run(_SET_SOP_CLASSES, key=key, value=packed({*unpacked(known), uid}))
 
     def _log_completion(self, tx: Transaction, chain: _Chain, known: bool) -> None:
         expected = self.record.expected_instances

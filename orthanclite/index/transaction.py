@@ -82,6 +82,10 @@ class Transaction:
             self._totals = list(self.session.one(_GET_TOTALS) or (0,) * len(_TOTALS))
         return [total + delta for total, delta in zip(self._totals, self.deltas, strict=True)]
 
+    def forget_totals(self) -> None:
+        """Have them read again: another server has changed them."""
+        self._totals = None
+
     def finish(self) -> None:
         """Write totals, changes and exports; nothing else may follow but the commit."""
         if not (self.pending_changes or self.pending_exports or any(self.deltas)):

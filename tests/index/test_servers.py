@@ -178,6 +178,22 @@ def test_the_journal_of_a_dead_server_is_taken_over_once(pair: Pair) -> None:
         third.close()
 
 
+def test_what_is_left_by_a_server_that_is_forgotten_is_taken_over(pair: Pair) -> None:
+    """It has left, or was removed, with something in the journal."""
+    first, second = pair
+    first.servers.join("a")
+    second.servers.join("b")
+    assert not second.servers.adopt_ownerless()
+    first.ingest.store(journaled("1.1"))
+    mine = held(first)
+    assert not second.servers.adopt_ownerless(), "it is at work"
+    first.servers.leave()
+    assert second.servers.adopt(LONG) == []
+    assert second.servers.adopt_ownerless()
+    assert held(second) == mine
+    assert not second.servers.adopt_ownerless()
+
+
 def test_a_restarted_server_takes_over_its_own_journal_at_once(database_url: str) -> None:
     index = SqlIndex(database_url)
     index.servers.join("a")

@@ -34,6 +34,10 @@ class Servers(Protocol):
         """Take over what servers have left that did not show for ``silent_for`` seconds; their names."""
         ...
 
+    def adopt_ownerless(self) -> bool:
+        """Take over what is in the journal for servers that are forgotten already; whether there was any."""
+        ...
+
     def leave(self) -> None:
         """End this run: it has left nothing behind."""
         ...

@@ -143,6 +143,9 @@ class MemoryServers:
             del self._seen[one]
         return [name for _, name in dead]
 
+    def adopt_ownerless(self) -> bool:
+        return False  # there is no journal
+
     def leave(self) -> None:
         self._seen.pop((self.id, self._name), None)
 

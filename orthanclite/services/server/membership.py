@@ -53,6 +53,7 @@ class Membership:
         self._held_until = 0.0
         self._last_beat = 0.0
         self._in_touch_since = 0.0
+        self._last_look = 0.0  # for what nobody is to look after
 
     @property
     def is_sole(self) -> bool:
@@ -94,6 +95,11 @@ class Membership:
             for name in self._servers.adopt(SILENCE):
                 log.warning('The server "%s" is gone: this one takes over what it has left', name)
                 self._adopted()
+            if now - self._last_look >= SILENCE:
+                self._last_look = now
+                if self._servers.adopt_ownerless():
+                    log.warning("This server takes over what one that is forgotten has left in the journal")
+                    self._adopted()
 
     def leave(self) -> None:
         """End this run: others may do its duties at once. Nothing may be left in the journal."""

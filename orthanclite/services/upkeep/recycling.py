@@ -36,7 +36,7 @@ class Recycling:
             outcome = self._maintenance.recycle()
             if outcome is None:
                 break
-            count += 1
+            count += bool(outcome.deleted)
             remove_blobs(self._blobs, outcome.removed_blobs)
             self._events.publish([Event(EventKind.DELETED, resource) for resource in outcome.deleted])
         if count:
