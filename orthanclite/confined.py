@@ -5,7 +5,8 @@ of strangers. Whoever takes one over shall find neither network nor files nor ot
 
 - Landlock (Linux 5.13 and later): only the code can be read, and only ``FOLDERS``, separated by ``:``, can be
   written. No TCP since Linux 6.7, no signals to others and no abstract sockets since 6.12.
-- seccomp, where libseccomp is installed: no new socket of any kind, no other program, no tracing.
+- seccomp, where libseccomp is installed: no new socket of any kind, no other program, no tracing, no signals
+  to others, and nothing that changes their limits, priorities or memory.
 
 What is open already (the socket to the server, files that it hands over) stays usable. What the system does
 not offer is left out; the environment tells the module what is in force.
@@ -34,8 +35,20 @@ _FORBIDDEN = (
     *("execve", "execveat", "ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd"),
     *("bpf", "io_uring_setup", "userfaultfd", "perf_event_open", "add_key", "keyctl", "request_key"),
     *("mount", "umount2", "pivot_root", "chroot", "setns", "unshare", "open_by_handle_at"),
+    *("pidfd_open", "pidfd_send_signal", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "tkill", "kcmp"),
+    *("process_madvise", "process_mrelease", "migrate_pages", "move_pages", "ioprio_set", "setpgid"),
 )
 """System calls that no helper needs."""
+
+_FOR_ITSELF = ("kill", "tgkill")
+"""System calls whose first argument must be this very process: without it, ``abort`` could not end it."""
+
+_FOR_THIS_PROCESS = (
+    *(("prlimit64", 0), ("sched_setaffinity", 0), ("sched_setscheduler", 0), ("sched_setparam", 0)),
+    *(("sched_setattr", 0), ("setpriority", 0), ("setpriority", 1)),
+)
+"""System calls with the position of an argument that must be zero, which means this process (setpriority:
+that it is one, and which)."""
 
 _SYSTEM_CODE = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib", "/lib64", "/etc/ld.so.cache")
 _SYSTEM_DATA = ("/usr/share/zoneinfo", "/etc/localtime", "/dev/urandom")
@@ -103,6 +116,11 @@ def _call_filter() -> Any:
     for name in _FORBIDDEN:
         with suppress(OSError, ValueError):  # one that this architecture does not have
             filter.add_rule(pyseccomp.ERRNO(errno.EPERM), name)
+    refusals = [(name, pyseccomp.Arg(0, pyseccomp.NE, os.getpid())) for name in _FOR_ITSELF]
+    refusals += [(name, pyseccomp.Arg(position, pyseccomp.NE, 0)) for name, position in _FOR_THIS_PROCESS]
+    for name, argument in refusals:
+        with suppress(OSError, ValueError):
+            filter.add_rule(pyseccomp.ERRNO(errno.EPERM), name, argument)
     return filter
 
 

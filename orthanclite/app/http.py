@@ -12,8 +12,9 @@ import uvicorn
 from orthanclite.app.house import GRACE, House
 from orthanclite.config import Settings
 from orthanclite.core.errors import IncompatibleConfigurations, NetworkProtocol
+from orthanclite.core.limits import open_files
 from orthanclite.web.protocol.connection import http_protocol
-from orthanclite.web.protocol.patrol import Patrol
+from orthanclite.web.protocol.patrol import MOST_CONNECTIONS, Patrol
 
 
 class HttpServer(uvicorn.Server):
@@ -33,7 +34,8 @@ def http_server(house: House) -> HttpServer:
     """
     settings, application = house.base.settings, house.application
     http, access = settings.http, settings.access
-    patrol = Patrol(house.base.memory, application.budget, float(http.request_timeout))
+    most = min(MOST_CONNECTIONS, open_files() // 2)
+    patrol = Patrol(house.base.memory, application.budget, float(http.request_timeout), most)
     config = uvicorn.Config(
         application,
         http=http_protocol(patrol),

@@ -66,6 +66,7 @@ class JobEvents:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._listeners: tuple[JobListener, ...] = ()
+        self._is_closed = False
 
     def listen(self, wake: Callable[[], object]) -> JobListener:
         """A new listener, until :meth:`leave`.
@@ -76,6 +77,8 @@ class JobEvents:
         with self._lock:
             if len(self._listeners) >= MOST_LISTENERS:
                 raise Busy(f"There are {MOST_LISTENERS} listeners already")
+            if self._is_closed:
+                listener.is_over = True
             self._listeners = (*self._listeners, listener)
         return listener
 
@@ -85,6 +88,8 @@ class JobEvents:
 
     def close(self) -> None:
         """Tell the listeners that nothing will come any more."""
+        with self._lock:
+            self._is_closed = True
         for listener in self._listeners:
             listener.end()
 

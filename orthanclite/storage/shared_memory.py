@@ -7,11 +7,13 @@ import os
 import tempfile
 import threading
 import weakref
+from contextlib import suppress
 
 LARGEST = 4 << 20
 """Bytes of the largest piece."""
 _SLOTS = 64
-_FLAGS = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)  # all pages at once is cheaper than one by one
+_POPULATE = 23
+"""Advice to have all pages there for writing (MADV_POPULATE_WRITE, Linux 5.14 and later)."""
 _KEPT = 1 << 20
 """Bytes of a piece that stay allocated for the next one: memory that the system must find anew is slow."""
 
@@ -59,10 +61,15 @@ class SharedMemory:
                 raise MemoryError
             self._free_bytes -= size
             slot = self._slots.pop()
-        piece = SharedPiece(self.descriptor, size, flags=_FLAGS, offset=slot * LARGEST)
+        piece = SharedPiece(self.descriptor, size, flags=mmap.MAP_SHARED, offset=slot * LARGEST)
         piece.offset = slot * LARGEST
         weakref.finalize(piece, self._give_back, slot, size)
         return piece
+
+    def populate(self, piece: mmap.mmap) -> None:
+        """Provide all pages of a piece at once, which is cheaper than one by one, as they are written to."""
+        with suppress(OSError):  # an older system
+            piece.madvise(_POPULATE)
 
     def _give_back(self, slot: int, size: int) -> None:
         if size > _KEPT and hasattr(mmap, "MADV_REMOVE"):

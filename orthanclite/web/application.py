@@ -19,8 +19,9 @@ from typing import Any
 
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from starlette.responses import Response as StarletteResponse
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 
 from orthanclite import __version__
@@ -126,7 +127,21 @@ class Application(FastAPI):
             except RequestTimeout as exc:
                 raise HTTPException(408) from exc
 
-        await super().__call__(scope, receive_bounded, send)
+        application = super().__call__ if self._permits(scope) else _forbidden
+        await application(scope, receive_bounded, send)
+
+    def _permits(self, scope: Scope) -> bool:
+        """Whether the sender of a request may send it, as far as nobody else will ask.
+
+        What is mounted, and what is not FastAPI's own, is asked nothing by FastAPI (see :meth:`_permit`) and
+        declares nothing.
+        """
+        route = next((one for one in self.routes if one.matches(scope)[0] is Match.FULL), None)
+        while route is not None and hasattr(route, "_match"):  # a router that was included: its own route
+            route = route._match(scope)[2]
+        if route is None or isinstance(route, APIRoute):
+            return True
+        return self._may(scope["state"]["principal"], default_access(scope["method"]))
 
     def _permit(self, request: Request) -> None:
         """Refuse what the principal has no right to; FastAPI calls it for each route that was included.
@@ -134,10 +149,11 @@ class Application(FastAPI):
         :raises HTTPException: with status 403
         """
         access = _access_of(request.scope["route"], request.method)
-        principal: Principal = request.state.principal
-        read_only = self._policy.read_only and access is Access.WRITE
-        if read_only or not principal.may(access):
+        if not self._may(request.state.principal, access):
             raise HTTPException(403)
+
+    def _may(self, principal: Principal, access: Access) -> bool:
+        return principal.may(access) and not (self._policy.read_only and access is Access.WRITE)
 
     async def _describe_error(self, request: Request, error: Exception) -> StarletteResponse:
         """The errors of :mod:`orthanclite.core.errors` look the same, whoever raises them."""
@@ -153,6 +169,9 @@ class Application(FastAPI):
             await answer(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000})
+
+
+_forbidden = StarletteResponse(status_code=403)
 
 
 def _access_of(route: BaseRoute, method: str) -> Access:

@@ -15,6 +15,7 @@ from orthanclite.web.answers.responses import Response
 from orthanclite.web.call import Runner, parse_query
 from orthanclite.web.logins import Logins, TooManyLogins
 from orthanclite.web.policy import HttpPolicy
+from orthanclite.web.protocol.exchange import IS_GONE
 from orthanclite.web.routing import METHODS, UNSERVED_METHODS
 from orthanclite.web.security import Gate, unauthorized
 
@@ -28,6 +29,10 @@ class Visitor(NamedTuple):
 
     principal: Principal
     method: str | None  # after an override; None for one that does not exist
+
+
+def _never() -> bool:
+    return False
 
 
 @lru_cache(maxsize=1024)
@@ -55,13 +60,13 @@ class Entrance:
             return refusal
         user = self._gate.known_user(headers)
         if user is None:
-            login = await self._log_in(headers, remote_ip)
+            login = await self._log_in(scope, headers, remote_ip)
             if isinstance(login, Response):
                 return login
             user = login
         return Visitor(_principal(user, remote_ip), method)
 
-    async def _log_in(self, headers: Mapping[bytes, bytes], remote_ip: str) -> str | Response:
+    async def _log_in(self, scope: Scope, headers: Mapping[bytes, bytes], remote_ip: str) -> str | Response:
         """The user of a request whose credentials were not seen before, or its refusal."""
         claimed = self._gate.claimed_user(headers)
         if claimed is None:
@@ -74,7 +79,8 @@ class Entrance:
             return user
 
         try:
-            user = await self._logins.attempt(remote_ip, claimed, verify)
+            is_gone = scope.get("extensions", {}).get(IS_GONE, _never)
+            user = await self._logins.attempt(remote_ip, claimed, verify, is_gone)
         except TooManyLogins:
             return Response(503, b"", [(b"retry-after", b"1")])
         return unauthorized() if user is None else user

@@ -6,6 +6,10 @@ late. A line serves the users that it is asked for in turn: guesses at one of th
 the same address, such as a reverse proxy. Among the lines, one login at a time is verified, since that is
 expensive on purpose (argon2); each line has at most one there, so that no address holds up another for long.
 
+As many wait as can be served soon. Beyond, one is refused of the user with the most waiting logins behind the
+address (by chance, where several have as many), or of the address with the most. Those whose client has gone
+make room first.
+
 A login that is right is answered as soon as it is verified, and wipes out no failure: otherwise somebody with
 an account could go on guessing at the others.
 """
@@ -15,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import math
+import random
 import time
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
@@ -30,6 +35,7 @@ DELAY = 1.0
 """Seconds by which such an address is told of a failure."""
 
 _WAITING_OF_ADDRESS = 100
+_WAITING_SLOWLY = 20  # of an address that has failed too often: four seconds of its pace
 _WAITING = 1000  # of all addresses
 _WATCHED_ADDRESSES = 10_000
 _PREFIX = 64  # bits of an IPv6 address that one host usually has to itself
@@ -37,6 +43,10 @@ _PREFIX = 64  # bits of an IPv6 address that one host usually has to itself
 
 class TooManyLogins(Exception):
     """More logins wait than are kept waiting."""
+
+
+def _never() -> bool:
+    return False
 
 
 class Logins:
@@ -55,36 +65,50 @@ class Logins:
         self._sleep = sleep
         self._lines: OrderedDict[str, _Line] = OrderedDict()  # the address that was heard of last comes last
         self._verifying = asyncio.Lock()
-        self._waiting = 0
+        self._total = _Total()
 
     async def attempt(
-        self, address: str, user: str, verify: Callable[[], Awaitable[str | None]]
+        self,
+        address: str,
+        user: str,
+        verify: Callable[[], Awaitable[str | None]],
+        is_gone: Callable[[], bool] = _never,
     ) -> str | None:
         """Verify a login once it is its turn; the user, or None where it failed.
 
         :param user: who the login says to come from, whether that is true or not
         :param verify: tells the user of the login, or None
-        :raises TooManyLogins: where too many wait already, of this address or of all
+        :param is_gone: whether the client has left
+        :raises TooManyLogins: where too many wait, of this address or of all
         """
         line = self._line(address)
-        if line.waiting >= _WAITING_OF_ADDRESS or self._waiting >= _WAITING:
-            raise TooManyLogins
-        line.waiting += 1
-        self._waiting += 1
+        self._make_room(line, user)
+        waiter = _Waiter(user, is_gone)
+        line.count(1)
         try:
-            found, slow = await self._verify(line, user, verify)
+            found, slow = await self._verify(line, waiter, verify)
         finally:
-            line.waiting -= 1
-            self._waiting -= 1
+            if not waiter.is_refused:
+                line.count(-1)
         if found is None and slow:
             await self._sleep(DELAY)
         return found
 
+    def _make_room(self, line: _Line, user: str) -> None:
+        most = _WAITING_SLOWLY if line.is_slow(self._clock()) else _WAITING_OF_ADDRESS
+        if line.waiting >= most and not line.drop_departed() and not line.refuse_one(user):
+            raise TooManyLogins
+        lines = self._lines.values()
+        if self._total.logins >= _WAITING and not sum(one.drop_departed() for one in lines):
+            longest = max(lines, key=lambda one: one.waiting)
+            if longest.waiting <= line.waiting + 1 or not longest.refuse_one():
+                raise TooManyLogins
+
     async def _verify(
-        self, line: _Line, user: str, verify: Callable[[], Awaitable[str | None]]
+        self, line: _Line, waiter: _Waiter, verify: Callable[[], Awaitable[str | None]]
     ) -> tuple[str | None, bool]:
         """The user, and whether a failure is to be told late."""
-        await line.enter(user)
+        await line.enter(waiter)
         try:
             if line.is_slow(self._clock()):
                 await self._sleep(max(0.0, line.last_turn + PACE - self._clock()))
@@ -99,7 +123,7 @@ class Logins:
 
     def _line(self, address: str) -> _Line:
         key = _network(address)
-        line = self._lines.setdefault(key, _Line())
+        line = self._lines.setdefault(key, _Line(self._total))
         self._lines.move_to_end(key)
         if len(self._lines) > _WATCHED_ADDRESSES:
             del self._lines[
@@ -108,16 +132,38 @@ class Logins:
         return line
 
 
+@dataclass(eq=False, slots=True)
+class _Waiter:
+    """A login that waits for its turn."""
+
+    user: str
+    is_gone: Callable[[], bool]
+    turn: asyncio.Future[None] | None = None
+    is_refused: bool = False
+
+
+@dataclass(slots=True)
+class _Total:
+    """The logins that wait, of all addresses."""
+
+    logins: int = 0
+
+
 @dataclass(slots=True)
 class _Line:
     """The logins of one address."""
 
+    total: _Total
     failures: int = 0
     last_failure: float = -math.inf  # when
     last_turn: float = -math.inf  # when it began
     waiting: int = 0  # logins, with the one that has its turn
     _taken: bool = False
-    _turns: OrderedDict[str, deque[asyncio.Future[None]]] = field(default_factory=OrderedDict)  # by user
+    _turns: OrderedDict[str, deque[_Waiter]] = field(default_factory=OrderedDict)  # by user
+
+    def count(self, change: int) -> None:
+        self.waiting += change
+        self.total.logins += change
 
     def fail(self, now: float) -> None:
         self.failures = self.failures + 1 if now - self.last_failure < FORGIVEN_AFTER else 1
@@ -126,31 +172,75 @@ class _Line:
     def is_slow(self, now: float) -> bool:
         return self.failures > FREE_FAILURES and now - self.last_failure < FORGIVEN_AFTER
 
-    async def enter(self, user: str) -> None:
-        """Wait for a turn, to be followed by :meth:`leave`."""
+    async def enter(self, waiter: _Waiter) -> None:
+        """Wait for a turn, to be followed by :meth:`leave`.
+
+        :raises TooManyLogins: where it is refused after all
+        """
         if not self._taken:
             self._taken = True
             return
-        turn = asyncio.get_running_loop().create_future()
-        self._turns.setdefault(user, deque()).append(turn)
+        waiter.turn = asyncio.get_running_loop().create_future()
+        self._turns.setdefault(waiter.user, deque()).append(waiter)
         try:
-            await turn
+            await waiter.turn
         except asyncio.CancelledError:
-            if not turn.cancelled():  # it was given at the same moment
+            self._drop(waiter)
+            if not waiter.turn.cancelled() and not waiter.is_refused:  # it was given at the same moment
                 self.leave()
             raise
 
     def leave(self) -> None:
         """Give the turn to the next user."""
         while self._turns:
-            user, turns = self._turns.popitem(last=False)
-            turn = turns.popleft()
-            if turns:
-                self._turns[user] = turns
-            if not turn.done():
-                turn.set_result(None)
+            waiter = self._take(next(iter(self._turns)))
+            if waiter.is_gone():
+                self._refuse(waiter)
+            elif waiter.turn is not None and not waiter.turn.done():
+                waiter.turn.set_result(None)
                 return
         self._taken = False
+
+    def drop_departed(self) -> bool:
+        """Forget the logins whose clients have gone; whether there were any."""
+        departed = [one for turns in self._turns.values() for one in turns if one.is_gone()]
+        for waiter in departed:
+            self._drop(waiter)
+            self._refuse(waiter)
+        return bool(departed)
+
+    def _drop(self, waiter: _Waiter) -> None:
+        turns = self._turns.get(waiter.user, deque())
+        if waiter in turns:
+            turns.remove(waiter)
+            if not turns:
+                del self._turns[waiter.user]
+
+    def refuse_one(self, newcomer: str | None = None) -> bool:
+        """Refuse the newest login of the user who has most of them; False where that is ``newcomer``."""
+        counts = {user: len(turns) for user, turns in self._turns.items()}
+        if newcomer is not None:
+            counts[newcomer] = counts.get(newcomer, 0) + 1
+        most = max(counts.values(), default=0)
+        chosen = random.choice([user for user, count in counts.items() if count == most] or [newcomer])
+        if chosen is None or chosen == newcomer:
+            return False
+        self._refuse(self._take(chosen, newest=True))
+        return True
+
+    def _take(self, user: str, newest: bool = False) -> _Waiter:
+        """Take a login of a user out of the line; of those who wait, the user comes last then."""
+        turns = self._turns.pop(user)
+        waiter = turns.pop() if newest else turns.popleft()
+        if turns:
+            self._turns[user] = turns
+        return waiter
+
+    def _refuse(self, waiter: _Waiter) -> None:
+        waiter.is_refused = True
+        self.count(-1)
+        if waiter.turn is not None and not waiter.turn.done():
+            waiter.turn.set_exception(TooManyLogins())
 
 
 def _network(address: str) -> str:

@@ -34,6 +34,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from orthanclite.web.answers.responses import Response
 from orthanclite.web.policy import HttpPolicy
+from orthanclite.web.protocol.head import LONGEST_HOST
 
 Headers = Mapping[bytes, bytes]
 
@@ -105,7 +106,7 @@ class Gate:
         except ValueError:
             return True
         own = (headers.get(b"host", b""), headers.get(b"x-forwarded-host", b""))
-        return name is None or name not in {_host_name(host) for host in own}
+        return name is None or name not in {_host_name(host[:LONGEST_HOST]) for host in own}
 
 
 class Credentials:

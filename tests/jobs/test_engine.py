@@ -389,6 +389,17 @@ def test_an_idle_engine_is_still() -> None:
         assert len(looks) == 1
 
 
+def test_nobody_listens_to_a_server_that_has_ended() -> None:
+    events = JobEvents()
+    woken: list[str] = []
+    early = events.listen(lambda: woken.append("early"))
+    events.close()
+    late = events.listen(lambda: woken.append("late"))
+    assert early.is_over
+    assert late.is_over
+    assert woken == ["early"]
+
+
 def test_events_tell_the_latest_of_each_job() -> None:
     woken = threading.Event()
     with at_work(Bench(Script([nothing] * 5))) as bench:

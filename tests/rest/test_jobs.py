@@ -15,6 +15,7 @@ import pytest
 
 from orthanclite.core.jobs import Change, Keep, State, Submission
 from orthanclite.index import SqlIndex
+from orthanclite.jobs.events import MOST_LISTENERS
 from tests.support.records import dicom_file
 from tests.support.server import Server, orthanclite, running
 
@@ -224,6 +225,14 @@ def test_events_are_streamed(server: Server, study: str) -> None:
                 assert set(event) == {"ID", "Type", "State", "Progress"}
                 if (event["ID"], event["State"]) == (id, "Success"):
                     break
+
+
+def test_who_has_left_does_not_listen_any_more(server: Server) -> None:
+    """Otherwise a page that is loaded again and again would use up the places of the others."""
+    for _ in range(2 * MOST_LISTENERS):
+        with server.client.stream("GET", "/jobs/events") as answer:
+            assert answer.status_code == 200
+            assert next(answer.iter_lines()) == ": jobs"
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import socket
 import subprocess
 import sys
@@ -73,6 +74,59 @@ def test_nothing_is_read(pool: WorkerPool, tmp_path: Path, what: str) -> None:
     assert attempt(pool, code) == "PermissionError"
     for file in ("/etc/passwd", "/proc/self/environ", "/proc/1/cmdline", "/proc/self/mem"):
         assert attempt(pool, f"result = open({file!r}, 'rb').read(4).decode()") == "PermissionError"
+
+
+@pytest.mark.skipif(not HAS_SECCOMP, reason="libseccomp is not installed")
+@pytest.mark.parametrize(
+    "code",
+    [
+        "os.kill(server, 0)",
+        "os.kill(-1, 0)",
+        "os.kill(0, 0)",
+        "signal.pidfd_send_signal(os.pidfd_open(server), 0)",
+        "libc.syscall(200, server, 0)",  # tkill
+        "libc.syscall(234, server, server, 0)",  # tgkill
+        "resource.prlimit(server, resource.RLIMIT_NOFILE)",
+        "resource.prlimit(server, resource.RLIMIT_NOFILE, (9, 9))",
+        "os.sched_setaffinity(server, {0})",
+        "os.sched_setscheduler(server, os.SCHED_IDLE, os.sched_param(0))",
+        "os.setpriority(os.PRIO_PROCESS, server, 5)",
+        "os.setpriority(os.PRIO_PGRP, 0, 5)",
+        "os.setpriority(os.PRIO_USER, 0, 5)",
+    ],
+)
+def test_nothing_is_done_to_other_processes(pool: WorkerPool, code: str) -> None:
+    if "syscall" in code and platform.machine() != "x86_64":
+        pytest.skip("the numbers are those of x86-64")
+    head = f"""import ctypes, os, resource, signal
+server = {os.getpid()}
+class C:
+    def syscall(self, *arguments):
+        if ctypes.CDLL(None, use_errno=True).syscall(*arguments):
+            raise OSError(ctypes.get_errno(), "")
+libc = C()
+"""
+    assert attempt(pool, head + code) == "PermissionError"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "os.kill(os.getpid(), 0)",
+        "resource.setrlimit(resource.RLIMIT_CORE, (0, 0))",
+        "os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 0))",
+        "os.sched_setaffinity(0, os.sched_getaffinity(0))",
+    ],
+)
+def test_a_worker_may_still_do_to_itself(pool: WorkerPool, code: str) -> None:
+    assert attempt(pool, f"import os, resource\n{code}\nresult = 'done'") == "done"
+
+
+@pytest.mark.skipif(not HAS_SECCOMP, reason="libseccomp is not installed")
+def test_a_worker_that_aborts_ends(pool: WorkerPool) -> None:
+    with pytest.raises(OrthancError):
+        attempt(pool, "import os; os.abort()")
+    assert attempt(pool, "result = 'the next one'") == "the next one"
 
 
 def test_nothing_is_written(pool: WorkerPool, tmp_path: Path) -> None:

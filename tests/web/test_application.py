@@ -9,8 +9,9 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
 from pydantic import BaseModel
+from starlette.responses import Response as PlainResponse
 
 from orthanclite.core.errors import ParameterOutOfRange
 from orthanclite.web.answers.responses import Response, json_response
@@ -133,6 +134,40 @@ def test_a_read_only_server_refuses_what_does_not_say_that_it_reads() -> None:
     assert ask(application(read_only=True), "POST", "/plugin/count", json=body).json() == 3
     assert ask(application(read_only=True), "POST", "/things").status_code == 404
     assert ask(application(), "POST", "/things").status_code == 200
+
+
+def mounted(**policy: Any) -> Application:
+    """An application with others in it that know nothing of it."""
+    made = application(**policy)
+    inner = FastAPI()
+
+    @inner.api_route("/things", methods=["GET", "POST", "DELETE"])
+    def things(request: Request) -> str:
+        return request.method
+
+    async def plain(request: Request) -> PlainResponse:
+        return PlainResponse(request.method)
+
+    made.mount("/mounted", inner)
+    made.add_route("/plain", plain, methods=["GET", "POST"])
+    router = APIRouter()
+    router.mount("/deep", inner)
+    router.add_route("/plain", plain, methods=["GET", "POST"])
+    made.include_router(router, prefix="/included")
+    return made
+
+
+@pytest.mark.parametrize("path", ["/mounted/things", "/plain", "/included/deep/things", "/included/plain"])
+def test_what_is_mounted_is_let_in_by_the_same_entrance(path: str) -> None:
+    assert ask(mounted(), "POST", path).text.strip('"') == "POST"
+    assert ask(mounted(read_only=True), "GET", path).text.strip('"') == "GET"
+    assert ask(mounted(read_only=True), "POST", path).status_code == 403
+    users = {"authentication": True, "users": {"alice": "secret"}}
+    assert ask(mounted(**users), "GET", path).status_code == 401
+    assert ask(mounted(**users), "GET", path, auth=("alice", "secret")).status_code == 200
+    cross_site = {"Sec-Fetch-Site": "cross-site"}
+    assert ask(mounted(), "POST", path, headers=cross_site).status_code == 403
+    assert ask(mounted(), "POST", "/mounted/nothing").status_code == 404
 
 
 def test_bodies_for_a_plugin_are_bounded() -> None:

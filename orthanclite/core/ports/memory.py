@@ -19,3 +19,7 @@ class BodyMemory(Protocol):
         :raises MemoryError: where there is no room
         """
         ...
+
+    def populate(self, piece: mmap.mmap) -> None:
+        """Have all of a piece be there: at once that is cheaper than bit by bit, as it is used."""
+        ...

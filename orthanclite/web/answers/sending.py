@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
@@ -100,7 +101,7 @@ class Sender:
             piece = first
             while piece is not None and not watcher.done():
                 await self._send({"type": "http.response.body", "body": piece, "more_body": True})
-                piece = await self._next(response)
+                piece = await self._next_unless_gone(response, watcher)
             if not watcher.done():
                 await self._send({"type": "http.response.body", "body": b""})
             else:
@@ -126,6 +127,22 @@ class Sender:
         """Return once the client has gone (or the answer is complete)."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
+
+    async def _next_unless_gone(self, response: StreamResponse, watcher: asyncio.Future[None]) -> View | None:
+        """The next piece; None at the end, and as soon as the client has gone.
+
+        A piece that a thread makes is waited for: it cannot be called off.
+        """
+        if not isinstance(response.chunks, AsyncIterator):
+            return await self._next(response)
+        piece = asyncio.ensure_future(self._next(response))
+        either: set[asyncio.Future[Any]] = {piece, watcher}
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            piece.cancel()  # nothing, where it is there
+            await asyncio.wait({piece})
+        return None if piece.cancelled() else piece.result()
 
     async def _next(self, response: StreamResponse) -> View | None:
         """The next piece that is not empty; None at the end."""

@@ -18,7 +18,7 @@ from uvicorn.server import ServerState
 from orthanclite.web.protocol import answers
 from orthanclite.web.protocol.bodies import ChunkedBody, Framing, SizedBody
 from orthanclite.web.protocol.direct import SMALLEST, DirectBody
-from orthanclite.web.protocol.exchange import WHOLE_ANSWER, Exchange, Sent
+from orthanclite.web.protocol.exchange import IS_GONE, WHOLE_ANSWER, Exchange, Sent
 from orthanclite.web.protocol.head import (
     END_OF_HEAD,
     LARGEST_HEAD,
@@ -85,7 +85,11 @@ class HttpConnection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._state.connections.add(self)  # type: ignore[arg-type]
-        self.patrol.add(self)
+        if not self.patrol.add(self):
+            _logger.warning("There are too many connections: a new one is refused")
+            self._closing = True
+            self._transport.abort()
+            return
         self._deadline = self._loop.time() + self.patrol.head_timeout
         self._client, self._server = address(transport, "peername"), address(transport, "sockname")
         self._scheme = "http" if transport.get_extra_info("sslcontext") is None else "https"
@@ -200,13 +204,14 @@ class HttpConnection(asyncio.BufferedProtocol):
             "state": self._app_state.copy(),
         }
         exchange = Exchange(self, head, scope)
-        scope["extensions"] = {WHOLE_ANSWER: exchange.answer}
+        scope["extensions"] = {WHOLE_ANSWER: exchange.answer, IS_GONE: exchange.is_gone}
         self._exchange = exchange
         self._deadline = math.inf
+        self.patrol.is_busy(self)
         if head.chunked:
             self._body = ChunkedBody()
         elif head.length >= SMALLEST and len(first) < head.length and self.patrol.memory.has(head.length):
-            self._direct = DirectBody(self.patrol.memory.take(head.length), self._loop.time())
+            self._direct = DirectBody(self.patrol.memory, head.length, self._loop.time())
             if first:
                 self._direct.copy(first)
         elif head.length:
@@ -300,6 +305,7 @@ class HttpConnection(asyncio.BufferedProtocol):
 
     def _await_next(self) -> None:
         self._exchange = None
+        self.patrol.is_idle(self)
         self._deadline = self._loop.time() + self._keep_alive_timeout
         data, self._ahead = self._ahead, b""
         self._hold(0)
@@ -346,6 +352,10 @@ class HttpConnection(asyncio.BufferedProtocol):
 
     def abort(self) -> None:
         _logger.info("A client does not read its answers: the connection is closed")
+        self._transport.abort()
+
+    def retire(self) -> None:
+        self._closing = True
         self._transport.abort()
 
     def check(self, now: float) -> None:

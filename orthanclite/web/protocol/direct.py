@@ -7,9 +7,8 @@ upload costs the event loop.
 
 from __future__ import annotations
 
-import mmap
-
 from orthanclite.core.buffers import Buffer
+from orthanclite.core.ports.memory import BodyMemory
 
 SMALLEST = 64 * 1024
 """Bytes from which on a body is read so. A smaller one comes in a piece or two; a larger one than fits into a
@@ -20,15 +19,21 @@ _PATIENCE = 3.0
 
 
 class DirectBody:
-    """A body of known length on its way into ``memory``.
+    """A body of ``length`` bytes on its way into a piece of ``store``.
+
+    The memory is provided once more of the body comes than came with the head: by then a request is refused
+    that was not worth it.
 
     :param now: seconds of the event loop
+    :raises MemoryError: where there is no room
     """
 
-    __slots__ = ("_handed_on", "_handed_on_at", "_memory", "_position")
+    __slots__ = ("_handed_on", "_handed_on_at", "_is_populated", "_memory", "_position", "_store")
 
-    def __init__(self, memory: mmap.mmap, now: float) -> None:
-        self._memory = memory
+    def __init__(self, store: BodyMemory, length: int, now: float) -> None:
+        self._store = store
+        self._memory = store.take(length)
+        self._is_populated = False
         self._position = 0
         self._handed_on = 0
         self._handed_on_at = now
@@ -42,7 +47,10 @@ class DirectBody:
         return self._position > 0
 
     def rest(self) -> memoryview:
-        """Where the next bytes belong."""
+        """Where the next bytes belong; to be asked for when they have come."""
+        if not self._is_populated:
+            self._is_populated = True
+            self._store.populate(self._memory)
         return memoryview(self._memory)[self._position :]
 
     def copy(self, first: bytes) -> None:

@@ -20,6 +20,9 @@ WHOLE_ANSWER = "orthanclite.whole_answer"
 """The ASGI extension of a server that sends an answer in one piece, head and body: a callable of the status,
 the headers and the body; False where it did not."""
 
+IS_GONE = "orthanclite.is_gone"
+"""The ASGI extension of a server that tells at any time whether the client has gone: a callable."""
+
 _CONNECTION_HEADERS = frozenset({b"connection", b"keep-alive"})
 
 _logger = logging.getLogger("orthanclite.http")
@@ -113,6 +116,10 @@ class Exchange:
         self.gone = True
         self._drop_body()
         self._wake()
+
+    def is_gone(self) -> bool:
+        """Whether the client has gone: nobody waits for the answer."""
+        return self.gone
 
     async def run(self, application: ASGIApp) -> None:
         """Let ``application`` answer."""

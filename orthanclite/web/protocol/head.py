@@ -17,6 +17,8 @@ from orthanclite.core.numbers import natural
 LARGEST_HEAD = 128 * 1024
 """Bytes of a request line with its headers."""
 MOST_HEADERS = 128
+LONGEST_HOST = 512
+"""Bytes of a header Host; a name of the DNS has at most 255."""
 
 END_OF_HEAD = b"\r\n\r\n"
 
@@ -129,7 +131,7 @@ class Head:
         if host is None:
             if self.version == "1.1":
                 raise Refused(400, "There is no header Host.")
-        elif _HOST.fullmatch(host) is None:
+        elif len(host) > LONGEST_HOST or _HOST.fullmatch(host) is None:
             raise Refused(400, "The header Host names no host.")
 
     def _frame(self, found: Mapping[bytes, bytes]) -> None:

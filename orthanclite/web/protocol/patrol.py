@@ -25,6 +25,8 @@ LARGEST_READ = 256 * 1024
 MOST_UNREAD = 128 * 1024 * 1024
 """Bytes of answers that wait to be read, on all connections together. Beyond, the one whose client has read
 nothing for the longest time is closed."""
+MOST_CONNECTIONS = 4096
+"""Connections of HTTP that may be open, unless the system allows fewer files."""
 _ROUND = 0.5
 """Seconds."""
 _SHORTEST_PERIOD = 5.0
@@ -40,6 +42,10 @@ class Watched(Protocol):
 
     def abort(self) -> None:
         """Close at once, whatever is still to be sent."""
+        ...
+
+    def retire(self) -> None:
+        """Close, for another one needs the place; only asked of one that is idle."""
         ...
 
 
@@ -80,14 +86,19 @@ class Patrol:
     :param memory: for bodies that are read past the protocol
     :param budget: of everything else that clients make the server hold
     :param head_timeout: seconds that a client has for the head of a request
+    :param most: connections that may be open
     """
 
     memory: BodyMemory
     budget: MemoryBudget
     head_timeout: float
+    most: int = MOST_CONNECTIONS
     scratch: memoryview = field(default_factory=lambda: memoryview(bytearray(LARGEST_READ)))
     """Memory into which all connections can read: what they read is copied at once."""
     _connections: set[Watched] = field(default_factory=set)
+    _idle: dict[Watched, None] = field(
+        default_factory=dict
+    )  # those that serve no request; the one that has served none for the longest time comes first
     _unread: dict[Watched, int] = field(
         default_factory=dict
     )  # bytes; who has read nothing for the longest time comes first
@@ -104,15 +115,33 @@ class Patrol:
         """The same for an answer: what the other side has read becomes known in steps."""
         return 2 * self.body_period
 
-    def add(self, connection: Watched) -> None:
-        """Begin to watch a connection."""
+    def add(self, connection: Watched) -> bool:
+        """Begin to watch a connection, which is idle; False where there are too many and none can go."""
+        if len(self._connections) >= self.most:
+            if not self._idle:
+                return False
+            longest = next(iter(self._idle))
+            self.remove(longest)
+            longest.retire()
         self._connections.add(connection)
+        self._idle[connection] = None
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_ROUND, self._look)
+        return True
+
+    def is_busy(self, connection: Watched) -> None:
+        """Note that a request is served."""
+        self._idle.pop(connection, None)
+
+    def is_idle(self, connection: Watched) -> None:
+        """Note that no request is served any more."""
+        if connection in self._connections:
+            self._idle[connection] = None
 
     def remove(self, connection: Watched) -> None:
         """Forget a connection that is closed."""
         self._connections.discard(connection)
+        self._idle.pop(connection, None)
         self.is_read(connection)
 
     def is_unread(self, connection: Watched, size: int) -> None:

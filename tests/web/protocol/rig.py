@@ -59,12 +59,16 @@ class Memory:
 
     def __init__(self, capacity: int = 1 << 30) -> None:
         self.capacity = capacity
+        self.populated = 0  # bytes
 
     def has(self, size: int) -> bool:
         return size <= self.capacity
 
     def take(self, size: int) -> mmap.mmap:
         return mmap.mmap(-1, size)
+
+    def populate(self, piece: mmap.mmap) -> None:
+        self.populated += len(piece)
 
 
 class Wire(asyncio.Transport):

@@ -515,3 +515,61 @@ def test_a_body_that_is_read_directly_is_handed_on_in_time() -> None:
         await rig.close()
 
     run(test())
+
+
+def test_a_connection_too_many_takes_the_place_of_the_one_that_is_idle_longest() -> None:
+    async def test() -> None:
+        patrol = Patrol(Memory(), MemoryBudget(), 30.0, most=3)
+        go = asyncio.Event()
+
+        async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+            await go.wait()
+            await send({"type": "http.response.start", "status": 204, "headers": []})
+            await send({"type": "http.response.body"})
+
+        busy, idle, begun = Rig(slow, patrol=patrol), Rig(slow, patrol=patrol), Rig(slow, patrol=patrol)
+        await busy.feed(GET % 1)
+        await begun.feed(b"GET / HT")
+        newer = Rig(slow, patrol=patrol)
+        assert [rig.open for rig in (busy, idle, begun, newer)] == [True, False, True, True]
+        newest = Rig(slow, patrol=patrol)
+        assert [rig.open for rig in (busy, begun, newer, newest)] == [True, False, True, True]
+        for rig in (newer, newest):
+            await rig.feed(GET % 1)
+        refused = Rig(slow, patrol=patrol)
+        assert [rig.open for rig in (busy, newer, newest, refused)] == [True, True, True, False]
+        go.set()
+        await asyncio.sleep(0.01)
+        assert busy.sent.startswith(b"HTTP/1.1 204 ")
+        following = Rig(slow, patrol=patrol)  # all are idle now, busy for the longest time
+        assert [rig.open for rig in (busy, newer, newest, following)] == [False, True, True, True]
+        for rig in (newer, newest, following):
+            await rig.close()
+
+    run(test())
+
+
+@pytest.mark.parametrize(("length", "accepted"), [(512, True), (513, False), (100_000, False)])
+def test_the_name_of_a_host_is_bounded(length: int, accepted: bool) -> None:
+    async def test() -> None:
+        rig = Rig()
+        await rig.feed(f"GET / HTTP/1.1\r\nHost: {'a' * length}\r\n\r\n".encode())
+        assert rig.sent.startswith(b"HTTP/1.1 200 " if accepted else b"HTTP/1.1 400 ")
+        await rig.close()
+
+    run(test())
+
+
+def test_who_only_announces_a_body_takes_no_memory() -> None:
+    async def test() -> None:
+        memory = Memory()
+        rig = Rig(memory=memory)
+        body = bytes(1 << 20)
+        message = post(body)
+        await rig.feed(message[:1000])
+        assert memory.populated == 0
+        await rig.feed(message[1000:])
+        assert memory.populated == len(body)
+        await rig.close()
+
+    run(test())
