@@ -12,8 +12,8 @@ from contextlib import suppress
 LARGEST = 4 << 20
 """Bytes of the largest piece."""
 _SLOTS = 64
-_POPULATE = 23
-"""Advice to have all pages there for writing (MADV_POPULATE_WRITE, Linux 5.14 and later)."""
+_POPULATE = 22
+"""Advice to have all pages there (MADV_POPULATE_READ, Linux 5.14 and later)."""
 _KEPT = 1 << 20
 """Bytes of a piece that stay allocated for the next one: memory that the system must find anew is slow."""
 
