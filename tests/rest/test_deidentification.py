@@ -132,7 +132,7 @@ def test_options(site: Server) -> None:
 
 
 def test_words_are_for_what_devices_and_patients_are_called_too(site: Server) -> None:
-    id = store(site, small("1.2.1", x00080055=("AE", b"CT1 ")))["ID"]
+    id = store(site, small("1.2.10", x00080055=("AE", b"CT1 ")))["ID"]
     found = edited(site, id, {"Profile": ["Basic", "RetainDeviceIdentity"], "CleanWords": ["CT1"]})
     assert found.StationAETitle == "CT1"
 
