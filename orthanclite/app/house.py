@@ -58,7 +58,7 @@ class House:
         calling = calling_wing(base, content, imaging, jobs, remotes)
         worklists = worklists_wing(base, search)
         network = network_wing(base, ingest, search, jobs, remotes, calling, worklists)
-        retrieve = retrieve_wing(base, ingest, jobs, remotes, calling, network)
+        retrieve = retrieve_wing(base, ingest, jobs, search, remotes, calling, network)
         hooks = hooks_wing(base, lambda: self.application.table)
         wings = (
             base,

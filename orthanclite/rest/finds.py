@@ -8,13 +8,13 @@ from typing import Any
 from orthanclite.core.errors import BadFileFormat, BadParameterType, UnknownDicomTag
 from orthanclite.core.fields import boolean_field
 from orthanclite.core.levels import Level
-from orthanclite.core.main_tags import PATIENT_ID, SERIES_INSTANCE_UID, STUDY_INSTANCE_UID
+from orthanclite.core.main_tags import ACCESSION_NUMBER, PATIENT_ID, SERIES_INSTANCE_UID, STUDY_INSTANCE_UID
 from orthanclite.core.principal import Access
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.renderings.tags_json import Style
 from orthanclite.rest.network_fields import TIMEOUT_FIELD, tags_of, timeout_field
 from orthanclite.services.retrieve.finds import DirectFinds
-from orthanclite.services.retrieve.identifiers import ACCESSION_NUMBER, Tags
+from orthanclite.services.retrieve.identifiers import Tags
 from orthanclite.web.answers.responses import Response, json_response
 from orthanclite.web.call import Call
 from orthanclite.web.routing import Body, Handler, Router

@@ -460,7 +460,53 @@ def test_a_transfer_that_breaks_goes_on(server: Server, peer: Modality) -> None:
     peer.aborts, peer.asked = 9, []
     body["Retry"] = 1
     job = ended(server, post(server, "/modalities/peer/get", body))
-    assert (job["State"], len(peer.asked)) == ("Failure", 2)
+    assert (job["State"], len(peer.asked_for("get"))) == ("Failure", 2)
+
+
+def test_of_what_was_interrupted_only_the_rest_is_asked_for(server: Server, peer: Modality) -> None:
+    series = {"1.9.1.1": 4, "1.9.1.2": 2}
+    instances = [(uid, f"{uid}.{number}") for uid, count in series.items() for number in range(count)]
+    peer.files = [dicom_file("ANA", STUDY_UID, *pair, InstanceNumber=1) for pair in instances]
+    study = {"StudyInstanceUID": STUDY_UID}
+    peer.by_level = {
+        "STUDY": [dataset(**study, NumberOfStudyRelatedInstances=6)],
+        "SERIES": [dataset(**study, SeriesInstanceUID=uid) for uid in series],
+        "IMAGE": [dataset(**study, SeriesInstanceUID=uid, SOPInstanceUID=sop) for uid, sop in instances],
+    }
+    peer.abort_after = 2
+    body = {"Level": "Study", "Resources": [study], "Asynchronous": True, "Retry": 3}
+    job = ended(server, post(server, "/modalities/peer/get", body))
+    assert job["State"] == "Success"
+    stored = server.get("/instances")
+    assert len(stored) == 6
+    assert sorted(job["Content"]["Details"][0]["ReceivedInstancesIds"]) == sorted(stored)
+    first, second, third = peer.asked_for("get")
+    assert "SeriesInstanceUID" not in first
+    assert (second.QueryRetrieveLevel, second.SeriesInstanceUID) == ("IMAGE", "1.9.1.1")
+    assert list(second.SOPInstanceUID) == ["1.9.1.1.2", "1.9.1.1.3"]
+    assert (third.QueryRetrieveLevel, third.SeriesInstanceUID) == ("SERIES", "1.9.1.2")
+
+
+@pytest.mark.parametrize("counted", [None, 4])
+def test_where_the_rest_is_not_told_all_is_asked_for(
+    server: Server, peer: Modality, counted: int | None
+) -> None:
+    study = {"StudyInstanceUID": STUDY_UID}
+    if counted is None:
+        peer.status = 0xA700  # of the C-FIND
+    else:  # a list that was cut off
+        series = {**study, "SeriesInstanceUID": "1.9.1.1"}
+        peer.by_level = {
+            "STUDY": [dataset(**study, NumberOfStudyRelatedInstances=counted)],
+            "SERIES": [dataset(**series)],
+            "IMAGE": [dataset(**series, SOPInstanceUID=f"1.9.1.1.{n}") for n in range(2)],
+        }
+    peer.files, peer.abort_after = files(3), 1
+    body = {"Level": "Study", "Resources": [study], "Asynchronous": True, "Retry": 3}
+    job = ended(server, post(server, "/modalities/peer/get", body))
+    assert job["State"] == "Success"
+    assert [keys.QueryRetrieveLevel for keys in peer.asked_for("get")] == ["STUDY", "STUDY"]
+    assert len(server.get("/instances")) == 3
 
 
 def test_a_cancelled_job_has_the_modality_stop(server: Server, peer: Modality) -> None:
@@ -496,3 +542,33 @@ def test_a_paused_job_asks_again_when_it_goes_on(server: Server, peer: Modality)
     assert ended(server, started)["State"] == "Success"
     assert len(server.get("/instances")) == 6
     assert len(peer.asked_for("get")) == 2
+
+
+# -- ends of the server ----------------------------------------------------------------------------
+
+
+def test_queries_survive_a_restart(server: Server, peer: Modality) -> None:
+    peer.answers = [dataset(**ANA)]
+    path = query(server, Query={"PatientID": "ANA"}, LocalAet="OTHER")
+    assert server.stop() == 0
+    server.start()
+    assert path.rpartition("/")[2] in server.get("/queries")
+    assert server.get(f"{path}/query?simplify") == {"PatientID": "ANA"}
+    assert server.get(f"{path}/answers?expand&simplify")[0]["AccessionNumber"] == "ACC1"
+    post(server, f"{path}/retrieve", {"TargetAet": "T"})
+    assert peer.asked[-1].calling == "OTHER"
+
+
+def test_a_retrieval_goes_on_after_the_server_was_killed(server: Server, peer: Modality) -> None:
+    peer.files, peer.pause = files(8), 0.3
+    body = {"Level": "Study", "Resources": [{"StudyInstanceUID": STUDY_UID}], "Asynchronous": True}
+    started = post(server, "/modalities/peer/get", body)
+    deadline = time.monotonic() + 30
+    while not server.get("/instances"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    server.kill()
+    peer.pause = 0
+    server.start()
+    assert ended(server, started)["State"] == "Success"
+    assert len(server.get("/instances")) == 8

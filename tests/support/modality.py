@@ -56,6 +56,8 @@ class Modality:
     files: list[bytes] = field(default_factory=list)  # what a C-MOVE or C-GET sends
     fails: list[int] = field(default_factory=list)  # final statuses that come first, each once
     aborts: int = 0  # operations that end in an abort, counted down
+    abort_after: int | None = None  # instances of the next C-GET, after which it aborts
+    by_level: dict[str, list[Dataset]] = field(default_factory=dict)  # answers of a level, in place of those
     pause: float = 0.0  # seconds before each instance
     move_to: tuple[str, int] | None = None  # address to which a C-MOVE sends
     asked: list[Asked] = field(default_factory=list)
@@ -64,6 +66,7 @@ class Modality:
     def reset(self) -> None:
         self.answers, self.status, self.files, self.fails = [], 0, [], []
         self.aborts, self.pause, self.cancelled, self.asked = 0, 0.0, 0, []
+        self.abort_after, self.by_level = None, {}
 
     def asked_for(self, operation: str) -> list[Dataset]:
         return [one.keys for one in self.asked if one.operation == operation]
@@ -79,7 +82,11 @@ class Modality:
 
     def _find(self, event: Any) -> Iterator[Any]:
         self._note(event, "find")
-        for answer in self.answers:
+        level = event.identifier.get("QueryRetrieveLevel", "")
+        series = event.identifier.get("SeriesInstanceUID", "")
+        for answer in self.by_level.get(level, self.answers):
+            if self.by_level and series and answer.get("SeriesInstanceUID") != series:
+                continue
             yield 0xFF00, answer
         if self.status:
             yield self.status, None
@@ -103,14 +110,33 @@ class Modality:
             yield 1
             yield self.fails.pop(0), None
             return
-        yield len(self.files)
-        for file in self.files:
+        chosen = [one for one in map(_read, self.files) if _is_asked_for(one, event.identifier)]
+        yield len(chosen)
+        for number, instance in enumerate(chosen):
+            if number == self.abort_after:
+                self.abort_after = None
+                event.assoc.abort()
+                return
             if event.is_cancelled:
                 self.cancelled += 1
                 yield 0xFE00, None
                 return
             time.sleep(self.pause)
-            yield 0xFF00, dcmread(BytesIO(file))
+            yield 0xFF00, instance
+
+
+def _read(file: bytes) -> Dataset:
+    return dcmread(BytesIO(file))
+
+
+def _is_asked_for(instance: Dataset, keys: Dataset) -> bool:
+    """By series and instance; all else is as a test has it."""
+    for name in ("SeriesInstanceUID", "SOPInstanceUID"):
+        wanted = keys.get(name)
+        uids = [wanted] if isinstance(wanted, str) else list(wanted or [])
+        if uids and instance[name].value not in uids:
+            return False
+    return True
 
 
 @contextmanager

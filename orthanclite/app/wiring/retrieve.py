@@ -13,6 +13,7 @@ from orthanclite.app.wiring.ingest import IngestWing
 from orthanclite.app.wiring.jobs import JobsWing
 from orthanclite.app.wiring.network import NetworkWing
 from orthanclite.app.wiring.remotes import RemotesWing
+from orthanclite.app.wiring.search import SearchWing
 from orthanclite.core.registry import RetrieveMethod
 from orthanclite.dimse.command import C_STORE_RQ
 from orthanclite.dimse.conversation import Offer, Offers
@@ -26,6 +27,7 @@ from orthanclite.rest.retrieve import RetrieveKinds, retrieve_routes
 from orthanclite.services.retrieve.answers import AnswerReader
 from orthanclite.services.retrieve.calling import Calls
 from orthanclite.services.retrieve.finds import DirectFinds
+from orthanclite.services.retrieve.missing import MissingParts
 from orthanclite.services.retrieve.queries import RemoteQueryService
 from orthanclite.services.retrieve.retrieval import RetrieveService
 
@@ -41,6 +43,7 @@ def retrieve_wing(
     base: Foundation,
     ingest: IngestWing,
     jobs: JobsWing,
+    search: SearchWing,
     remotes: RemotesWing,
     calling: CallingWing,
     network: NetworkWing,
@@ -67,7 +70,8 @@ def retrieve_wing(
         settings.scu.query_retrieve_size,
     )
     finds = DirectFinds(scu, calls, reader, dictionary, runtime)
-    service = RetrieveService(scu, calls, network.moves, dictionary, runtime)
+    missing = MissingParts(scu, search.search, base.index.resources, reader, dictionary, runtime)
+    service = RetrieveService(scu, calls, network.moves, missing, dictionary, runtime)
     kinds = RetrieveKinds(RetrieveKind("DicomMoveScu", service), RetrieveKind("DicomGetScu", service))
     jobs.engine.register(*kinds)
     routers = (

@@ -1,7 +1,7 @@
 """Fetching resources from a modality: ``DicomMoveScu`` and ``DicomGetScu``.
 
-What is fetched already is saved, resource by resource. One that was interrupted is asked for again: what is
-stored already is not stored twice.
+What is fetched already is saved, resource by resource. Of one that was interrupted, only what is missing is
+asked for again.
 """
 
 from __future__ import annotations
@@ -84,6 +84,8 @@ class _RetrieveRun:
         self._details = [*done, *(_details(one["Query"]) for one in claim.content["Details"][len(done) :])]
         self._content["Details"] = self._details
         self._place = len(done)
+        self._interrupted = self._place if claim.attempt > 1 else -1
+        """The resource that an earlier run was at."""
         self._saved_at = time.monotonic()
         self._association = ExitStack()
         self._retriever: Retriever | None = None
@@ -116,7 +118,9 @@ class _RetrieveRun:
         if self._fetching is None:
             self._state = Fetching()
             resource = self._request.resources[self._place]
-            self._fetching = self._service.fetch(self._request, resource, self._open, self._state)
+            self._fetching = self._service.fetch(
+                self._request, resource, self._open, self._state, self._place == self._interrupted
+            )
         try:
             next(self._fetching)
         except StopIteration:

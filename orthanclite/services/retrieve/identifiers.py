@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from orthanclite.core.errors import BadRequest
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import (
+    ACCESSION_NUMBER,
     DEFAULT_MAIN_TAGS,
     IDENTIFIER_OF,
     PATIENT_ID,
@@ -29,7 +30,6 @@ from orthanclite.dicom.charsets import Charset, DefaultEncoding
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.modules import MODULE_TAGS
 
-ACCESSION_NUMBER = 0x00080050
 _STUDY_DATE = 0x00080020
 _SERIES_DATE = 0x00080021
 _FIRST_GROUP = 0x0008  # what is below belongs to commands and files, not to data sets

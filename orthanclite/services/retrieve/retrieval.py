@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Generator, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
-from orthanclite.core.errors import DimseFailure, NetworkProtocol
+from orthanclite.core.errors import DimseFailure, NetworkProtocol, OrthancError
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import SOP_CLASS_UID
 from orthanclite.core.query import SOP_CLASSES_IN_STUDY
@@ -21,6 +22,7 @@ from orthanclite.services.retrieve.identifiers import (
     identifier,
     move_tags,
 )
+from orthanclite.services.retrieve.missing import MissingParts, Part, Remainder
 from orthanclite.services.retrieve.moves import Moves
 from orthanclite.services.retrieve.network import QueryRetrieve, Retriever, SubOperations
 from orthanclite.services.retrieve.queries import model_of
@@ -28,7 +30,8 @@ from orthanclite.services.server.runtime import RuntimeOptions
 
 _SUCCESS = 0x0000
 _UNABLE_TO_PROCESS = 0xC000
-_NAMES = {RetrieveMethod.C_MOVE: "C-MOVE", RetrieveMethod.C_GET: "C-GET"}
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,11 @@ class Fetching:
     received: list[str] = field(default_factory=list)
     """Orthanc IDs of the instances that came here."""
 
+    def note(self, told: SubOperations | None) -> None:
+        """What the modality tells; None for no news."""
+        if told is not None:
+            self.told = told
+
     @property
     def status(self) -> int:
         """The final status, 0 where there was none."""
@@ -68,12 +76,14 @@ class RetrieveService:
         network: QueryRetrieve,
         calls: Calls,
         moves: Moves,
+        missing: MissingParts,
         dictionary: TagDictionary,
         runtime: RuntimeOptions,
     ) -> None:
         self._network = network
         self._calls = calls
         self._moves = moves
+        self._missing = missing
         self._dictionary = dictionary
         self._runtime = runtime
 
@@ -102,29 +112,57 @@ class RetrieveService:
         resource: Tags,
         open: Callable[[], Retriever],
         state: Fetching,
+        again: bool = False,
     ) -> Generator[None]:
         """Fetch one resource; ``state`` tells how far that is at each stop, once a second at least.
 
         :param open: gives the association
+        :param again: whether it was begun before: what of it is here already is not asked for once more
         :raises BadRequest: where an identifier is missing
         :raises DimseFailure: for a final status other than success
         :raises NetworkProtocol: where instances have failed, or the association breaks
         """
-        titles = self.titles(request)
-        model = model_of(request.level)
-        if request.method is RetrieveMethod.C_MOVE:
-            with self._moves.begin(*titles) as move:
-                state.received = move.received
-                wanted = self._identifier(request.level, move_tags(request.level, resource))
-                for state.told in open().retrieve(model, wanted, move.message_id):
-                    yield
-        else:
-            wanted = self._identifier(request.level, get_tags(resource))
-            retriever = open()
-            for state.told in retriever.retrieve(model, wanted):
-                state.received += retriever.take_received()
+        parts = [Part(request.level, resource)]
+        if again and (request.method is RetrieveMethod.C_GET or request.destination == self._calls.own_aet):
+            remainder = self._remainder(request, resource)
+            state.received += remainder.stored
+            parts = remainder.parts
+        for part in parts:
+            if request.method is RetrieveMethod.C_MOVE:
+                yield from self._move(request, part, open, state)
+            else:
+                yield from self._get(request, part, open, state)
+
+    def _move(
+        self, request: RetrieveRequest, part: Part, open: Callable[[], Retriever], state: Fetching
+    ) -> Generator[None]:
+        local_aet, remote_aet = self.titles(request)
+        with self._moves.begin(local_aet, remote_aet) as move:
+            before = state.received
+            wanted = self._identifier(part.level, move_tags(part.level, part.tags))
+            for told in open().retrieve(model_of(part.level), wanted, move.message_id):
+                state.note(told)
+                state.received = [*before, *move.received]
                 yield
-        _check(state.told, _NAMES[request.method], titles[1])
+        _check(state.told, "C-MOVE", remote_aet)
+
+    def _get(
+        self, request: RetrieveRequest, part: Part, open: Callable[[], Retriever], state: Fetching
+    ) -> Generator[None]:
+        wanted = self._identifier(part.level, get_tags(part.tags))
+        retriever = open()
+        for told in retriever.retrieve(model_of(part.level), wanted):
+            state.note(told)
+            state.received += retriever.take_received()
+            yield
+        _check(state.told, "C-GET", self.titles(request)[1])
+
+    def _remainder(self, request: RetrieveRequest, resource: Tags) -> Remainder:
+        try:
+            return self._missing.of(self._call(request), request.level, resource)
+        except OrthancError as exc:
+            log.warning("A resource is fetched as a whole again, as its instances are not told: %s", exc)
+            return Remainder([], [Part(request.level, resource)])
 
     def _call(self, request: RetrieveRequest) -> Call:
         return self._calls.call(request.modality, request.local_aet, request.timeout)
