@@ -30,6 +30,7 @@ from orthanclite.app.wiring.worklists import worklists_wing
 from orthanclite.config import Settings
 from orthanclite.explorer.pages import start_page_routes
 from orthanclite.web.application import Application
+from orthanclite.web.cross_origin import CrossOrigin
 from orthanclite.web.policy import HttpPolicy
 
 _MEGABYTE = 1 << 20
@@ -52,7 +53,7 @@ class House:
         resources = resources_wing(base, imaging, search, upkeep)
         jobs = jobs_wing(base)
         archive = archive_wing(base, imaging, jobs)
-        dicomweb = dicomweb_wing(base, content, imaging, ingest, search, archive.archives)
+        dicomweb = dicomweb_wing(base, content, imaging, ingest, search, resources, archive.archives)
         edit = edit_wing(base, content, imaging, ingest, upkeep, resources, jobs)
         remotes = remotes_wing(base, imaging, jobs)
         calling = calling_wing(base, content, imaging, jobs, remotes)
@@ -139,6 +140,7 @@ def _policy(settings: Settings) -> HttpPolicy:
         users=access.registered_users,
         allowed_hosts=frozenset(host.lower() for host in access.allowed_hosts),
         allowed_origins=frozenset(origin.lower() for origin in access.allowed_origins),
+        cross_origin=_cross_origin(settings),
         get_method_override=http.get_method_override,
         read_only=settings.storage.read_only,
         describe_errors=http.describe_errors,
@@ -150,3 +152,12 @@ def _policy(settings: Settings) -> HttpPolicy:
         threads=http.threads,
         quick=not settings.postgresql.enable_index,
     )
+
+
+def _cross_origin(settings: Settings) -> CrossOrigin:
+    """Which sites' pages may use DICOMweb."""
+    section = settings.dicomweb
+    paths = [section.root.rstrip("/")] if section.enabled else []
+    if section.wado_enabled:
+        paths.append(section.wado_root)
+    return CrossOrigin(tuple(paths), frozenset(origin.lower() for origin in section.allowed_origins))

@@ -91,7 +91,7 @@ class FrameAnswers:
         :raises UnknownResource: for an instance, or a frame, that is not there.
         :raises NotAcceptable: where they cannot be sent as the client accepts them.
         """
-        numbers = _numbers(call.params.get("frames"))
+        numbers = frame_numbers(call.params.get("frames"))
         path = uid_path(call)
         file = StoredFile.of(self._locator.instance(path))
         single = len(numbers) == 1 or _is_video(file.transfer_syntax)
@@ -204,7 +204,7 @@ def _forms(wanted: Range, stored: str, kept: str) -> Iterator[tuple[str, str]]:
             yield media_type, asked or syntaxes[0]
 
 
-def _numbers(text: str | None) -> Sequence[int]:
+def frame_numbers(text: str | None) -> Sequence[int]:
     """The frames that a path names, counted from 1; none where it names none.
 
     :raises BadRequest: for anything else.

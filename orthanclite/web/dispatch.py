@@ -104,13 +104,16 @@ class Dispatcher:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI, scope type ``http``)."""
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        sender = Sender(scope, headers, receive, send, self._policy, self._run)
+        cross_origin = self._policy.cross_origin
+        admitted = cross_origin.admits(scope["path"], headers)
+        shared = cross_origin.headers(headers) if admitted else ()
+        sender = Sender(scope, headers, receive, send, self._policy, self._run, shared)
         started = time.perf_counter()
         self._active += 1
         self._metrics.observe(_ACTIVE, self._active)
         try:
             try:
-                response = await self._respond(scope, headers, receive)
+                response = await self._respond(scope, headers, receive, admitted)
             except asyncio.CancelledError:
                 sender.close()
                 response = Response(503)  # the server stops, and has waited long enough
@@ -127,10 +130,17 @@ class Dispatcher:
             self._metrics.observe(_DURATION, round((time.perf_counter() - started) * 1000))
 
     async def _respond(
-        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive
+        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, admitted: bool
     ) -> Response | ASGIApp:
-        """The answer; or, where the table does not know the path, what may serve it instead."""
-        visitor = await self._entrance.admit(scope, headers)
+        """The answer; or, where the table does not know the path, what may serve it instead.
+
+        :param admitted: whether the request comes from a page of another site that may send it
+        """
+        if admitted and scope["method"] == "OPTIONS":
+            preflight = self._policy.cross_origin.preflight(headers)
+            if preflight is not None:  # a browser asks without credentials
+                return preflight
+        visitor = await self._entrance.admit(scope, headers, admitted)
         if isinstance(visitor, Response):
             return visitor
         path: str = scope["path"]
@@ -144,7 +154,7 @@ class Dispatcher:
             return Response(400)
         if _logger.isEnabledFor(logging.INFO):
             _logger.info("%s %s", method, path)
-        if method in UNSERVED_METHODS:
+        if method in UNSERVED_METHODS and (found is None or method not in found[0].operations):
             return Response(404)
         if found is None:
             return self._error(UnknownResource(), method, path)

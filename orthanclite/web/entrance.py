@@ -51,11 +51,16 @@ class Entrance:
         self._gate = Gate(policy)
         self._logins = Logins()
 
-    async def admit(self, scope: Scope, headers: dict[bytes, bytes]) -> Visitor | Response:
-        """The visitor of a request (ASGI, scope type ``http``), or its refusal."""
+    async def admit(
+        self, scope: Scope, headers: dict[bytes, bytes], admitted: bool = False
+    ) -> Visitor | Response:
+        """The visitor of a request (ASGI, scope type ``http``), or its refusal.
+
+        :param admitted: whether pages of the site that it comes from may send it
+        """
         method = self._effective_method(scope["method"], headers, scope["query_string"])
         remote_ip: str = scope["client"][0] if scope.get("client") else ""
-        refusal = self._gate.refuse(method or "POST", headers, remote_ip)
+        refusal = self._gate.refuse(method or "POST", headers, remote_ip, admitted)
         if refusal is not None:
             return refusal
         user = self._gate.known_user(headers)

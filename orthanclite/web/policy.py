@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from orthanclite.web.cross_origin import CrossOrigin
+
 
 @dataclass(frozen=True, slots=True)
 class HttpPolicy:
@@ -15,6 +17,7 @@ class HttpPolicy:
     users: Mapping[str, str] = field(default_factory=dict, repr=False)  # plain passwords or argon2 hashes
     allowed_hosts: frozenset[str] = frozenset()  # lower case; "*" for any
     allowed_origins: frozenset[str] = frozenset()  # "https://viewer.example.com"; "*" for any
+    cross_origin: CrossOrigin = field(default_factory=CrossOrigin)
     get_method_override: bool = False  # whether ``_method`` in a query stands for the method
     read_only: bool = False
     describe_errors: bool = True

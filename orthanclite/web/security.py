@@ -52,16 +52,19 @@ class Gate:
         self._hosts = policy.allowed_hosts | {"localhost", socket.gethostname().lower()}
         self._credentials = Credentials(policy.users)
 
-    def refuse(self, method: str, headers: Headers, remote_ip: str) -> Response | None:
+    def refuse(
+        self, method: str, headers: Headers, remote_ip: str, admitted: bool = False
+    ) -> Response | None:
         """The refusal of a request that must not be served, whoever sends it; else None.
 
-        ``method`` is the one after an override.
+        :param method: the one after an override
+        :param admitted: whether pages of the site that it comes from may send it
         """
         if not self._policy.remote_access and not is_loopback(remote_ip):
             return unauthorized()  # as the reference answers
         if self._check_host and not self._is_own_name(headers.get(b"host", b"")):
             return Response(403)
-        if method != "GET" and self._is_cross_site(headers):
+        if method != "GET" and not admitted and self._is_cross_site(headers):
             return Response(403)
         return None
 

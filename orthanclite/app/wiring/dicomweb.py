@@ -9,27 +9,34 @@ from orthanclite.app.wiring.content import ContentWing
 from orthanclite.app.wiring.foundation import Foundation
 from orthanclite.app.wiring.imaging import ImagingWing
 from orthanclite.app.wiring.ingest import IngestWing
+from orthanclite.app.wiring.resources import ResourcesWing
 from orthanclite.app.wiring.search import SearchWing
 from orthanclite.core.levels import Level
 from orthanclite.core.model import OverwriteMode
 from orthanclite.dicom.renderings.dicomweb_metadata import OtherBinary
 from orthanclite.dicomweb.addresses import Addresses
 from orthanclite.dicomweb.bulk import BulkAnswers, bulk_routes
+from orthanclite.dicomweb.capabilities import capability_routes, information_routes
+from orthanclite.dicomweb.deletion import deletion_routes
 from orthanclite.dicomweb.frames import FrameAnswers, frame_routes
 from orthanclite.dicomweb.instances import InstanceAnswers, instance_routes
 from orthanclite.dicomweb.metadata import MetadataAnswers, metadata_routes, update_routes
+from orthanclite.dicomweb.rendered import RenderedAnswers, rendered_routes
 from orthanclite.dicomweb.search import SearchAnswers, search_routes
 from orthanclite.dicomweb.store import StoreAnswers, store_routes
+from orthanclite.dicomweb.wado_uri import WadoUri, wado_uri_routes
 from orthanclite.services.archive.service import ArchiveService
 from orthanclite.services.content.byte_cache import ByteCache
 from orthanclite.services.dicomweb.bulk import BulkService
 from orthanclite.services.dicomweb.frames import FrameService
 from orthanclite.services.dicomweb.locator import Locator
 from orthanclite.services.dicomweb.metadata import MetadataOptions, MetadataService
+from orthanclite.services.dicomweb.pictures import PictureService
 from orthanclite.services.dicomweb.tags import MetadataTags
 from orthanclite.services.search.query_retrieve import QueryService
 from orthanclite.services.search.requested_tags import FindWarnings, RequestedTags
 from orthanclite.services.server.system import BuiltIn
+from orthanclite.web.routing import Router
 
 _VERSION = "1.24"
 """The version of Orthanc's plugin whose API this is; clients switch features on by it."""
@@ -46,12 +53,17 @@ def dicomweb_wing(
     imaging: ImagingWing,
     ingest: IngestWing,
     search: SearchWing,
+    tree: ResourcesWing,
     archives: ArchiveService,
 ) -> DicomWebWing:
     section, storage = base.settings.dicomweb, base.settings.storage
-    if not section.enabled:
-        return DicomWebWing(Additions())
     resources = base.index.resources
+    frames = FrameService(base.reader, imaging.images, base.settings.transcoding.lossy_quality)
+    pictures = PictureService(imaging.images, content.files, base.reader, frames)
+    wado = WadoUri(search.search, resources, content.files, imaging.transcoding, pictures)
+    wado_routers = (wado_uri_routes(section.wado_root, wado),) if section.wado_enabled else ()
+    if not section.enabled:
+        return DicomWebWing(Additions(routers=wado_routers))
     locator = Locator(search.search, resources)
     options = MetadataOptions(
         OtherBinary(section.other_binary_mode), section.metadata_cache and not storage.read_only
@@ -59,7 +71,6 @@ def dicomweb_wing(
     metadata = MetadataService(
         resources, base.index.annotations, base.blobs, content.files, base.dictionary, options
     )
-    frames = FrameService(base.reader, imaging.images, base.settings.transcoding.lossy_quality)
     addresses = Addresses(
         section.shown_root,
         section.host,
@@ -80,7 +91,7 @@ def dicomweb_wing(
     root = section.root.rstrip("/")
     answers = MetadataAnswers(metadata, locator, addresses, base.dictionary, ByteCache())
     bulk = BulkService(content.files, base.reader, frames)
-    routers = (
+    routers: tuple[Router, ...] = (
         search_routes(root, searches),
         instance_routes(
             root, InstanceAnswers(locator, content.files, imaging.transcoding, archives, lasting)
@@ -89,8 +100,13 @@ def dicomweb_wing(
         frame_routes(root, FrameAnswers(locator, frames, addresses, lasting)),
         store_routes(root, StoreAnswers(ingest.uploads, base.dictionary, addresses, base.temporary_folder)),
         bulk_routes(root, BulkAnswers(locator, bulk, lasting)),
+        rendered_routes(root, RenderedAnswers(locator, resources, pictures, addresses, lasting)),
+        information_routes(root),
         update_routes(metadata, lambda id: resources.descendant_ids(Level.STUDY, id, Level.SERIES)),
     )
+    if section.allow_delete:
+        routers = (*routers, deletion_routes(root, locator, tree.resources.delete))
+    routers = (*routers, capability_routes(root, routers, addresses), *wado_routers)
     built_in = BuiltIn(
         "dicom-web",
         _VERSION,

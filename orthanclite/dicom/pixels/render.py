@@ -9,7 +9,7 @@ from enum import StrEnum
 import numpy as np
 from pydicom.dataset import Dataset
 
-from orthanclite.core.errors import UnsupportedMediaType
+from orthanclite.core.errors import BadRequest, UnsupportedMediaType
 from orthanclite.dicom.pixels.decode import Frame
 from orthanclite.dicom.pixels.description import Samples
 from orthanclite.dicom.pixels.resize import fit
@@ -31,6 +31,46 @@ class Mode(StrEnum):
     RENDERED = "rendered"
 
 
+class WindowFunction(StrEnum):
+    """How values within a window are shown (PS3.3 C.11.2.1.2 and C.11.2.1.3)."""
+
+    DEFAULT = ""  # as the reference does it, which is linear-exact
+    LINEAR = "linear"
+    LINEAR_EXACT = "linear-exact"
+    SIGMOID = "sigmoid"
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A part of an image: where it begins, and its size, in pixels; a negative size turns it over."""
+
+    left: float
+    top: float
+    width: float  # 0 for all that is right of ``left``
+    height: float  # 0 for all that is below ``top``
+    relative: bool = False  # in parts of the size of the image, from 0 to 1, instead of pixels
+
+    def cut(self, image: Samples) -> Samples:
+        """:raises BadRequest: where the region has no pixel of the image."""
+        rows, columns = image.shape[:2]
+        horizontal = _stretch(self.left, self.width, columns, self.relative)
+        vertical = _stretch(self.top, self.height, rows, self.relative)
+        found = image[slice(*vertical), slice(*horizontal)]
+        if not found.size:
+            raise BadRequest("The region lies outside of the image")
+        if self.width < 0:
+            found = found[:, ::-1]
+        return found[::-1] if self.height < 0 else found
+
+
+def _stretch(start: float, size: float, total: int, relative: bool) -> tuple[int, int]:
+    """The first and the last pixel of a region along one axis, the last one not included."""
+    scale = total if relative else 1
+    first = round(start * scale)
+    last = round((start + abs(size)) * scale) if size else total
+    return min(first, total), min(max(last, first + 1), total)
+
+
 @dataclass(frozen=True, slots=True)
 class RenderOptions:
     """The arguments of ``rendered``; 0 and None stand for absent ones."""
@@ -40,6 +80,8 @@ class RenderOptions:
     smooth: bool = False
     window_center: float | None = None
     window_width: float | None = None
+    window_function: WindowFunction = WindowFunction.DEFAULT
+    region: Region | None = None  # of the image, before it is fitted into the box
 
 
 def render(frame: Frame, header: Dataset, index: int, mode: Mode, options: RenderOptions) -> Samples:
@@ -111,6 +153,8 @@ def rendered(frame: Frame, header: Dataset, index: int, options: RenderOptions) 
         if frame.samples.dtype != np.uint8 and (options.width or options.height):
             raise UnsupportedMediaType("Colour of more than 8 bits cannot be resized")
         image = to_8_bits(frame.samples)
+    if options.region is not None:
+        image = options.region.cut(image)
     image = fit(image, options.width, options.height, options.smooth)
     return 255 - image if frame.photometric == "MONOCHROME1" else image
 
@@ -134,6 +178,8 @@ def windowed(frame: Frame, header: Dataset, index: int, options: RenderOptions) 
         if voi is not None:
             shown = voi.apply(_rescaled(values, rescale)).astype(np.uint32)
             return (shown * np.uint32(255) // np.uint32((1 << voi.bits) - 1)).clip(0, 255).astype(np.uint8)
+        if options.window_function in (WindowFunction.LINEAR, WindowFunction.SIGMOID):
+            return _through_function(_rescaled(values, rescale), window, options.window_function)
         return _through_window(values, rescale, window)
 
     return _mapped(frame.samples, int(frame.samples.min()), int(frame.samples.max()), transform)
@@ -152,6 +198,16 @@ def _through_window(values: Samples, rescale: Rescale, window: Window) -> Sample
         offset = (np.float32(rescale.intercept) - low) * scale
         shown = values.astype(np.float32) * (np.float32(rescale.slope) * scale) + offset
         return np.nan_to_num(np.clip(np.trunc(shown), 0, 255)).astype(np.uint8)
+
+
+def _through_function(values: Samples, window: Window, function: WindowFunction) -> Samples:
+    """0 to 255 over the window, by a function of PS3.3 C.11.2."""
+    with np.errstate(over="ignore"):
+        if function is WindowFunction.SIGMOID:
+            shown = 1 / (1 + np.exp(-4 * (values - window.center) / window.width))
+        else:
+            shown = (values - (window.center - 0.5)) / max(window.width - 1, 1e-9) + 0.5
+    return np.nan_to_num(np.clip(shown, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
 def _mapped(samples: Samples, low: int, high: int, transform: Transform) -> Samples:

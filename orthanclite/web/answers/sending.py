@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -31,7 +31,7 @@ _ONE_PIECE = 256 * 1024
 class Sender:
     """Sends the answer to one request."""
 
-    __slots__ = ("_headers", "_policy", "_receive", "_run", "_scope", "_send", "_wants_close")
+    __slots__ = ("_headers", "_policy", "_receive", "_run", "_scope", "_send", "_shared", "_wants_close")
 
     def __init__(
         self,
@@ -41,13 +41,16 @@ class Sender:
         send: Send,
         policy: HttpPolicy,
         run: Runner,
+        shared: Sequence[Header] = (),
     ) -> None:
+        """:param shared: headers of any answer to this request"""
         self._scope = scope
         self._headers = headers
         self._receive = receive
         self._send = send
         self._policy = policy
         self._run = run
+        self._shared = shared
         self._wants_close = (
             not policy.keep_alive
             or scope["http_version"] == "1.0"
@@ -78,9 +81,9 @@ class Sender:
 
     def _connection_headers(self) -> list[Header]:
         if self._wants_close:
-            return [_CLOSE, _NOSNIFF]
+            return [_CLOSE, _NOSNIFF, *self._shared]
         timeout = b"timeout=%d" % self._policy.keep_alive_timeout
-        return [(b"connection", b"keep-alive"), (b"keep-alive", timeout), _NOSNIFF]
+        return [(b"connection", b"keep-alive"), (b"keep-alive", timeout), _NOSNIFF, *self._shared]
 
     async def _send_stream(self, response: StreamResponse) -> None:
         """Send piece by piece. The first piece is made before the head is sent: it may fail with a status."""
@@ -120,7 +123,7 @@ class Sender:
     def _head(self, response: StreamResponse) -> list[Header]:
         headers = confined(response.headers)
         if response.length is None:
-            return [_CLOSE, _NOSNIFF, *headers]
+            return [_CLOSE, _NOSNIFF, *self._shared, *headers]
         return [*self._connection_headers(), *headers, (b"content-length", b"%d" % response.length)]
 
     async def _watch(self) -> None:

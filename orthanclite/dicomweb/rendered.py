@@ -1,0 +1,162 @@
+"""Pictures of instances, series and studies (PS3.18 sections 10.4.1.1.3 and 10.4.1.1.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from orthanclite.core.errors import UnknownResource
+from orthanclite.core.levels import Level
+from orthanclite.core.model import Parts, Resource
+from orthanclite.core.ports import Resources
+from orthanclite.dicomweb.addresses import Addresses
+from orthanclite.dicomweb.frames import frame_numbers
+from orthanclite.dicomweb.looks import quality, refuse_annotations, render_options
+from orthanclite.dicomweb.negotiation import Offer, Range, choose, ranges
+from orthanclite.dicomweb.paths import INSTANCE, LEVELS, not_modified, uid_path, with_tag
+from orthanclite.services.content.files import StoredFile
+from orthanclite.services.dicomweb.locator import Locator
+from orthanclite.services.dicomweb.pictures import GIF, JPEG, PICTURES, Look, PictureService
+from orthanclite.web.answers.ranges import content_response
+from orthanclite.web.answers.related import Part, related_response
+from orthanclite.web.answers.responses import Response
+from orthanclite.web.call import Call
+from orthanclite.web.routing import Arg, Router
+
+_THUMBNAIL = 256
+"""The side of the box that a thumbnail fits into, in pixels, unless the client says otherwise."""
+
+_QUERY = (
+    Arg("accept", "Media types, in place of the header Accept"),
+    Arg("quality", "Quality of JPEG, from 1 to 100", "number"),
+    Arg("viewport", "Width and height, and the region of the image: vw,vh,sx,sy,sw,sh"),
+    Arg("window", "Center, width and function: linear, linear-exact or sigmoid"),
+)
+
+
+class RenderedAnswers:
+    """Sends pictures.
+
+    :param lasting: whether a stored instance never changes
+    """
+
+    def __init__(
+        self,
+        locator: Locator,
+        resources: Resources,
+        pictures: PictureService,
+        addresses: Addresses,
+        lasting: bool,
+    ) -> None:
+        self._locator = locator
+        self._resources = resources
+        self._pictures = pictures
+        self._addresses = addresses
+        self._lasting = lasting
+
+    def answer(self, call: Call, thumbnail: bool) -> Response:
+        """The pictures of what the path names: all where the client wants parts, else one.
+
+        :raises BadRequest: for parameters that are malformed, or not supported.
+        :raises UnknownResource: for a resource or frame that is not there.
+        :raises NotAcceptable: where the client accepts no picture of it.
+        """
+        refuse_annotations(call)
+        look = Look(JPEG, quality(call, "quality"), render_options(call, _THUMBNAIL if thumbnail else 0))
+        path = uid_path(call)
+        numbers = frame_numbers(call.params.get("frames"))
+        instances = self._instances(call)
+        first = instances[len(instances) // 2]
+        natural = JPEG if thumbnail or numbers else self._pictures.natural_type(first)
+        chosen = choose(ranges(call), partial(_offers, natural=natural, thumbnail=thumbnail))
+        look = Look(chosen.media_type, look.quality, look.options)
+        if chosen.media_type == natural != JPEG:
+            content = self._pictures.as_stored(first)
+            return content_response(
+                call, len(content), lambda at, size: content[at : at + size], chosen.media_type
+            )
+        if chosen.parts:
+            return related_response(self._all(path.level, instances, numbers, look), look.media_type)
+        tag = f'"{StoredFile.of(first).attachment.uuid}-{numbers}-{hash(look):x}"'
+        if not_modified(call, tag):
+            return with_tag(Response(304), tag, self._lasting and path.level is Level.INSTANCE)
+        wanted = [number - 1 for number in numbers] or self._shown_frames(first, look)
+        response = Response(200, self._pictures.picture(first, wanted, look))
+        response.with_header("Content-Type", look.media_type)
+        asked = call.argument("iccprofile").strip().lower()
+        if asked not in ("", "no"):
+            response.with_header(
+                "Warning", f"299 {self._addresses.base(call)}: ICC profiles are not supported"
+            )
+        return with_tag(response, tag, self._lasting and path.level is Level.INSTANCE)
+
+    def _instances(self, call: Call) -> list[Resource]:
+        path = uid_path(call)
+        if path.level is Level.INSTANCE:
+            return [self._locator.instance(path)]
+        ids: list[str] = []
+        for found in self._locator.find(path):
+            ids += self._resources.descendant_ids(found.level, found.id, Level.INSTANCE)
+        instances = self._resources.get_many(Level.INSTANCE, ids, Parts.ATTACHMENTS)
+        if not instances:
+            raise UnknownResource
+        return sorted(instances, key=lambda one: (one.parent_id or "", _number(one), one.id))
+
+    def _shown_frames(self, instance: Resource, look: Look) -> Sequence[int]:
+        return range(self._pictures.frame_count(instance)) if look.media_type == GIF else (0,)
+
+    def _all(
+        self, level: Level, instances: Sequence[Resource], numbers: Sequence[int], look: Look
+    ) -> Iterator[Part]:
+        for instance in instances:
+            try:
+                frames = [number - 1 for number in numbers] or range(self._pictures.frame_count(instance))
+            except UnknownResource:
+                if level is Level.INSTANCE:
+                    raise
+                continue  # a report among the images
+            for frame in frames:
+                content = self._pictures.picture(instance, (frame,), look)
+                yield Part(look.media_type, (content,), len(content))
+
+
+def rendered_routes(root: str, answers: RenderedAnswers) -> Router:
+    """Routes that send pictures."""
+    router = Router("DICOMweb", slow=True)
+
+    def add(path: str, thumbnail: bool) -> None:
+        @router.get(
+            f"{root}{path}/{'thumbnail' if thumbnail else 'rendered'}",
+            "A small picture (WADO-RS)" if thumbnail else "Pictures, as a viewer shows them (WADO-RS)",
+            query=_QUERY,
+            answers=(*PICTURES, "video/mp4", "application/pdf"),
+        )
+        def get_rendered(call: Call) -> Response:
+            return answers.answer(call, thumbnail)
+
+    for place in (*LEVELS, f"{INSTANCE}/frames/{{frames}}"):
+        add(place, thumbnail=False)
+        add(place, thumbnail=True)
+    return router
+
+
+def _offers(wanted: Range, natural: str, thumbnail: bool) -> Iterator[Offer]:
+    """What can be sent to a client that accepts ``wanted``.
+
+    :param natural: the media type that costs nothing
+    """
+    # Of a video or a document there are no pictures.
+    for media_type in PICTURES if natural == JPEG else (natural,):
+        cost = 0 if media_type == natural else 2
+        if wanted.parts is not True:
+            yield Offer(media_type, False, wanted.transfer_syntax, cost=cost)
+        if wanted.parts is not False and not thumbnail and media_type in PICTURES:
+            # Who accepts anything gets one picture, as ever.
+            yield Offer(media_type, True, wanted.transfer_syntax, cost=cost + (wanted.parts is None))
+
+
+def _number(instance: Resource) -> float:
+    try:
+        return float(instance.tags.get("0020,0013", ""))
+    except ValueError:
+        return 0.0
