@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from orthanclite.web.answers.responses import Header, Response
+Header = tuple[bytes, bytes]
 
 _EXPOSED = (
     b"access-control-expose-headers",
@@ -50,10 +50,10 @@ class CrossOrigin:
             _VARY,
         ]
 
-    def preflight(self, headers: Mapping[bytes, bytes]) -> Response | None:
-        """The answer to a browser that asks whether a page may send a request; None for any other request."""
+    def preflight(self, headers: Mapping[bytes, bytes]) -> list[Header] | None:
+        """What tells a browser that asks that a page may send a request; None for any other request."""
         if b"access-control-request-method" not in headers:
             return None
         asked = headers.get(b"access-control-request-headers", b"")
         allowed = [(b"access-control-allow-headers", asked)] if asked else []
-        return Response(200, b"", [_METHODS, *allowed, _MAXIMUM_AGE])
+        return [_METHODS, *allowed, _MAXIMUM_AGE]

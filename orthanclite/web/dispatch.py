@@ -139,7 +139,7 @@ class Dispatcher:
         if admitted and scope["method"] == "OPTIONS":
             preflight = self._policy.cross_origin.preflight(headers)
             if preflight is not None:  # a browser asks without credentials
-                return preflight
+                return Response(200, b"", preflight)
         visitor = await self._entrance.admit(scope, headers, admitted)
         if isinstance(visitor, Response):
             return visitor
