@@ -37,7 +37,7 @@ def main() -> None:
     first = dcmread(BytesIO(files[0]), stop_before_pixels=True)
     series = f"{ROOT}/studies/{first.StudyInstanceUID}/series/{first.SeriesInstanceUID}"
     ultrasound, cine = multi_frame()
-    with servers({"Plugins": [str(PLUGIN)]}) as pair:
+    with servers(theirs={"Plugins": [str(PLUGIN)]}) as pair:
         for server in pair.values():
             rate(server.http_port, CONNECTIONS, [*files, ultrasound], upload)
         frames = [
@@ -45,9 +45,8 @@ def main() -> None:
             for one in files
         ]
         for name, server in pair.items():
-            print(
-                f"{name}: metadata of the series, for the first time {once(server, f'{series}/metadata'):.2f} s"
-            )
+            seconds = once(server, f"{series}/metadata")
+            print(f"{name}: metadata of {SLICES} slices, for the first time: {seconds:.2f} s")
         compare(
             f"metadata of {SLICES} slices, again",
             pair,

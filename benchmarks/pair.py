@@ -16,12 +16,17 @@ OURS, THEIRS = "ours", "reference"
 
 
 @contextmanager
-def servers(config: Mapping[str, Any] | None = None) -> Iterator[dict[str, Server]]:
-    """Both servers, empty and running; ours alone where the reference is not installed."""
+def servers(
+    config: Mapping[str, Any] | None = None, theirs: Mapping[str, Any] | None = None
+) -> Iterator[dict[str, Server]]:
+    """Both servers, empty and running; ours alone where the reference is not installed.
+
+    :param theirs: further configuration of the reference, such as its plugins
+    """
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         made = {OURS: orthanclite(Path(folder) / OURS, config)}
         if REFERENCE is not None:
-            made[THEIRS] = reference(Path(folder) / THEIRS, config)
+            made[THEIRS] = reference(Path(folder) / THEIRS, {**(config or {}), **(theirs or {})})
         yield {name: stack.enter_context(running(server)) for name, server in made.items()}
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from asyncio import wrap_future
+from asyncio import ensure_future, wrap_future
 from collections.abc import AsyncIterator, Awaitable, Callable
-from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
 from orthanclite.core.buffers import Buffer
@@ -64,14 +63,15 @@ class StreamedFiles:
             refusal = accepts(body)
             if refusal is not None:
                 return size, refusal  # the receiver of parts skips what is left
-            return size, wrap_future(await self._begin(body, size, chunks))
+            if size <= MEMORY_LIMIT:
+                return size, ensure_future(self._store(body))
+            reception = await spool(self._run, self._uploads.receive(), body, chunks)
+            return size, wrap_future(await self._run(Reception.begin_finish, reception, self._origin))
         except OrthancError as exc:
             return size, exc
 
-    async def _begin(self, body: Buffer, size: int, chunks: AsyncIterator[Buffer]) -> Future[StoreResult]:
-        if size > MEMORY_LIMIT:
-            reception = await spool(self._run, self._uploads.receive(), body, chunks)
-            return await self._run(Reception.begin_finish, reception, self._origin)
+    async def _store(self, body: Buffer) -> StoreResult:
+        """Store a file that is in memory, while the next ones arrive."""
         if self._uploads.is_quick(body):
-            return self._uploads.begin(body, self._origin)
-        return await self._run(self._uploads.begin, body, self._origin)
+            return await wrap_future(self._uploads.begin(body, self._origin))
+        return await wrap_future(await self._run(self._uploads.begin, body, self._origin))
