@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from orthanclite.core.buffers import Buffer, View
 from orthanclite.core.errors import BadFileFormat
 
-_LONGEST_BOUNDARY = 70  # RFC 2046 section 5.1.1
+_LONGEST_BOUNDARY = 200
+"""Characters. RFC 2046 section 5.1.1 allows 70, and the DICOMweb client of Orthanc sends 73."""
 _LONGEST_HEAD = 64 * 1024
 _LONGEST_PADDING = 256
 _LINE_END = b"\r\n"

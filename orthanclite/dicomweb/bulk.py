@@ -9,7 +9,7 @@ from orthanclite.core.errors import BadRequest, UnknownResource
 from orthanclite.core.main_tags import PIXEL_DATA
 from orthanclite.core.multipart import Part
 from orthanclite.dicomweb.frames import OCTET_STREAM, stored_type
-from orthanclite.dicomweb.negotiation import Offer, Range, choose, ranges
+from orthanclite.dicomweb.negotiation import Offer, Range, choose, ranges, takes_range
 from orthanclite.dicomweb.paths import INSTANCE, not_modified, uid_path, with_tag
 from orthanclite.services.content.files import StoredFile
 from orthanclite.services.dicomweb.bulk import BulkService
@@ -56,7 +56,7 @@ class BulkAnswers:
         if values is None:
             raise UnknownResource("There is no such value")
         media_type = chosen.media_type
-        if len(values) == 1 and (call.header("range") or not chosen.parts):
+        if len(values) == 1 and (not chosen.parts or takes_range(call, wanted, chosen)):
             value = values[0]
             response = content_response(call, value.length, value.read, media_type)
             response.with_header("Accept-Ranges", "bytes")

@@ -10,7 +10,7 @@ from orthanclite.core.multipart import Part
 from orthanclite.dicom.encoding import EXPLICIT_LITTLE_ENDIAN, UNCOMPRESSED_SYNTAXES
 from orthanclite.dicom.pixels.syntaxes import VIDEO, WRITABLE
 from orthanclite.dicomweb.addresses import Addresses
-from orthanclite.dicomweb.negotiation import AS_STORED, Offer, Range, choose, ranges
+from orthanclite.dicomweb.negotiation import AS_STORED, Offer, Range, choose, ranges, takes_range
 from orthanclite.dicomweb.paths import INSTANCE, not_modified, uid_path, with_tag
 from orthanclite.services.content.files import StoredFile
 from orthanclite.services.dicomweb.frames import FrameService
@@ -95,7 +95,8 @@ class FrameAnswers:
         path = uid_path(call)
         file = StoredFile.of(self._locator.instance(path))
         single = len(numbers) == 1 or _is_video(file.transfer_syntax)
-        chosen = choose(ranges(call), lambda one: _offers(one, file.transfer_syntax, single))
+        accepted = ranges(call)
+        chosen = choose(accepted, lambda one: _offers(one, file.transfer_syntax, single))
         syntax = chosen.transfer_syntax
         tag = f'"{file.attachment.uuid}-{syntax}-{chosen.parts}-{",".join(map(str, numbers))}"'
         if len(numbers) <= 1 and not_modified(call, tag):
@@ -105,7 +106,7 @@ class FrameAnswers:
             raise UnknownResource(f"There is no frame {max(numbers)}, but {count}")
         wanted = numbers or range(1, count + 1)
         media_type = f"{chosen.media_type}; transfer-syntax={syntax}"
-        if len(wanted) == 1 and (call.header("range") or not chosen.parts):
+        if len(wanted) == 1 and (not chosen.parts or takes_range(call, accepted, chosen)):
             content = self._frames.in_syntax(file, wanted[0] - 1, syntax)
             response = content_response(
                 call, len(content), lambda at, size: content[at : at + size], media_type

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orthanclite.core.errors import NotAcceptable
 from orthanclite.web.call import Call
@@ -123,3 +123,10 @@ def choose(wanted: Sequence[Range], offers: Iterable[Offer] | Callable[[Range], 
     if chosen is None:
         raise NotAcceptable
     return chosen
+
+
+def takes_range(call: Call, wanted: Sequence[Range], chosen: Offer) -> bool:
+    """Whether a request asks for a range of a content that can be sent as such: parts have none."""
+    if not call.header("range"):
+        return False
+    return not chosen.parts or quality(wanted, replace(chosen, parts=False)) > 0

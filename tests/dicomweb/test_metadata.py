@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from io import BytesIO
 from xml.etree import ElementTree
 
@@ -74,7 +75,7 @@ def test_metadata_follow_what_happens(server: Server) -> None:
     answer = server.upload(dicom_file(study="9.11", series="9.12", instance="9.13.2"))
     assert found() == {"9.13.1", "9.13.2"}
     attachments = server.get(f"/series/{answer['ParentSeries']}/attachments")
-    assert attachments == ["4301"]
+    assert attachments == ["4301"]  # of the same type as those of Orthanc's plugin
     server.client.delete(f"/instances/{answer['ID']}").raise_for_status()
     assert found() == {"9.13.1"}
     changes = server.get("/changes", params={"limit": 10000})["Changes"]
@@ -174,3 +175,11 @@ def test_what_looks_like_an_address_in_a_text_stays_text(server: Server) -> None
     stored = store(server, dicom_file(study="9.41", series="9.42", instance="9.43", StudyDescription=text))
     (found,) = json_of(get(server, f"{stored.instance}/metadata"))
     assert found["00081030"]["Value"] == [None, *text.split("\\")[1:]]
+
+
+def test_the_metadata_of_a_stable_series_are_made_before_they_are_asked_for(server: Server) -> None:
+    answer = server.upload(dicom_file(study="9.51", series="9.52", instance="9.53"))
+    deadline = time.monotonic() + 60
+    while "4301" not in server.get(f"/series/{answer['ParentSeries']}/attachments"):
+        assert time.monotonic() < deadline, "The metadata are not made"
+        time.sleep(0.2)

@@ -33,6 +33,7 @@ from orthanclite.services.dicomweb.locator import Locator
 from orthanclite.services.dicomweb.metadata import MetadataOptions, MetadataService
 from orthanclite.services.dicomweb.pictures import PictureService
 from orthanclite.services.dicomweb.tags import MetadataTags
+from orthanclite.services.dicomweb.warming import MetadataWarming
 from orthanclite.services.search.query_retrieve import QueryService
 from orthanclite.services.search.requested_tags import FindWarnings, RequestedTags
 from orthanclite.services.server.system import BuiltIn
@@ -112,7 +113,8 @@ def dicomweb_wing(
         _VERSION,
         "Implementation of DICOMweb (QIDO-RS, STOW-RS and WADO-RS) and WADO-URI.",
     )
-    return DicomWebWing(Additions(routers=routers, built_in=(built_in,)))
+    duties = (MetadataWarming(metadata, base.events),) if options.keep else ()
+    return DicomWebWing(Additions(routers=routers, duties=duties, built_in=(built_in,)))
 
 
 def _queries(base: Foundation, content: ContentWing, search: SearchWing, tags: MetadataTags) -> QueryService:
