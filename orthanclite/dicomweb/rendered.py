@@ -8,6 +8,7 @@ from functools import partial
 from orthanclite.core.errors import UnknownResource
 from orthanclite.core.levels import Level
 from orthanclite.core.model import Parts, Resource
+from orthanclite.core.multipart import Part
 from orthanclite.core.ports import Resources
 from orthanclite.dicomweb.addresses import Addresses
 from orthanclite.dicomweb.frames import frame_numbers
@@ -18,7 +19,7 @@ from orthanclite.services.content.files import StoredFile
 from orthanclite.services.dicomweb.locator import Locator
 from orthanclite.services.dicomweb.pictures import GIF, JPEG, PICTURES, Look, PictureService
 from orthanclite.web.answers.ranges import content_response
-from orthanclite.web.answers.related import Part, related_response
+from orthanclite.web.answers.related import related_response
 from orthanclite.web.answers.responses import Response
 from orthanclite.web.call import Call
 from orthanclite.web.routing import Arg, Router
