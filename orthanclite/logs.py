@@ -53,12 +53,12 @@ class LogCounter(logging.Handler):
     def __init__(self, metrics: Metrics) -> None:
         super().__init__(logging.WARNING)
         self._metrics = metrics
-        metrics.declare("orthanclite_warnings_logged", "orthanclite_errors_logged")
+        metrics.declare("orthanc_logged_warnings_count", "orthanc_logged_errors_count")
         logging.getLogger().addHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
         kind = "errors" if record.levelno >= logging.ERROR else "warnings"
-        self._metrics.add(f"orthanclite_{kind}_logged")
+        self._metrics.add(f"orthanc_logged_{kind}_count")
 
     def close(self) -> None:
         logging.getLogger().removeHandler(self)

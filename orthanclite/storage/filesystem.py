@@ -37,6 +37,9 @@ _PROBE = ".orthanclite-clock"
 """A file that is written to learn the time."""
 BLOBS_PER_FOLDER = 256
 
+READ_BYTES = "orthanc_storage_read_bytes"
+"""The metric of bytes that were read; of a file that is mapped, all of them."""
+
 log = logging.getLogger("orthanclite.generic")
 
 _ATTEMPTS = 100
@@ -216,6 +219,7 @@ class FileStorage:
                 raise CorruptedFile(f"The stored file {uuid} cannot be read: {exc.strerror}") from exc
         if length is not None and len(data) != length:
             raise CorruptedFile(f"The stored file {uuid} is shorter than the index says")
+        self._metrics.add(READ_BYTES, len(data))
         return data
 
     @contextmanager
@@ -224,6 +228,7 @@ class FileStorage:
             if os.fstat(file.fileno()).st_size == 0:
                 yield b""
                 return
+            self._metrics.add(READ_BYTES, os.fstat(file.fileno()).st_size)
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 yield data
 
@@ -239,7 +244,10 @@ class FileStorage:
                 os.close(descriptor)
         except OSError:
             return None
-        return content if count == size else None
+        if count != size:
+            return None
+        self._metrics.add(READ_BYTES, size)
+        return content
 
     def delete(self, uuid: str) -> None:
         path = self.path(uuid)

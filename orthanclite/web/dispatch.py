@@ -65,7 +65,7 @@ _PAUSE = 1.0
 
 _ACTIVE = "orthanc_rest_api_active_requests"
 _DURATION = "orthanc_rest_api_duration_ms"
-_FREE_THREADS = "orthanc_available_http_threads"
+_FREE_THREADS = "orthanc_available_http_threads_count"
 
 
 class Dispatcher:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from orthanclite.app.wiring.additions import Additions
 from orthanclite.app.wiring.foundation import Foundation
+from orthanclite.core.metrics import Metrics
 from orthanclite.core.names import NameRegistry
 from orthanclite.rest.attachments import attachment_routes
 from orthanclite.rest.tags import tag_routes
@@ -28,12 +30,18 @@ class ContentWing:
     adds: Additions
 
 
+def _measure(metrics: Metrics, cache: ByteCache) -> None:
+    """One cache is there for what the reference has two for, of files and of what was parsed of them."""
+    for name in ("storage", "dicom_parser"):
+        metrics.set(f"orthanc_{name}_cache_count", len(cache))
+        metrics.set(f"orthanc_{name}_cache_size_mb", cache.size / _MEGABYTE)
+
+
 def content_wing(base: Foundation) -> ContentWing:
     storage, types = base.settings.storage, base.settings.data.user_content_types
     files = InstanceFiles(base.index.resources, base.reader, base.dictionary, base.runtime, base.metrics)
     cache = ByteCache()
-    base.metrics.watch(lambda: base.metrics.set("orthanc_storage_cache_count", len(cache)))
-    base.metrics.watch(lambda: base.metrics.set("orthanc_storage_cache_size_mb", cache.size / _MEGABYTE))
+    base.metrics.watch(partial(_measure, base.metrics, cache))
     tags = TagService(files, base.reader, base.dictionary, cache, base.metrics)
     attachments = AttachmentService(
         base.index.annotations,

@@ -29,7 +29,7 @@ class ImagingWing:
 
 def imaging_wing(base: Foundation, content: ContentWing) -> ImagingWing:
     settings, storage = base.settings, base.settings.storage
-    workers = WorkerPool()
+    workers = WorkerPool(metrics=base.metrics)
     images = Images(workers, warn=settings.warnings.decoder_failure)
     arrays = ArrayService(images, storage.temporary_directory)
     slices = SliceService(base.index.resources)

@@ -18,6 +18,7 @@ from orthanclite.dimse.scp.identifier import Identifiers
 from orthanclite.dimse.scp.move import MOVE_MODELS, DestinationOf, MoveScp, SubmitMove
 from orthanclite.dimse.scp.slots import Slots
 from orthanclite.dimse.scp.store import Ingest, Listener, StoreScp
+from orthanclite.dimse.scp.timed import Timed
 from orthanclite.dimse.sending import Instances, InstanceSender
 from orthanclite.dimse.service import Service
 from orthanclite.jobs.kinds.commitment import CommitmentKind
@@ -84,7 +85,8 @@ def offers(backends: Backends, threads: int, metrics: Metrics | None = None) -> 
         table.append(Offer(Service.FIND_WORKLIST, C_FIND_RQ, WORKLIST_MODELS, find))
     if (retrieval := backends.retrieval) is not None:
         get = GetScp(retrieval.select, retrieval.instances, retrieval.sender, identifiers, slots)
-        table.append(Offer(Service.GET, C_GET_RQ, GET_MODELS, get, sends_instances=True))
+        timed_get = Timed(get, metrics, "orthanc_get_scp_duration_ms")
+        table.append(Offer(Service.GET, C_GET_RQ, GET_MODELS, timed_get, sends_instances=True))
         move = MoveScp(
             retrieval.select,
             retrieval.instances,
@@ -94,7 +96,8 @@ def offers(backends: Backends, threads: int, metrics: Metrics | None = None) -> 
             slots,
             retrieval.submit_move,
         )
-        table.append(Offer(Service.MOVE, C_MOVE_RQ, MOVE_MODELS, move))
+        timed_move = Timed(move, metrics, "orthanc_move_scp_duration_ms")
+        table.append(Offer(Service.MOVE, C_MOVE_RQ, MOVE_MODELS, timed_move))
     if (commitment := backends.commitment) is not None:
         scp = CommitmentScp(commitment.kind, commitment.submit, commitment.modality_of, identifiers)
         table.append(

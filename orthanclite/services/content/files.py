@@ -27,6 +27,9 @@ CACHE_HITS = "orthanc_storage_cache_hit_count"
 CACHE_MISSES = "orthanc_storage_cache_miss_count"
 """Counters of how often what was asked of a stored file was in memory, or the file had to be read. Clients
 watch them to see that a request did not touch the storage."""
+PARSER_HITS = "orthanc_dicom_parser_cache_hit_count"
+PARSER_MISSES = "orthanc_dicom_parser_cache_miss_count"
+"""Counters of how often what a file says was in memory, or the file had to be parsed."""
 
 _SMALL = 64 * 1024
 """Bytes of a file up to which it is read whole: cheaper than to think about its pixels."""
@@ -76,7 +79,7 @@ class InstanceFiles:
         self._dictionary = dictionary
         self._runtime = runtime
         self._metrics = metrics
-        metrics.declare(CACHE_HITS, CACHE_MISSES)
+        metrics.declare(CACHE_HITS, CACHE_MISSES, PARSER_HITS, PARSER_MISSES)
 
     def locate(self, id: str) -> StoredFile:
         """The file of an instance.
@@ -116,12 +119,14 @@ class InstanceFiles:
     def parse(self, file: StoredFile, whole: bool = False) -> DicomFile:
         """The file up to its pixel data, included by name but not by value; ``whole`` parses to the end."""
         self._metrics.add(CACHE_MISSES)
+        self._metrics.add(PARSER_MISSES)
         return parse(self._head(file, whole), self._dictionary, whole=whole)
 
     @contextmanager
     def parsed(self, file: StoredFile) -> Iterator[DicomFile]:
         """The whole file, pixel data included, as long as the context lasts."""
         self._metrics.add(CACHE_MISSES)
+        self._metrics.add(PARSER_MISSES)
         with self._reader.whole(file.attachment) as data:
             yield parse(data, self._dictionary, whole=True)
 

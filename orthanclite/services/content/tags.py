@@ -22,7 +22,7 @@ from orthanclite.dicom.renderings.dicomweb_xml import stream_xml
 from orthanclite.dicom.renderings.tags_json import Renderer, Style, restyle, shared_tags
 from orthanclite.services.content.blobs import BlobReader, Reader
 from orthanclite.services.content.byte_cache import ByteCache
-from orthanclite.services.content.files import CACHE_HITS, InstanceFiles, StoredFile
+from orthanclite.services.content.files import CACHE_HITS, PARSER_HITS, InstanceFiles, StoredFile
 
 _ENCAPSULATED_PDF = "1.2.840.10008.5.1.4.1.1.104.1"
 
@@ -211,4 +211,5 @@ class TagService:
         text = self._cache.get(key)
         if text is not None:
             self._metrics.add(CACHE_HITS)
+            self._metrics.add(PARSER_HITS)
         return text

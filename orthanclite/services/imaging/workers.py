@@ -24,6 +24,7 @@ from typing import Any
 import orjson
 
 from orthanclite.core.errors import BadFileFormat, Busy, OrthancError, error_named
+from orthanclite.core.metrics import Metrics
 from orthanclite.core.processes import start_module
 from orthanclite.services.imaging.handover import Task, task
 
@@ -33,6 +34,8 @@ IMAGE_TIMEOUT = 8.0
 """Seconds for the decoding of one image."""
 
 _START_TIMEOUT = 60.0  # seconds until a new process has imported the codecs
+
+_FREE_WORKERS = "orthanc_transcoder_available_threads"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +50,15 @@ class PoolLimits:
 
 
 class WorkerPool:
-    """Runs functions of ``orthanclite`` modules in other processes. Thread-safe."""
+    """Runs functions of ``orthanclite`` modules in other processes. Thread-safe.
 
-    def __init__(self, limits: PoolLimits | None = None) -> None:
+    :param metrics: shown how many workers are free
+    """
+
+    def __init__(self, limits: PoolLimits | None = None, metrics: Metrics | None = None) -> None:
         self._limits = limits or PoolLimits()
+        self._metrics = metrics or Metrics()
+        self._metrics.watch(self._observe)
         self._idle: deque[_Worker] = deque()
         self._free = self._limits.workers  # workers that may still be started or taken
         self._waiting = 0
@@ -109,6 +117,7 @@ class WorkerPool:
             finally:
                 self._waiting -= 1
             self._free -= 1
+            self._observe()
             while self._idle:
                 worker = self._idle.pop()
                 if worker.is_alive():
@@ -119,6 +128,9 @@ class WorkerPool:
         except OSError as exc:
             self._give_back(None)
             raise OrthancError(f"Cannot start a worker process: {exc}") from exc
+
+    def _observe(self) -> None:
+        self._metrics.observe_lowest(_FREE_WORKERS, self._free)
 
     def _give_back(self, worker: _Worker | None) -> None:
         with self._changed:
