@@ -110,7 +110,7 @@ class Stored:
 
     def find(self, ids: Sequence[str]) -> Iterator[OutgoingInstance | None]:
         for id in ids:
-            yield None if id in self.gone else OutgoingInstance(id, "s", 0, "1.2", id, None)  # type: ignore[arg-type]
+            yield None if id in self.gone else OutgoingInstance(id, "s", "1.2", id, None)  # type: ignore[arg-type]
 
 
 IDS = tuple("abcdef")
