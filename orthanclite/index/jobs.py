@@ -71,6 +71,7 @@ _SHOWN = (
 _ALL: Select[Any] = select(*_SHOWN).order_by(jobs.c.id)
 _GET: Select[Any] = select(*_SHOWN).where(jobs.c.id == bindparam("job"))
 _IDS = select(jobs.c.id).order_by(jobs.c.id)
+_ENDINGS = select(jobs.c.id, jobs.c.completed).order_by(jobs.c.id)
 _COUNTS = select(jobs.c.state, func.count()).group_by(jobs.c.state)
 _NEXT_DUE = select(func.min(jobs.c.due) - _NOW).where(jobs.c.state == State.RETRY)
 
@@ -249,6 +250,10 @@ class SqlJobs:
     def ids(self) -> list[str]:
         with self._database.reader() as session:
             return session.column(_IDS)
+
+    def endings(self) -> dict[str, float | None]:
+        with self._database.reader() as session:
+            return dict(session.all(_ENDINGS))
 
     def counts(self) -> dict[State, int]:
         with self._database.reader() as session:

@@ -210,6 +210,10 @@ class JobEngine:
     def ids(self) -> list[str]:
         return self._jobs.ids()
 
+    def endings(self) -> dict[str, float | None]:
+        """As :meth:`core.ports.Jobs.endings`."""
+        return self._jobs.endings()
+
     def forget_all(self) -> None:
         """Forget all jobs, whatever their state, and their outputs (``SaveJobs``). Before :meth:`start`."""
         self._delete_blobs(self._jobs.clear())

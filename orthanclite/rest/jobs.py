@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from functools import partial
@@ -13,25 +14,36 @@ import orjson
 from orthanclite.core.error_codes import ERROR_MESSAGES
 from orthanclite.core.errors import InexistentItem
 from orthanclite.core.jobs import Job
+from orthanclite.core.styled_json import dumps
 from orthanclite.jobs.engine import JobEngine
 from orthanclite.jobs.events import JobEvent, JobEvents
 from orthanclite.rest.views import EXPAND_ARGUMENT
 from orthanclite.web.answers.ranges import download_response
-from orthanclite.web.answers.responses import Response, StreamResponse, empty, json_response, literal_object
+from orthanclite.web.answers.responses import (
+    Response,
+    StreamResponse,
+    empty,
+    json_bytes,
+    json_response,
+    literal_object,
+)
 from orthanclite.web.call import Call
 from orthanclite.web.routing import Router
 
 _HEARTBEAT = 15.0
 """Seconds after which a stream of events without news shows that it lives."""
 
+_FEW = 100
+"""Jobs that are rather read one by one than with all others."""
+
 
 def job_routes(engine: JobEngine) -> Router:
-    router = Router("Jobs")
+    router, rendered = Router("Jobs"), RenderedJobs(engine)
 
     @router.get("/jobs", "List the jobs", query=(EXPAND_ARGUMENT,))
     def list_jobs(call: Call) -> Response:
         if call.flag("expand"):
-            return json_response([describe(job) for job in engine.all()])
+            return json_bytes(rendered.all())
         return json_response(engine.ids())
 
     @router.get(
@@ -92,6 +104,40 @@ def _add_outputs(router: Router, engine: JobEngine) -> None:
 
 def _no_output(call: Call) -> InexistentItem:
     return InexistentItem(f"Job has no such output: {call.params['key']}")
+
+
+class RenderedJobs:
+    """All jobs as JSON text. One that has ended changes no more, and is rendered once. Thread-safe."""
+
+    def __init__(self, engine: JobEngine) -> None:
+        self._engine = engine
+        self._ended: dict[str, tuple[float, str, str]] = {}
+        """The moment of its end, and the text before and after the time of the answer, of each job."""
+
+    def all(self) -> bytes:
+        """Expanded, in the order of their identifiers."""
+        endings, ended, now = self._engine.endings(), self._ended, _time(time.time())
+        kept = {id: known for id, known in ended.items() if endings.get(id) == known[0]}
+        missing = [id for id in endings if id not in kept]
+        jobs = self._engine.all() if len(missing) > _FEW else map(self._engine.get, missing)
+        parts = {id: (before, after) for id, (_, before, after) in kept.items()}
+        for job in jobs:
+            if job is None or job.id in kept:
+                continue
+            before, after = parts[job.id] = _around_time(job)
+            if job.completed is not None:
+                kept[job.id] = job.completed, before, after
+        self._ended = kept
+        texts = [f"{parts[id][0]}{now}{parts[id][1]}" for id in sorted(parts)]
+        listed = ",\n   ".join(texts)
+        return f"[\n   {listed}\n]".encode("ascii") if texts else b"[]"
+
+
+def _around_time(job: Job) -> tuple[str, str]:
+    """The text of a job in a list, before and after the time of the answer."""
+    before, name, after = dumps(describe(job)).decode("ascii").partition('\n   "Timestamp" : "')
+    text = (before + name).replace("\n", "\n   ")
+    return text, after[after.index('"') :].replace("\n", "\n   ")
 
 
 def describe(job: Job) -> dict[str, Any]:

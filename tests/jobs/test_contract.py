@@ -109,6 +109,7 @@ def test_a_job_is_shown_as_it_was_submitted(queue: Queue) -> None:
 def test_lists_are_sorted_by_identifier(queue: Queue) -> None:
     ids = sorted(queue.submit() for _ in range(5))
     assert queue.jobs.ids() == ids
+    assert list(queue.jobs.endings().items()) == [(id, None) for id in ids]
     assert [job.id for job in queue.jobs.all()] == ids
     assert queue.jobs.counts() == {State.PENDING: 5}
 

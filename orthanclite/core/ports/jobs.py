@@ -23,6 +23,10 @@ class Jobs(Protocol):
 
     def ids(self) -> list[str]: ...
 
+    def endings(self) -> dict[str, float | None]:
+        """When each job has ended, by identifier, in the order of these; None for one that has not."""
+        ...
+
     def counts(self) -> dict[State, int]:
         """How many jobs are in each state; those with none are left out."""
         ...

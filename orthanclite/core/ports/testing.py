@@ -234,6 +234,9 @@ class MemoryJobs:
         with self._lock:
             return sorted(self._rows)
 
+    def endings(self) -> dict[str, float | None]:
+        return {job.id: job.completed for job in self.all()}
+
     def counts(self) -> dict[State, int]:
         return dict(Counter(job.state for job in self.all()))
 
