@@ -17,8 +17,9 @@ from typing import Any
 
 import pytest
 
+from tests.safety.test_failures import small_disk
 from tests.safety.test_jobs import config
-from tests.support.postgres import Cluster
+from tests.support.postgres import Cluster, cluster
 from tests.support.records import dicom_file
 from tests.support.server import Server, orthanclite, running
 
@@ -67,10 +68,13 @@ def submit(server: Server, kind: str, name: str) -> tuple[str, str]:
 
 def wait(server: Server, job: str, patience: float = 90) -> dict[str, Any]:
     deadline = time.monotonic() + patience
-    while (found := server.get(f"/jobs/{job}"))["State"] in ("Pending", "Running"):
-        assert time.monotonic() < deadline, found
+    while time.monotonic() < deadline:
+        answer = server.client.get(f"/jobs/{job}")
+        if answer.status_code == 200 and answer.json()["State"] not in ("Pending", "Running"):
+            return dict(answer.json())
+        assert answer.status_code in (200, 503)  # the database may be away
         time.sleep(0.05)
-    return dict(found)
+    raise AssertionError(answer.text)
 
 
 def check(server: Server, kind: str, job: str, source: str) -> None:
@@ -170,3 +174,51 @@ def begin(server: Server, study: str) -> str:
 
 def results_of(server: Server, jobs: Sequence[str]) -> list[str]:
     return [str(server.get(f"/jobs/{job}")["Content"]["ID"]) for job in jobs]
+
+
+def test_a_full_disk_fails_the_job_and_no_other(tmp_path: Path) -> None:
+    storage = tmp_path / "storage"
+    with small_disk(storage, "24m"):
+        options = {"IndexDirectory": str(tmp_path / "index"), "JobsHistorySize": 100}
+        with running(orthanclite(tmp_path, options)) as server:
+            for number in range(8):
+                pixels = os.urandom(1 << 20)
+                stored = server.upload(
+                    dicom_file("P", "1.5", "1.5.1", f"1.5.1.{number}", side=724, pixels=pixels)
+                )
+            ballast = storage / "ballast"
+            ballast.write_bytes(bytes(12 << 20))
+            body = {"KeepSource": False, "Permissive": True, "Asynchronous": True}
+            path = f"/studies/{stored['ParentStudy']}/modify"
+            job = server.client.post(path, json=body).json()["ID"]
+            failed = wait(server, job)
+            assert (failed["State"], failed["ErrorCode"]) == ("Failure", 19)
+            assert len(server.get(f"/studies/{stored['ParentStudy']}/instances")) == 8
+            ballast.unlink()
+            server.client.post(f"/jobs/{job}/resubmit").raise_for_status()
+            done = wait(server, job)
+            assert (done["State"], done["Content"]["FailedInstancesCount"]) == ("Success", 0)
+            assert server.get("/statistics")["CountInstances"] == 8
+
+
+def test_a_database_that_goes_away_fails_the_job_and_not_the_engine(tmp_path: Path) -> None:
+    with cluster() as own, own.database() as name:
+        if own.control is None:
+            pytest.skip("PostgreSQL's pg_ctl is not installed")
+        with own.connect() as connection:  # the cluster of the tests is not durable otherwise
+            connection.execute(f"ALTER DATABASE {name} SET synchronous_commit = on")
+        with running(orthanclite(tmp_path, config(own, name, **OPTIONS))) as server:
+            study, _ = fill(server, "1.6")
+            jobs = [begin(server, study) for _ in range(6)]
+            time.sleep(0.1)
+            own.control("-m", "immediate", "stop")
+            time.sleep(2)
+            own.control("start")
+            for job in jobs:
+                ended = wait(server, job)
+                if ended["State"] == "Failure":
+                    assert ended["ErrorCode"] in (11, 36), ended
+                    server.client.post(f"/jobs/{job}/resubmit").raise_for_status()
+                    assert wait(server, job)["State"] == "Success"
+            assert server.get("/statistics")["CountInstances"] == COUNT * 7
+            assert len(set(results_of(server, jobs))) == 6
