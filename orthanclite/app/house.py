@@ -56,7 +56,7 @@ class House:
         dicomweb = dicomweb_wing(base, content, imaging, ingest, search, resources, archive.archives)
         edit = edit_wing(base, content, imaging, ingest, upkeep, resources, jobs)
         remotes = remotes_wing(base, imaging, jobs)
-        calling = calling_wing(base, content, imaging, jobs, remotes)
+        calling = calling_wing(base, content, imaging, search, resources, jobs, remotes)
         worklists = worklists_wing(base, search)
         network = network_wing(base, ingest, search, jobs, remotes, calling, worklists)
         retrieve = retrieve_wing(base, ingest, jobs, search, remotes, calling, network)

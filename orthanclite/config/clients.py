@@ -84,8 +84,6 @@ class ScuSettings:
         100,
         "Storage commitment reports that are kept.",
         minimum=1,
-        fate=Fate.LATER,
-        why=_SCU,
     )
     association_close_delay: int = setting(
         "DicomAssociationCloseDelay",

@@ -40,6 +40,7 @@ _STORE_BODY = Body(
         "Port": "number: Where to call, in place of the port of the modality",
         "MoveOriginatorAet": "string: AET whose C-MOVE this is for; together with MoveOriginatorID",
         "MoveOriginatorID": "number: Message ID of that C-MOVE",
+        "StorageCommitment": "boolean: Ask the modality to keep what it is sent (storage commitment)",
         "Timeout": "number: Seconds to wait for answers; 0 for no limit",
         **SUBMISSION_FIELDS,
         **RETRY_FIELD,
@@ -114,7 +115,8 @@ def _add_store(router: Router, services: ModalityServices) -> None:
         target = ModalityCall(modality, _aet_field(fields, "LocalAet") or "", timeout_field(fields))
         selection = services.selector.select(ids)
         originator = _originator(fields, services.client.local_aet(target))
-        request = StoreRequest(target, selection, originator)
+        wants_commitment = _flag(fields, "StorageCommitment")
+        request = StoreRequest(target, selection, originator, wants_commitment=wants_commitment)
         submission = services.store.submission(
             request,
             parameters=options.parameters,
@@ -168,6 +170,13 @@ def _originator(fields: Mapping[str, Any], local_aet: str) -> MoveOriginator | N
     if aet is not None and not (aet.isascii() and aet.isprintable() and len(aet) <= 16):
         raise ParameterOutOfRange("MoveOriginatorAet must be an AE title")
     return MoveOriginator(local_aet if aet is None else aet, message_id)
+
+
+def _flag(fields: Mapping[str, Any], name: str) -> bool:
+    value = fields.get(name, False)
+    if not isinstance(value, bool):
+        raise BadParameterType(f"Bad type of the field {name}")
+    return value
 
 
 def _typed(fields: Mapping[str, Any], name: str, kind: type[T]) -> T | None:

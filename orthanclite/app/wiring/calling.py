@@ -10,6 +10,8 @@ from orthanclite.app.wiring.foundation import Foundation
 from orthanclite.app.wiring.imaging import ImagingWing
 from orthanclite.app.wiring.jobs import JobsWing
 from orthanclite.app.wiring.remotes import RemotesWing
+from orthanclite.app.wiring.resources import ResourcesWing
+from orthanclite.app.wiring.search import SearchWing
 from orthanclite.config import Settings
 from orthanclite.dimse.options import DicomClientOptions, TlsClientOptions
 from orthanclite.dimse.outgoing import CallDefaults
@@ -17,8 +19,10 @@ from orthanclite.dimse.scu.client import DicomClient
 from orthanclite.dimse.sending import InstanceSender
 from orthanclite.dimse.upper.requestor import AssociationRequestor
 from orthanclite.jobs.kinds.modality_store import ModalityStoreKind
+from orthanclite.rest.commitment import CommitmentServices, commitment_routes
 from orthanclite.rest.modalities import ModalityServices, modality_routes
 from orthanclite.services.content.outgoing import OutgoingInstances
+from orthanclite.services.remotes.requested_commitments import RequestedCommitments
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +33,18 @@ class CallingWing:
     defaults: CallDefaults
     client: DicomClient
     store: ModalityStoreKind
+    commitments: RequestedCommitments
     adds: Additions
 
 
 def calling_wing(
-    base: Foundation, content: ContentWing, imaging: ImagingWing, jobs: JobsWing, remotes: RemotesWing
+    base: Foundation,
+    content: ContentWing,
+    imaging: ImagingWing,
+    search: SearchWing,
+    resources: ResourcesWing,
+    jobs: JobsWing,
+    remotes: RemotesWing,
 ) -> CallingWing:
     settings = base.settings
     preferred = settings.scu.preferred_transfer_syntax
@@ -42,7 +53,10 @@ def calling_wing(
     sender = InstanceSender(instances, imaging.transcoding, preferred, settings.transcoding.over_dicom)
     defaults = CallDefaults(settings.dicom.aet, settings.scu.timeout)
     client = DicomClient(requestor, sender, defaults, base.runtime, base.dictionary, preferred)
-    store = ModalityStoreKind(instances, client)
+    commitments = RequestedCommitments(
+        base.index.registries, search.search, client, settings.scu.storage_commitment_reports
+    )
+    store = ModalityStoreKind(instances, client, commitments)
     jobs.engine.register(store)
     services = ModalityServices(
         remotes.modalities,
@@ -52,6 +66,9 @@ def calling_wing(
         remotes.selector,
         settings.scu.echo_checks_find,
     )
+    commitment_services = CommitmentServices(
+        remotes.modalities, remotes.selector, instances, commitments, resources.resources.delete_many
+    )
     # Before the jobs are waited for: what they wait for without a limit ends with it.
     return CallingWing(
         requestor,
@@ -60,7 +77,11 @@ def calling_wing(
         defaults,
         client,
         store,
-        Additions(routers=(modality_routes(services),), endings=(requestor.close,)),
+        commitments,
+        Additions(
+            routers=(modality_routes(services), commitment_routes(commitment_services)),
+            endings=(requestor.close,),
+        ),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orthanclite.core.errors import BadFileFormat, NetworkProtocol
@@ -19,6 +20,7 @@ from orthanclite.dimse.command import (
     Value,
 )
 from orthanclite.dimse.outgoing import CallDefaults, Connector, Remote
+from orthanclite.dimse.scu.commitment import request_commitment
 from orthanclite.dimse.scu.echo import echo
 from orthanclite.dimse.scu.proposals import storage_proposals
 from orthanclite.dimse.scu.store import StoreSession, status_failure
@@ -56,6 +58,9 @@ class DicomClient:
             call.modality.allow_transcoding,
             None if originator is None else Originator(originator.aet, originator.message_id),
         )
+
+    def request_commitment(self, call: Call, transaction_uid: str, instances: Sequence[SopReference]) -> None:
+        request_commitment(self.connector, self._remote(call), transaction_uid, instances)
 
     def store_file(self, call: Call, file: bytes) -> SopReference:
         remote = self._remote(call)

@@ -15,9 +15,16 @@ from queue import SimpleQueue
 from typing import Any, Protocol
 
 from orthanclite.core.errors import OrthancError, UnknownResource
+from orthanclite.core.identifiers import generate_uid
 from orthanclite.core.jobs import RETRY, Claim, Failure, Progress, Submission
 from orthanclite.services.content.outgoing import OutgoingInstance
-from orthanclite.services.remotes.client import Call, ModalityClient, MoveOriginator, StorageSession
+from orthanclite.services.remotes.client import (
+    Call,
+    ModalityClient,
+    MoveOriginator,
+    SopReference,
+    StorageSession,
+)
 from orthanclite.services.remotes.selection import Selection
 
 _BATCH = 256
@@ -34,6 +41,12 @@ class Instances(Protocol):
     def find(self, ids: Sequence[str]) -> Iterator[OutgoingInstance | None]: ...
 
 
+class Commitments(Protocol):
+    """The part of ``services.remotes.requested_commitments.RequestedCommitments`` that is used here."""
+
+    def request(self, call: Call, transaction_uid: str, instances: Sequence[SopReference]) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class StoreRequest:
     """What is to be sent, and to whom."""
@@ -42,6 +55,8 @@ class StoreRequest:
     selection: Selection
     originator: MoveOriginator | None = None
     description: str = "REST API"
+    wants_commitment: bool = False
+    """Whether the modality is asked to keep all of it, once it is sent."""
 
 
 class ModalityStoreKind:
@@ -50,9 +65,10 @@ class ModalityStoreKind:
     name = "DicomModalityStore"
     retries = 0
 
-    def __init__(self, instances: Instances, client: ModalityClient) -> None:
+    def __init__(self, instances: Instances, client: ModalityClient, commitments: Commitments) -> None:
         self._instances = instances
         self._client = client
+        self._commitments = commitments
 
     def submission(
         self,
@@ -74,10 +90,12 @@ class ModalityStoreKind:
             "originator": None if originator is None else [originator.aet, originator.message_id],
         }
         content = self._content(request)
+        if request.wants_commitment:
+            own["commitment"] = content["StorageCommitmentTransactionUID"] = generate_uid()
         return Submission(self.name, {**own, **(parameters or {})}, content, priority, permissive, user_data)
 
     def begin(self, claim: Claim, is_stopping: Callable[[], bool]) -> _StoreRun:
-        return _StoreRun(claim, self._instances, self._client, is_stopping)
+        return _StoreRun(claim, self._instances, self._client, self._commitments, is_stopping)
 
     def _content(self, request: StoreRequest) -> dict[str, Any]:
         content: dict[str, Any] = {
@@ -109,8 +127,15 @@ class _Failed:
 
 class _StoreRun:
     def __init__(
-        self, claim: Claim, instances: Instances, client: ModalityClient, is_stopping: Callable[[], bool]
+        self,
+        claim: Claim,
+        instances: Instances,
+        client: ModalityClient,
+        commitments: Commitments,
+        is_stopping: Callable[[], bool],
     ) -> None:
+        self._instances = instances
+        self._commitments = commitments
         self._is_stopping = is_stopping
         parameters, saved = claim.parameters, claim.saved or {}
         self._ids: Sequence[str] = parameters["instances"]
@@ -120,7 +145,8 @@ class _StoreRun:
         self._permissive = claim.permissive
         self._tries: int = parameters.get(RETRY, 0)  # that are granted in a row
         self._tries_left = self._tries - claim.retries
-        call = Call.of_json(parameters["call"])
+        call = self._call = Call.of_json(parameters["call"])
+        self._commitment: str | None = parameters.get("commitment")  # the transaction
         originator = parameters["originator"]
         made = None if originator is None else MoveOriginator(*originator)
         sessions = [client.store(call, made) for _ in range(call.modality.parallel_associations)]
@@ -134,13 +160,27 @@ class _StoreRun:
                 self._position += 1
             elif (ending := self._fail(sent.fate, sent.error)) is not None:
                 return ending
-        if self._position == len(self._ids):
-            self._line.close()
-            return self._progress(done=True)
-        return self._progress()
+        if self._position < len(self._ids):
+            return self._progress()
+        self._line.close()
+        if self._commitment is not None and (failure := self._ask_for_commitment(self._commitment)):
+            return replace(self._progress(done=True), saved=None, failure=failure, retry=failure)
+        return self._progress(done=True)
 
     def close(self) -> None:
         self._line.close()
+
+    def _ask_for_commitment(self, transaction_uid: str) -> Failure | None:
+        """Have the modality promise to keep what was sent; why it does not take that on."""
+        found = (one for one in self._instances.find(self._ids) if one is not None)
+        references = dict.fromkeys(SopReference(one.sop_class_uid, one.sop_instance_uid) for one in found)
+        try:
+            self._commitments.request(self._call, transaction_uid, list(references))
+        except OrthancError as exc:
+            if self._is_stopping():  # which may be why
+                raise
+            return Failure.of(exc)
+        return None
 
     def _fail(self, fate: _Fate, error: OrthancError) -> Progress | None:
         """Note that the next instance was not sent; how the run ends for it, if it does."""

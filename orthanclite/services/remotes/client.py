@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -87,6 +87,13 @@ class ModalityClient(Protocol):
 
     def store(self, call: Call, originator: MoveOriginator | None = None) -> StorageSession:
         """Begin to send stored instances; connects with the first one."""
+        ...
+
+    def request_commitment(self, call: Call, transaction_uid: str, instances: Sequence[SopReference]) -> None:
+        """Ask a modality to keep instances; it reports later.
+
+        :raises OrthancError: unless the modality takes the request
+        """
         ...
 
     def store_file(self, call: Call, file: bytes) -> SopReference:
