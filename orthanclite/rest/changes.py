@@ -75,7 +75,7 @@ def changes_routes(log: ChangeLog) -> Router:
         if call.has("last"):
             return json_response(_exports_json(log.last_export()))
         since, limit, _ = _window(call)
-        return json_response(_exports_json(log.exports(since, limit)))
+        return json_response(_exports_json(log.exports(since, limit), since))
 
     @router.delete("/exports", "Clear exports")
     def clear_exports(call: Call) -> Response:
@@ -133,11 +133,11 @@ def _change_json(change: Change) -> dict[str, Any]:
     }
 
 
-def _exports_json(page: ExportsPage) -> dict[str, Any]:
+def _exports_json(page: ExportsPage, since: int = 0) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "Done": page.done,
         "Exports": [_export_json(export) for export in page.exports],
-        "Last": page.last if page.exports else 0,
+        "Last": page.last if page.exports else since,
     }
     if page.exports:
         shown["First"] = page.exports[0].seq

@@ -118,7 +118,7 @@ def _of_instances(fields: dict[str, Any]) -> Iterator[SopReference]:
     check_identifiers(instances)
     for one in instances:
         if isinstance(one, dict):
-            uids = [one.get("SOPClassUID"), one.get("SOPInstanceUID")]
+            uids: list[Any] = [one.get("SOPClassUID"), one.get("SOPInstanceUID")]
             expected = 'an object with 2 string fields: "SOPClassUID" and "SOPInstanceUID"'
         elif isinstance(one, list):
             uids, expected = one, "an array with 2 strings: SOP Class UID and SOP Instance UID"

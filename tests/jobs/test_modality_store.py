@@ -55,6 +55,9 @@ class Peer:
     def echo(self, call: Call, check_find: bool) -> None:
         raise AssertionError
 
+    def request_commitment(self, call: Call, transaction_uid: str, instances: Sequence[SopReference]) -> None:
+        raise AssertionError
+
     def store_file(self, call: Call, file: bytes) -> SopReference:
         raise AssertionError
 
@@ -102,6 +105,19 @@ class Session:
             self.peer.closed += 1
 
 
+@dataclass
+class Asked:
+    """Requests for commitment, and why they fail."""
+
+    error: OrthancError | None = None
+    requests: list[tuple[str, list[SopReference]]] = field(default_factory=list)
+
+    def request(self, call: Call, transaction_uid: str, instances: Sequence[SopReference]) -> None:
+        if self.error is not None:
+            raise self.error
+        self.requests.append((transaction_uid, list(instances)))
+
+
 class Stored:
     """Instances that are stored: all but some."""
 
@@ -130,8 +146,9 @@ def begin(
     saved: Mapping[str, Any] | None = None,
     tried: int = 0,
     stopping: bool = False,
+    commitments: Asked | None = None,
 ) -> Any:
-    kind = ModalityStoreKind(stored or Stored(), peer)
+    kind = ModalityStoreKind(stored or Stored(), peer, commitments or Asked())
     made = kind.submission(asked or request(), parameters={RETRY: retries} if retries else None)
     claim = Claim(
         "job", made.kind, 1, 1, made.parameters, saved, 0, made.content, permissive, tried, 0, Wish.NONE
@@ -295,6 +312,28 @@ def test_a_failure_among_several_associations_leaves_nothing_behind() -> None:
     assert progress.failure is not None
     assert peer.opened == peer.closed
     assert threading.active_count() == threads
+
+
+def test_a_commitment_is_asked_for_once_all_is_sent() -> None:
+    asked, peer = Asked(), Peer()
+    progress = finish(begin(peer, request("aab", wants_commitment=True), commitments=asked))
+    [(transaction, references)] = asked.requests
+    assert progress.content["StorageCommitmentTransactionUID"] == transaction
+    assert transaction.startswith("2.25.")
+    assert references == [SopReference("1.2", "a"), SopReference("1.2", "b")]
+    assert peer.opened == peer.closed == 1
+    assert finish(begin(peer, commitments=asked)).failure is None
+    assert len(asked.requests) == 1  # not without a word
+
+
+def test_a_commitment_that_is_refused_fails_the_job_and_is_tried_again() -> None:
+    asked = Asked(NetworkProtocol("no commitment"))
+    progress = finish(begin(Peer(), request(wants_commitment=True), commitments=asked))
+    assert progress.failure is not None
+    assert progress.failure.details == "no commitment"
+    assert progress.content["FailedInstancesCount"] == 0
+    refused = finish(begin(Peer(), request(wants_commitment=True), permissive=True, commitments=asked))
+    assert refused.failure is not None  # nobody may take for kept what is not
 
 
 def test_only_so_many_reasons_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:

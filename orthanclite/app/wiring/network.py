@@ -19,9 +19,10 @@ from orthanclite.config import Settings
 from orthanclite.core.errors import IncompatibleConfigurations
 from orthanclite.core.registry import Modality
 from orthanclite.dicom.attributes import Attributes
+from orthanclite.dimse.commitment import COMMITMENT_CLASS
 from orthanclite.dimse.modalities import KnownModalities
 from orthanclite.dimse.options import DicomServerOptions, TlsOptions
-from orthanclite.dimse.scp.commitment import COMMITMENT_CLASS, CommitmentReporter
+from orthanclite.dimse.scp.commitment import CommitmentReporter
 from orthanclite.dimse.scp.find import QUERY_MODELS, WORKLIST_MODELS
 from orthanclite.dimse.scp.get import GET_MODELS
 from orthanclite.dimse.scp.move import MOVE_MODELS
@@ -73,6 +74,7 @@ def network_wing(
         _retrieval(base, search, jobs, remotes, calling, known),
         MovedInstances(moves).stored,
         _commitment(base, search, jobs, calling, known),
+        calling.commitments,
     )
     dicom = DicomServer(
         options, base.runtime, lookup, offers(backends, base.settings.dicom.threads, base.metrics)

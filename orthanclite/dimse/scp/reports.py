@@ -6,7 +6,7 @@ import logging
 from typing import Protocol
 
 from orthanclite.core.errors import BadFileFormat, OrthancError
-from orthanclite.dicom.attributes import Attribute, Attributes
+from orthanclite.dicom.attributes import Attributes
 from orthanclite.dimse.command import EVENT_TYPE_ID
 from orthanclite.dimse.commitment import (
     ALL_COMMITTED,
@@ -86,7 +86,8 @@ class ReportScp:
 
 
 def _items(attributes: Attributes, tag: int) -> tuple[Attributes, ...]:
-    return attributes.get(tag, Attribute("SQ")).items or ()
+    attribute = attributes.get(tag)
+    return () if attribute is None else attribute.items or ()
 
 
 def _failed(item: Attributes) -> FailedInstance:

@@ -8,14 +8,24 @@ from dataclasses import dataclass
 from orthanclite.core.jobs import Submission
 from orthanclite.core.metrics import Metrics
 from orthanclite.dicom.dictionary import TagDictionary
-from orthanclite.dimse.command import C_ECHO_RQ, C_FIND_RQ, C_GET_RQ, C_MOVE_RQ, C_STORE_RQ, N_ACTION_RQ
+from orthanclite.dimse.command import (
+    C_ECHO_RQ,
+    C_FIND_RQ,
+    C_GET_RQ,
+    C_MOVE_RQ,
+    C_STORE_RQ,
+    N_ACTION_RQ,
+    N_EVENT_REPORT_RQ,
+)
+from orthanclite.dimse.commitment import COMMITMENT_CLASS
 from orthanclite.dimse.conversation import Offer
-from orthanclite.dimse.scp.commitment import COMMITMENT_CLASS, CommitmentScp, ModalityOf
+from orthanclite.dimse.scp.commitment import CommitmentScp, ModalityOf
 from orthanclite.dimse.scp.echo import VERIFICATION, EchoScp
 from orthanclite.dimse.scp.find import QUERY_MODELS, WORKLIST_MODELS, Finder, FindScp
 from orthanclite.dimse.scp.get import GET_MODELS, GetScp, Select
 from orthanclite.dimse.scp.identifier import Identifiers
 from orthanclite.dimse.scp.move import MOVE_MODELS, DestinationOf, MoveScp, SubmitMove
+from orthanclite.dimse.scp.reports import ReportScp, Requests
 from orthanclite.dimse.scp.slots import Slots
 from orthanclite.dimse.scp.store import Ingest, Listener, StoreScp
 from orthanclite.dimse.scp.timed import Timed
@@ -60,6 +70,8 @@ class Backends:
     on_stored: Listener | None = None
     """Told of each instance that C-STORE brings."""
     commitment: Commitment | None = None
+    requested: Requests | None = None
+    """What other modalities were asked to keep, on which they report."""
 
 
 def offers(backends: Backends, threads: int, metrics: Metrics | None = None) -> list[Offer]:
@@ -102,5 +114,11 @@ def offers(backends: Backends, threads: int, metrics: Metrics | None = None) -> 
         scp = CommitmentScp(commitment.kind, commitment.submit, commitment.modality_of, identifiers)
         table.append(
             Offer(Service.N_ACTION, N_ACTION_RQ, frozenset({COMMITMENT_CLASS}), scp, grants_roles=True)
+        )
+    if backends.requested is not None:
+        reports = ReportScp(backends.requested, identifiers)
+        sop_classes = frozenset({COMMITMENT_CLASS})
+        table.append(
+            Offer(Service.N_EVENT_REPORT, N_EVENT_REPORT_RQ, sop_classes, reports, grants_roles=True)
         )
     return table

@@ -84,7 +84,7 @@ class ModalityStoreKind:
         :param parameters: further ones, that the engine reads
         """
         originator = request.originator
-        own = {
+        own: dict[str, Any] = {
             "call": request.call.to_json(),
             "instances": list(request.selection.instances),
             "originator": None if originator is None else [originator.aet, originator.message_id],

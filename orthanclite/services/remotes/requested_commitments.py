@@ -1,6 +1,6 @@
 """What modalities were asked to keep, and what they said (storage commitment, PS3.4 annex J).
 
-Each request is a row that all servers on the index see: whichever of them a modality calls may note its report.
+Each request is a row that all servers on the index see: whichever of them a modality calls notes its report.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _BATCH = 500
 FAILURE_REASONS = {
     0x0110: "A general failure in processing the operation was encountered",
     0x0112: "One or more of the elements in the Referenced SOP Instance Sequence was not available",
-    0x0119: "The SOP Class of an element in the Referenced SOP Instance Sequence did not correspond to the SOP "
-    "class registered for this SOP Instance at the SCP",
-    0x0122: "Storage Commitment has been requested for a SOP Instance with a SOP Class that is not supported by "
-    "the SCP",
+    0x0119: "The SOP Class of an element in the Referenced SOP Instance Sequence did not correspond to the "
+    "SOP class registered for this SOP Instance at the SCP",
+    0x0122: "Storage Commitment has been requested for a SOP Instance with a SOP Class that is not supported "
+    "by the SCP",
     0x0131: "The Transaction UID of the Storage Commitment Request is already in use",
     0x0213: "The SCP does not currently have enough resources to store the requested SOP Instance(s)",
 }

@@ -69,7 +69,7 @@ class Selection:
     """Stored resources to be sent."""
 
     resources: tuple[ResourceRef, ...]
-    """As they were asked for, without repetition, sorted by their identifiers."""
+    """As they were asked for, without repetition."""
     instances: tuple[str, ...]
     """Orthanc IDs in the order in which they are sent; one that is in two resources is there twice."""
 
@@ -78,9 +78,10 @@ class Selection:
         """How jobs tell of the resources (``ParentResources``, ``Resources``)."""
         if not self.resources:
             return {}
+        shown = sorted(self.resources, key=lambda ref: ref.id)
         return {
-            "ParentResources": [one.id for one in self.resources],
-            "Resources": [{"ID": one.id, "Type": one.level.label} for one in self.resources],
+            "ParentResources": [one.id for one in shown],
+            "Resources": [{"ID": one.id, "Type": one.level.label} for one in shown],
         }
 
 
@@ -107,7 +108,7 @@ class Selector:
                 raise UnknownResource(f"Unknown resource: {id}")
             refs[id] = ResourceRef(level, id)
             instances += self._instances(level, id)
-        return Selection(tuple(refs[id] for id in sorted(refs)), tuple(instances))
+        return Selection(tuple(refs.values()), tuple(instances))
 
     def log(self, selection: Selection, remote: str) -> None:
         """Log that resources are sent to ``remote``, a symbolic name, if that is wanted."""
@@ -160,6 +161,6 @@ class Selector:
         )
 
 
-def _index(instance: Resource) -> tuple[int, str]:
+def _index(instance: Resource) -> tuple[int, int]:
     text = instance.system_metadata.get(Metadata.INDEX_IN_SERIES, "").strip()
-    return (int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0), instance.id
+    return (int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0), instance.key
