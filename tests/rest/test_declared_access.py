@@ -42,6 +42,7 @@ SENDING = {
             "find-study",
             "find-worklist",
             "query",
+            "storage-commitment",
             "store",
             "store-straight",
         )
