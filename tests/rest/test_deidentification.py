@@ -505,3 +505,26 @@ def test_a_map_leaves_out_what_was_dropped(site: Server) -> None:
     text = site.client.get(f"/jobs/{job}/uid-map").text
     assert "1.2.35.1.1" in text
     assert "1.2.35.1.2" not in text
+
+
+def test_a_preview_of_a_set_tells_what_would_fail(site: Server) -> None:
+    stored = store(site, small("1.2.36"))
+    body = {"Resources": [stored["ID"], "nope"], "DryRun": True, "Replace": {"SeriesDescription": "x"}}
+    answer = site.client.post("/tools/bulk-modify", json=body)
+    told = {one["ID"]: one for one in answer.json()}
+    assert told["nope"] == {"ID": "nope", "Error": "Unknown instance: nope"}
+    assert paths(told[stored["ID"]]) == {"0008,0018": "Replaced", "0008,103e": "Replaced"}
+    assert site.client.post("/tools/bulk-modify", json={"Resources": [], "DryRun": True}).json() == []
+
+
+def test_a_text_in_another_character_set_makes_the_same_pseudonym_everywhere(site: Server) -> None:
+    """What the index has of the PatientID, and what the file has."""
+    latin = ("LO", "Müller 7".encode("latin-1"))
+    stored = store(site, small("1.2.37", x00080005=("CS", b"ISO_IR 100"), x00100020=latin))
+    utf = ("LO", "Müller 7".encode() + b" ")
+    other = store(site, small("1.2.38", x00080005=("CS", b"ISO_IR 192"), x00100020=utf))
+    body = {"DeidentificationKey": "trial"}
+    alone = edited(site, stored["ID"], body)
+    results = [post(site, f"/studies/{one['ParentStudy']}/anonymize", body) for one in (stored, other)]
+    names = {str(instances(site, one["ID"])[0].PatientID) for one in results}
+    assert names == {alone.PatientID}

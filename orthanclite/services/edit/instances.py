@@ -93,7 +93,9 @@ class InstanceEditor:
             if request.transcode is not None:
                 # First of all: what lossy compression notes of its source is then edited like the rest.
                 data = self._transcoded(file, None if data is content else data, request)
-            return self._applied(data, request)
+            if data is not content:
+                parsed = parse_whole(data, self._dictionary)
+            return self._applied(parsed, len(data), request)
 
     def _transcoded(self, file: StoredFile, masked: Buffer | None, request: ModificationRequest) -> Buffer:
         assert request.transcode is not None
@@ -129,12 +131,12 @@ class InstanceEditor:
         level = request.replaced_level or Level.INSTANCE
         return make_plan(request, level, key, references, identifiers, name, self._server)
 
-    def _applied(self, data: Buffer, request: ModificationRequest) -> bytes | ScratchFile:
-        parsed = parse_whole(data, self._dictionary)
+    def _applied(self, parsed: DicomFile, size: int, request: ModificationRequest) -> bytes | ScratchFile:
+        """:param size: of the file, in bytes"""
         name = draw_name(request, self._properties) if request.is_anonymization else ""
         plan = self._plan(parsed.dataset, request, name)
         result = edit(parsed, plan, self._dictionary, self._files.default_encoding)
-        if len(data) <= SMALL_SIZE:
+        if size <= SMALL_SIZE:
             return result.tobytes()
         return spooled(result, self._temporary_directory)
 
