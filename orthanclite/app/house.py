@@ -14,6 +14,7 @@ from orthanclite.app.wiring.calling import calling_wing
 from orthanclite.app.wiring.content import content_wing
 from orthanclite.app.wiring.dicomweb import dicomweb_wing
 from orthanclite.app.wiring.edit import edit_wing
+from orthanclite.app.wiring.explorer import explorer_wing
 from orthanclite.app.wiring.foundation import lay_foundation
 from orthanclite.app.wiring.hooks import hooks_wing
 from orthanclite.app.wiring.imaging import imaging_wing
@@ -28,7 +29,6 @@ from orthanclite.app.wiring.server import Lifecycle, server_wing
 from orthanclite.app.wiring.upkeep import upkeep_wing
 from orthanclite.app.wiring.worklists import worklists_wing
 from orthanclite.config import Settings
-from orthanclite.explorer.pages import start_page_routes
 from orthanclite.web.application import Application
 from orthanclite.web.cross_origin import CrossOrigin
 from orthanclite.web.policy import HttpPolicy
@@ -83,7 +83,7 @@ class House:
         additions = [wing.adds for wing in wings]
         additions.append(server_wing(base, content, jobs, lifecycle, additions).adds)
         if settings.http.explorer_enabled:
-            additions.append(Additions(routers=(start_page_routes(),)))
+            additions.append(explorer_wing(base, worklists).adds)
         self._additions = additions
         self.dicom = network.dicom
         self.job_events = jobs.engine.events

@@ -16,6 +16,7 @@ from orthanclite.config.clients import (
 from orthanclite.config.data import DataSettings, FindSettings, WarningSettings
 from orthanclite.config.dicom import DicomSettings, DicomTlsSettings
 from orthanclite.config.dicomweb import DicomWebSettings
+from orthanclite.config.explorer import ExplorerSettings
 from orthanclite.config.http import AccessSettings, HttpSettings
 from orthanclite.config.storage import PostgreSQLSettings, StorageSettings
 from orthanclite.config.table import Fate, Row, group, groups, inert, rows, section, sections, setting
@@ -50,6 +51,9 @@ class Settings:
     )
     dicomweb: DicomWebSettings = section(
         "DicomWeb", DicomWebSettings(), "DICOMweb, as with Orthanc's plugin."
+    )
+    explorer: ExplorerSettings = section(
+        "OrthancExplorer2", ExplorerSettings(), "The web interface; see OrthancExplorerEnabled."
     )
 
 

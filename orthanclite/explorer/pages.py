@@ -1,27 +1,88 @@
-"""The start page, also at the address of Orthanc's user interface."""
+"""The web interface: the files that were built from the folder ``explorer`` at the top of the project.
+
+It stands at ``/ui/app/``, where Orthanc Explorer 2 stands. Its own addresses follow a ``#``, so that it works
+below any path and behind any proxy.
+"""
 
 from __future__ import annotations
 
-from orthanclite.web.answers.responses import Response, redirect
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+from orthanclite.web.answers.responses import Response, header, json_response, redirect
 from orthanclite.web.call import Call
 from orthanclite.web.routing import Router
-from orthanclite.web.static_files import serve_file
+from orthanclite.web.static_files import BuiltSite
 
-_PACKAGE = "orthanclite.explorer"
+STATIC = Path(__file__).parent / "static"
+_NOT_BUILT = (
+    "This installation of orthanclite has no web interface: it was left out when the package was built "
+    "(ORTHANCLITE_WITHOUT_EXPLORER, or no registry of npm packages). The REST API is complete: see ../docs\n"
+)
 
 
-def start_page_routes() -> Router:
-    """The start page (``OrthancExplorerEnabled``)."""
-    router = Router("Documentation")
-    serve_file(router, "/", _PACKAGE, "start.html", "The start page")
-    serve_file(router, "/app/start.js", _PACKAGE, "start.js", "Script of the start page")
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """What the web interface offers, by the names of the options of Orthanc Explorer 2."""
 
-    @router.get("/app/explorer.html", "Leads to the start page", answers=(), inline=True)
-    def explorer(call: Call) -> Response:
-        return redirect("../")
+    EnableUpload: bool
+    EnableDeleteResources: bool
+    EnableModification: bool
+    EnableAnonymization: bool
+    EnableEditLabels: bool
+    EnableSendTo: bool
+    EnableDownloadZip: bool
+    EnableDownloadDicomFile: bool
+    EnableWorklists: bool
+    EnableJobsList: bool
+    EnableSettings: bool
+
+
+def explorer_routes(offered: Offered, read_only: bool, folder: Path = STATIC) -> Router:
+    """The web interface (``OrthancExplorerEnabled``), or a page that says that it was not built.
+
+    :param read_only: whether nothing may be changed
+    """
+    router = Router("Web interface")
+    site = BuiltSite(folder)
+    is_built = "index.html" in site
+
+    @router.get("/", "Leads to the web interface", answers=(), inline=True)
+    def root(call: Call) -> Response:
+        return redirect("ui/app/")
+
+    @router.get("/app/explorer.html", "Leads to the web interface, as links to Orthanc Explorer do", answers=(), inline=True)
+    def former(call: Call) -> Response:
+        return redirect("../ui/app/")
 
     @router.get("/favicon.ico", "Leads to the icon", answers=(), inline=True)
     def favicon(call: Call) -> Response:
         return redirect("app/icon.svg")
+
+    @router.get("/ui", "Leads to the web interface", answers=(), inline=True)
+    def ui(call: Call) -> Response:
+        return redirect("app/" if call.path.endswith("/") else "ui/app/")
+
+    @router.get("/ui/api/configuration", "What the web interface offers", answers="application/json", inline=True)
+    def configuration(call: Call) -> Response:
+        return json_response({"UiOptions": asdict(offered), "ReadOnly": read_only})
+
+    @router.get("/ui/app/{name:path}", "The web interface", answers="text/html")
+    def page(call: Call) -> Response | None:
+        name = call.params["name"]
+        if not is_built:
+            return Response(200, _NOT_BUILT.encode(), [header("content-type", "text/plain; charset=utf-8")])
+        if not name:
+            # Relative addresses in the page count from the slash at the end.
+            return site.answer("index.html", call) if call.path.endswith("/") else redirect("app/", 302)
+        if name in site:
+            return site.answer(name, call)
+        if "." in name:  # a file of another build
+            return None
+        # A page of Orthanc Explorer 2, such as filtered-studies?StudyInstanceUID=...: ours come after the "#".
+        query = f"?{urlencode(call.arguments)}" if call.arguments else ""
+        depth = call.path.count("/") - "/ui/app/".count("/")
+        return redirect(f"{'../' * depth}./#/{quote(name)}{query}", 302)
 
     return router

@@ -1,154 +1,125 @@
-"""The start page and the API documentation, in a real browser that reaches nothing but the server."""
+"""How the web interface is served, and the API documentation."""
 
 from __future__ import annotations
 
 import json
 import re
-import shutil
-import zipfile
-from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
-from tests.support.records import dicom_file
+from orthanclite.core.principal import Origin, Principal
+from orthanclite.explorer.pages import Offered, explorer_routes
+from orthanclite.web.call import Call
+from orthanclite.web.routing import SyncHandler
 from tests.support.server import Server, orthanclite, running
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+_EVERYTHING = Offered(**dict.fromkeys(Offered.__dataclass_fields__, True))
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        # Chromium's sandbox does not work for root, nor in many containers.
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Server]:
-    with running(orthanclite(tmp_path, {"Name": "Ward <7>"})) as started:
-        yield started
-
-
-@pytest.fixture
-def page(browser: Browser, site: Server) -> Iterator[Page]:
-    """A page without a network beyond the server; anything it complains about fails the test."""
-    context = browser.new_context(base_url=site.url)
-    context.set_default_timeout(20_000)
-    opened = context.new_page()
-    complaints: list[str] = []
-
-    def route(request: Route) -> None:
-        if request.request.url.startswith(site.url):
-            request.continue_()
-        else:
-            complaints.append(f"request to {request.request.url}")
-            request.abort()
-
-    context.route("**/*", route)
-    opened.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    yield opened
-    context.close()
-    assert complaints == []
-
-
-def study(number: int, name: str) -> bytes:
-    return dicom_file(
-        patient=f"p{number}",
-        study=f"1.2.{number}",
-        series=f"1.2.{number}.1",
-        instance=f"1.2.{number}.1.1",
-        PatientName=name,
-        StudyDate="20240131",
-        StudyDescription="<b>Head</b>",
-    )
-
-
-@needs_browser
-def test_the_start_page_shows_what_is_stored(page: Page, site: Server) -> None:
-    page.goto("/")
-    expect(page).to_have_title("Ward <7>")
-    expect(page.locator("#none")).to_be_visible()
-    expect(page.locator("#instances")).to_have_text("0")
-    for number in range(2):
-        site.upload(study(number, f"Doe^{number}"))
-    page.reload()
-    expect(page.locator("#studies")).to_have_text("2")
-    rows = page.locator("#newest tr")
-    expect(rows).to_have_count(2)
-    expect(rows.first).to_contain_text("Doe^1 (p1)")
-    expect(rows.first).to_contain_text("2024-01-31")
-    expect(rows.first).to_contain_text("<b>Head</b>")  # text, never markup
-    expect(page.locator("#error")).to_be_empty()
-
-
-@needs_browser
-def test_links_of_the_start_page(page: Page, site: Server) -> None:
-    site.upload(study(1, "Doe^John"))
-    page.goto("/")
-    with page.expect_download() as download:
-        page.get_by_role("link", name="ZIP").click()
-    assert zipfile.is_zipfile(download.value.path())
-    page.get_by_role("link", name="JSON").click()
-    assert json.loads(page.locator("body").inner_text())["Type"] == "Study"
-
-
-@needs_browser
-def test_files_are_sent_from_the_start_page(page: Page, site: Server, tmp_path: Path) -> None:
-    files = []
-    for number in range(3):
-        files.append(tmp_path / f"{number}.dcm")
-        files[-1].write_bytes(study(number, "Doe^John"))
-    page.goto("/")
-    page.locator("#files").set_input_files(files)
-    expect(page.locator("#outcome")).to_have_text("3 files stored.")
-    expect(page.locator("#patients")).to_have_text("3")
-    assert site.get("/statistics")["CountInstances"] == 3
-
-
-@needs_browser
 def test_the_documentation_shows_every_operation(page: Page, site: Server) -> None:
-    page.goto("/")
-    page.get_by_role("link", name="API documentation").click()
-    expect(page).to_have_url(re.compile(r"/docs$"))
+    page.goto("/docs")
     document = site.get("/openapi.json")
     count = sum(len(methods) for methods in document["paths"].values())
     operations = page.locator("#operations details")
     expect(operations).to_have_count(count)
     page.locator("#filter").fill("get /changes")
-    expect(page.locator("#operations details:visible")).to_have_count(1)
-    page.locator("#operations details:visible summary").click()
+    expect(page.locator("#operations details:visible summary", has_text="/changes").first).to_be_visible()
+    page.locator("#operations details:visible summary").first.click()
     expect(page.locator("#operations details[open]")).to_contain_text("since")
     expect(page.locator("#error")).to_be_empty()
 
 
-@needs_browser
-def test_the_address_of_orthancs_user_interface_leads_to_the_start_page(page: Page) -> None:
-    page.goto("/app/explorer.html")
-    expect(page.locator("h1")).to_have_text("Ward <7>")
+@pytest.mark.parametrize(
+    ("path", "leads_to"),
+    [
+        ("/", "/ui/app/"),
+        ("/ui", "/ui/app/"),
+        ("/ui/", "/ui/app/"),
+        ("/ui/app", "/ui/app/"),
+        ("/app/explorer.html", "/ui/app/"),
+        ("/ui/app/filtered-studies?StudyInstanceUID=1.2&x=%22", "/ui/app/#/filtered-studies?StudyInstanceUID=1.2&x=%22"),
+        ("/ui/app/worklists/%0d%0aX:%20y", "/ui/app/#/worklists/%0D%0AX%3A%20y"),
+    ],
+)
+def test_addresses_of_other_interfaces_lead_here(built: None, site: Server, path: str, leads_to: str) -> None:
+    answer = site.client.get(path)
+    assert answer.status_code in (301, 302)
+    assert httpx.URL(f"{site.url}{path}").join(answer.headers["location"]) == httpx.URL(f"{site.url}{leads_to}")
 
 
-def test_pages_forbid_everything_from_outside(site: Server) -> None:
-    for path in ("/", "/docs"):
+def test_pages_forbid_everything_from_outside(built: None, site: Server) -> None:
+    for path in ("/ui/app/", "/docs"):
         answer = site.client.get(path)
         assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        assert answer.headers["cache-control"] == "no-cache"
         policy = answer.headers["content-security-policy"]
         assert "default-src 'none'" in policy
-        assert "unsafe" not in policy
+        assert "unsafe" not in policy.replace("'wasm-unsafe-eval'", "")
         assert "//" not in re.sub(r"<!--.*?-->", "", answer.text)
     assert site.client.get("/favicon.ico", follow_redirects=True).headers["content-type"] == "image/svg+xml"
 
 
-def test_without_the_explorer_there_is_no_start_page(tmp_path: Path) -> None:
+def test_files_of_the_build_are_compressed_and_kept_for_ever(built: None, site: Server) -> None:
+    page = site.client.get("/ui/app/").text
+    script = re.search(r'src="\./(assets/[^"]+\.js)"', page)
+    assert script is not None
+    bodies = set()
+    for coding in ("br", "gzip", "identity"):
+        # httpx undoes gzip itself, and br where it can.
+        with site.client.stream("GET", f"/ui/app/{script[1]}", headers={"accept-encoding": coding}) as answer:
+            raw = b"".join(answer.iter_raw())
+        assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
+        assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert answer.headers.get("content-encoding", "identity") == coding
+        assert answer.headers["vary"] == "accept-encoding"
+        bodies.add(raw)
+    assert len(bodies) == 3
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["assets/none.js", "index.html.gz", "sources.sha256", "..%2fpages.py", "assets/..%2f..%2f..%2fpages.py", "%2e%2e/pages.py"],
+)
+def test_nothing_but_files_of_the_build_is_served(built: None, site: Server, name: str) -> None:
+    assert site.client.get(f"/ui/app/{name}").status_code == 404
+
+
+def test_what_may_be_offered_follows_the_configuration(tmp_path: Path) -> None:
+    settings = {
+        "ReadOnly": True,
+        "OrthancExplorer2": {"UiOptions": {"EnableUpload": False}},
+    }
+    with running(orthanclite(tmp_path, settings)) as server:
+        told = server.get("/ui/api/configuration")
+    assert told["ReadOnly"] is True
+    assert told["UiOptions"]["EnableUpload"] is False
+    assert told["UiOptions"]["EnableSendTo"] is True
+    assert told["UiOptions"]["EnableWorklists"] is False  # the server has none
+
+
+def test_an_installation_without_it_says_so(tmp_path: Path) -> None:
+    table = {operation.path: operation for operation in explorer_routes(_EVERYTHING, False, tmp_path).operations}
+    handler = cast(SyncHandler, table["/ui/app/{name:path}"].handler)
+    answer = handler(Call("GET", "/ui/app/", Principal(Origin.HTTP), {"name": ""}))
+    assert answer is not None
+    assert b"has no web interface" in answer.body
+
+
+def test_without_the_explorer_there_is_none_of_it(tmp_path: Path) -> None:
     with running(orthanclite(tmp_path, {"OrthancExplorerEnabled": False})) as server:
         answer: httpx.Response = server.client.get("/")
         assert not answer.headers["content-type"].startswith("text/html")
-        assert server.client.get("/app/explorer.html").status_code == 404
+        for path in ("/app/explorer.html", "/ui/app/", "/ui/api/configuration"):
+            assert server.client.get(path).status_code == 404
         assert server.client.get("/docs").status_code == 200
+
+
+def test_the_notices_of_third_parties_are_there(built: None, site: Server) -> None:
+    notices = site.client.get("/ui/app/third-party-notices.md").text
+    for name in ("vue", "reka-ui", "@cornerstonejs/core", "@tanstack/vue-query"):
+        assert f"## {name}" in notices or name in notices
+    assert json.loads(Path("explorer/package.json").read_text())["license"] == "Apache-2.0"

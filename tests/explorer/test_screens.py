@@ -1,0 +1,345 @@
+"""The screens of the web interface: the main path of each, and its main failure."""
+
+from __future__ import annotations
+
+import io
+import re
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.support.records import dicom_file
+from tests.support.server import Server
+
+HOSTILE = '<script>document.title=1</script><b>&amp;\u202eabc\u202c 🏥'
+_AXE = Path("explorer/node_modules/axe-core/axe.min.js")
+
+pytestmark = pytest.mark.usefixtures("built")
+
+
+def study(number: int, name: str, **tags: str) -> bytes:
+    given = {"StudyDate": "20240131", "StudyDescription": "Head", "Modality": "CT", **tags}
+    return dicom_file(
+        patient=f"p{number}",
+        study=f"1.2.{number}",
+        series=f"1.2.{number}.1",
+        instance=f"1.2.{number}.1.1",
+        PatientName=name,
+        **given,
+    )
+
+
+def stored(site: Server, number: int, name: str, **tags: str) -> str:
+    """The Orthanc identifier of the study."""
+    answer = site.client.post("/instances", content=study(number, name, **tags))
+    answer.raise_for_status()
+    return str(answer.json()["ParentStudy"])
+
+
+def rows(page: Page) -> list[str]:
+    return page.locator(".grid .line a").all_inner_texts()
+
+
+def test_the_list_shows_filters_and_sorts(page: Page, site: Server) -> None:
+    for number, name in enumerate(("Doe^John", "Roe^Jane", "Doe^Ann")):
+        stored(site, number, name, StudyDate=f"2024010{number + 1}")
+    page.goto("/")
+    expect(page.locator(".brand")).to_have_text("Ward <7>")
+    expect(page.locator(".toolbar [role=status]")).to_have_text("3 studies")
+    page.get_by_role("searchbox", name="Filter by: Patient", exact=True).fill("doe")
+    expect(page.locator(".toolbar [role=status]")).to_have_text("2 studies")
+    assert "PatientName=doe" in page.url
+    page.get_by_role("button", name="Date", exact=True).click()
+    expect(page.locator(".grid .line a").first).to_have_text("Doe, John")
+    page.get_by_role("button", name=re.compile("^Date")).first.click()
+    expect(page.locator(".grid .line a").first).to_have_text("Doe, Ann")
+    page.go_back()
+    page.go_back()
+    page.go_back()
+    expect(page.locator(".toolbar [role=status]")).to_have_text("3 studies")
+
+
+def test_the_search_box_understands_words(page: Page, site: Server) -> None:
+    stored(site, 1, "Doe^John", AccessionNumber="4711")
+    stored(site, 2, "Roe^Jane", AccessionNumber="4712")
+    page.goto("/")
+    expect(page.locator(".grid .line")).to_have_count(2)
+    page.keyboard.press("/")
+    page.keyboard.type("4711 2024-01-31")
+    page.keyboard.press("Enter")
+    expect(page.locator(".toolbar .chips")).to_contain_text("Accession: 4711")
+    expect(page.locator(".toolbar .chips")).to_contain_text("Date: 2024-01-31")
+    expect(page.locator(".grid .line a")).to_have_text("Doe, John")
+
+
+def test_ten_thousand_rows_are_scrolled_without_blanks(page: Page, site: Server) -> None:
+    with io.BytesIO() as packed:
+        with zipfile.ZipFile(packed, "w") as archive:
+            for number in range(600):
+                archive.writestr(f"{number}.dcm", study(number, f"P{number:05}"))
+        site.client.post("/instances", content=packed.getvalue(), timeout=60).raise_for_status()
+    page.goto("/#/?sort=PatientName".replace("/#", "/ui/app/#"))
+    expect(page.locator(".toolbar [role=status]")).to_have_text("600 studies")
+    page.locator(".grid").focus()
+    page.keyboard.press("End")
+    expect(page.locator(".grid .line a").last).to_have_text("P00599")
+    page.keyboard.press("Home")
+    expect(page.locator(".grid .line a").first).to_have_text("P00000")
+    assert page.locator(".grid .line").count() < 80
+
+
+def test_the_list_follows_what_arrives(page: Page, site: Server) -> None:
+    page.goto("/")
+    expect(page.get_by_text("Nothing is stored yet")).to_be_visible()
+    page.wait_for_timeout(1000)
+    stored(site, 1, "Doe^John")
+    expect(page.locator(".grid .line a")).to_have_text("Doe, John", timeout=20_000)
+
+
+def test_the_keyboard_alone_opens_selects_and_deletes(page: Page, site: Server) -> None:
+    for number, name in enumerate(("A", "B", "C")):
+        stored(site, number, name)
+    page.goto("/ui/app/#/?sort=PatientName")
+    expect(page.locator(".grid .line")).to_have_count(3)
+    grid = page.get_by_role("grid")
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if grid.evaluate("one => one === document.activeElement"):
+            break
+    expect(grid).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press(" ")
+    expect(page.locator(".selection strong")).to_have_text("one selected")
+    page.keyboard.press("Delete")
+    expect(page.get_by_role("alertdialog")).to_contain_text("B · Head")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("alertdialog")).to_have_count(0)
+    assert site.get("/statistics")["CountStudies"] == 3
+    grid.focus()
+    page.keyboard.press("Delete")
+    page.get_by_role("button", name="Delete").last.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".grid .line")).to_have_count(2)
+    assert sorted(rows(page)) == ["A", "C"]
+    grid.focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_contain_text("A")
+
+
+def test_the_study_has_its_series_tags_labels_and_archive(page: Page, site: Server) -> None:
+    id = stored(site, 1, "Doe^John")
+    page.goto(f"/ui/app/#/studies/{id}")
+    expect(page.locator("h1")).to_contain_text("Doe, John")
+    page.locator(".series-cards button").click()
+    expect(page.locator(".elements").first).to_contain_text("StudyInstanceUID")
+    page.get_by_label("Search in the tags").fill("patientname")
+    expect(page.locator(".elements > li")).to_have_count(1)
+    page.get_by_label("New label").fill("urgent")
+    page.get_by_label("New label").press("Enter")
+    expect(page.locator(".labels .chip")).to_contain_text("urgent")
+    assert site.get(f"/studies/{id}/labels") == ["urgent"]
+    page.get_by_role("button", name="Remove the label urgent").click()
+    expect(page.locator(".labels .chip")).to_have_count(0)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="ZIP").first.click()
+    assert zipfile.is_zipfile(download.value.path())
+
+
+def test_a_study_that_is_gone_is_told(page: Page, site: Server, complaints: list[str]) -> None:
+    page.goto("/ui/app/#/studies/00000000-00000000-00000000-00000000-00000000")
+    expect(page.get_by_role("alert")).to_contain_text("not on the server")
+    page.wait_for_timeout(500)
+    assert all("404" in one for one in complaints)
+    complaints.clear()
+
+
+def test_files_are_uploaded_and_refusals_reported(
+    page: Page, site: Server, tmp_path: Path, complaints: list[str]
+) -> None:
+    files = []
+    for number in range(30):
+        files.append(tmp_path / f"{number}.dcm")
+        files[-1].write_bytes(study(number, "Doe^John"))
+    files.append(tmp_path / "notes<b>.txt")
+    files[-1].write_bytes(b"no DICOM file")
+    page.goto("/ui/app/#/upload")
+    page.locator("input[type=file]").first.set_input_files(files)
+    report = page.locator(".upload-report [role=status]")
+    expect(report).to_contain_text("31 of 31")
+    expect(report).to_contain_text("30 new")
+    expect(report).to_contain_text("1 refused")
+    expect(page.locator("table")).to_contain_text("notes<b>.txt")
+    assert site.get("/statistics")["CountInstances"] == 30
+    page.locator("input[type=file]").first.set_input_files(files[:2])
+    expect(report).to_contain_text("2 there already")
+    assert all("400" in one for one in complaints)
+    complaints.clear()
+
+
+def test_an_upload_survives_a_lost_connection(
+    page: Page, site: Server, tmp_path: Path, complaints: list[str]
+) -> None:
+    file = tmp_path / "one.dcm"
+    file.write_bytes(study(1, "Doe^John"))
+    page.goto("/ui/app/#/upload")
+    page.context.set_offline(True)
+    page.locator("input[type=file]").first.set_input_files([file])
+    expect(page.get_by_text("The server does not answer")).to_be_visible()
+    page.context.set_offline(False)
+    expect(page.locator(".upload-report [role=status]")).to_contain_text("1 new", timeout=20_000)
+    assert site.get("/statistics")["CountInstances"] == 1
+    complaints.clear()
+
+
+def test_jobs_are_live_and_their_archive_is_downloaded(page: Page, site: Server) -> None:
+    id = stored(site, 1, "Doe^John")
+    page.goto("/ui/app/#/jobs")
+    expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
+    site.client.post("/tools/create-archive", json={"Resources": [id], "Asynchronous": True}).raise_for_status()
+    expect(page.locator(".jobs li").first).to_contain_text("Done")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download").first.click()
+    assert zipfile.is_zipfile(download.value.path())
+
+
+def test_a_study_is_anonymised_from_its_page(page: Page, site: Server) -> None:
+    id = stored(site, 1, "Doe^John")
+    page.goto(f"/ui/app/#/studies/{id}")
+    page.get_by_role("button", name="Anonymize").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Patient", exact=True).fill("Nobody")
+    dialog.get_by_role("button", name="Anonymize").click()
+    expect(dialog).to_have_count(0)
+    deadline = time.monotonic() + 20
+    while site.get("/statistics")["CountStudies"] < 2 and time.monotonic() < deadline:
+        page.wait_for_timeout(100)
+    names = {one["PatientMainDicomTags"]["PatientName"] for one in site.get("/studies?expand")}
+    assert names == {"Doe^John", "Nobody"}
+
+
+def test_modalities_are_added_tested_and_removed(page: Page, site: Server, complaints: list[str]) -> None:
+    page.goto("/ui/app/#/network")
+    section = page.locator("section", has_text="DICOM modalities")
+    section.get_by_role("button", name="Add").click()
+    dialog = page.get_by_role("dialog")
+    for label, value in (("Name", "self"), ("AET", "ORTHANC"), ("Host", "127.0.0.1"), ("Port", "1")):
+        dialog.get_by_label(label, exact=True).fill(value)
+    dialog.get_by_role("button", name="Save").click()
+    row = section.get_by_role("row", name=re.compile("self"))
+    expect(row).to_contain_text("127.0.0.1")
+    row.get_by_role("button", name="Test").click()
+    expect(row.get_by_role("status")).to_have_class("bad", timeout=20_000)
+    row.get_by_role("button", name="Delete").click()
+    page.get_by_role("alertdialog").get_by_role("button", name="Delete").click()
+    expect(section.get_by_role("row", name=re.compile("self"))).to_have_count(0)
+    assert site.get("/modalities") == []
+    complaints.clear()
+
+
+def test_worklists_are_made_and_removed(page: Page, site: Server) -> None:
+    page.goto("/ui/app/#/worklists")
+    expect(page.get_by_text("The worklist is empty.")).to_be_visible()
+    page.get_by_role("button", name="Add").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Patient", exact=True).fill("Doe^John")
+    dialog.get_by_label("Patient ID").fill("4711")
+    dialog.get_by_label("Modality").fill("CT")
+    dialog.get_by_label("Scheduled").fill("2026-12-24")
+    dialog.get_by_role("button", name="Save").click()
+    row = page.get_by_role("row", name=re.compile("4711"))
+    expect(row).to_contain_text("24/12/2026")
+    row.get_by_role("button", name="Delete").click()
+    page.get_by_role("alertdialog").get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("The worklist is empty.")).to_be_visible()
+
+
+def test_the_server_shows_itself(page: Page, site: Server) -> None:
+    stored(site, 1, "Doe^John")
+    page.goto("/ui/app/#/system")
+    expect(page.locator(".counts")).to_contain_text("Studies1")
+    expect(page.locator(".graphs")).to_contain_text("count_instances")
+    page.get_by_label("Log level").select_option("verbose")
+    expect(page.get_by_text("The log level is set.").first).to_be_visible()
+    assert site.client.get("/tools/log-level").text == "verbose"
+    site.client.put("/tools/log-level", content="default").raise_for_status()
+
+
+def test_a_server_that_is_away_is_told(page: Page, site: Server, complaints: list[str]) -> None:
+    page.goto("/")
+    expect(page.get_by_text("Nothing is stored yet")).to_be_visible()
+    page.context.set_offline(True)
+    page.get_by_role("searchbox", name="Filter by: Patient", exact=True).fill("doe")
+    expect(page.get_by_role("alert").first).to_contain_text("cannot be reached", timeout=20_000)
+    page.context.set_offline(False)
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_text("No study matches.")).to_be_visible()
+    complaints.clear()
+
+
+def test_hostile_texts_show_as_texts(page: Page, site: Server) -> None:
+    id = stored(site, 1, HOSTILE, StudyDescription=HOSTILE, SeriesDescription=HOSTILE, SpecificCharacterSet="ISO_IR 192")
+    site.client.put(f"/studies/{id}/metadata/1024", content=HOSTILE.encode()).raise_for_status()
+    site.client.post(
+        "/worklists/create",
+        json={"Tags": {"PatientName": HOSTILE, "PatientID": HOSTILE, "SpecificCharacterSet": "ISO_IR 192"}},
+    ).raise_for_status()
+    site.client.put(
+        "/modalities/xy", json={"AET": "A", "Host": "<b>h</b>", "Port": 104}
+    ).raise_for_status()
+    for where in ("/", f"studies/{id}", "worklists", "network", f"view/{id}"):
+        page.goto(f"/ui/app/#/{where.lstrip('/')}")
+        page.reload()
+        expect(page.locator("main")).to_contain_text("<")
+        if where.startswith("studies"):
+            page.get_by_text("Metadata").click()
+        page.wait_for_timeout(300)
+        assert page.locator("main script, main b").count() == 0
+        assert page.title() != "1"
+    site.client.request("DELETE", "/modalities/xy").raise_for_status()
+    for entry in site.get("/worklists"):
+        site.client.request("DELETE", f"/worklists/{entry}").raise_for_status()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_screens_are_accessible(page: Page, site: Server, theme: str) -> None:
+    if not _AXE.is_file():
+        pytest.skip("axe-core is installed by `npm ci` in explorer/")
+    id = stored(site, 1, "Doe^John")
+    page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
+    for where in ("", f"studies/{id}", "upload", "jobs", "network", "worklists", "system"):
+        page.goto(f"/ui/app/#/{where}")
+        page.reload()
+        page.wait_for_timeout(700)
+        page.evaluate(_AXE.read_text("utf-8"))
+        found = page.evaluate("axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa']})")
+        serious = [
+            (one["id"], one["nodes"][0]["html"], one["nodes"][0]["failureSummary"])
+            for one in found["violations"]
+            if one["impact"] in ("serious", "critical")
+        ]
+        assert serious == [], where
+
+
+def test_a_phone_shows_it_without_scrolling_the_page_sideways(page: Page, site: Server) -> None:
+    id = stored(site, 1, "Doe^John")
+    page.set_viewport_size({"width": 390, "height": 800})
+    for where in ("", f"studies/{id}", "upload", "jobs", "network", "worklists", "system"):
+        page.goto(f"/ui/app/#/{where}")
+        page.reload()
+        page.wait_for_timeout(500)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, where
+
+
+@pytest.mark.parametrize(("language", "word"), [("de", "Studien"), ("fr", "Études"), ("es", "Estudios")])
+def test_other_languages(page: Page, site: Server, language: str, word: str) -> None:
+    page.goto("/")
+    page.get_by_label("Language").select_option(language)
+    expect(page.locator("nav a").first).to_have_text(word)
+    assert page.locator("html").get_attribute("lang") == language
+    page.reload()
+    expect(page.locator("nav a").first).to_have_text(word)
