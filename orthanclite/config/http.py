@@ -26,9 +26,7 @@ class HttpSettings:
     threads: int = setting(
         "HttpThreadsCount", 50, "Requests that are worked on at the same time.", minimum=1, maximum=1000
     )
-    explorer_enabled: bool = setting(
-        "OrthancExplorerEnabled", True, "Whether to serve the web interface."
-    )
+    explorer_enabled: bool = setting("OrthancExplorerEnabled", True, "Whether to serve the web interface.")
     describe_errors: bool = setting(
         "HttpDescribeErrors", True, "Whether answers to failed requests have a JSON body that tells why."
     )

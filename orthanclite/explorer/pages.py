@@ -52,7 +52,12 @@ def explorer_routes(offered: Offered, read_only: bool, folder: Path = STATIC) ->
     def root(call: Call) -> Response:
         return redirect("ui/app/")
 
-    @router.get("/app/explorer.html", "Leads to the web interface, as links to Orthanc Explorer do", answers=(), inline=True)
+    @router.get(
+        "/app/explorer.html",
+        "Leads to the web interface, as links to Orthanc Explorer do",
+        answers=(),
+        inline=True,
+    )
     def former(call: Call) -> Response:
         return redirect("../ui/app/")
 
@@ -64,7 +69,9 @@ def explorer_routes(offered: Offered, read_only: bool, folder: Path = STATIC) ->
     def ui(call: Call) -> Response:
         return redirect("app/" if call.path.endswith("/") else "ui/app/")
 
-    @router.get("/ui/api/configuration", "What the web interface offers", answers="application/json", inline=True)
+    @router.get(
+        "/ui/api/configuration", "What the web interface offers", answers="application/json", inline=True
+    )
     def configuration(call: Call) -> Response:
         return json_response({"UiOptions": asdict(offered), "ReadOnly": read_only})
 
@@ -80,7 +87,7 @@ def explorer_routes(offered: Offered, read_only: bool, folder: Path = STATIC) ->
             return site.answer(name, call)
         if "." in name:  # a file of another build
             return None
-        # A page of Orthanc Explorer 2, such as filtered-studies?StudyInstanceUID=...: ours come after the "#".
+        # A page of Orthanc Explorer 2 (filtered-studies?StudyInstanceUID=...): ours come after the "#".
         query = f"?{urlencode(call.arguments)}" if call.arguments else ""
         depth = call.path.count("/") - "/ui/app/".count("/")
         return redirect(f"{'../' * depth}./#/{quote(name)}{query}", 302)

@@ -69,7 +69,10 @@ class BuiltSite:
         :raises KeyError: where there is none
         """
         accepted = accepted_encodings(call.header("accept-encoding").encode("latin-1"))
-        coding = next((one for one, suffix in _CODINGS.items() if one in accepted and name + suffix in self._files), None)
+        coding = next(
+            (one for one, suffix in _CODINGS.items() if one in accepted and name + suffix in self._files),
+            None,
+        )
         headers: list[Header] = [
             header("content-type", _media_type(name)),
             header("vary", "accept-encoding"),

@@ -11,7 +11,8 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from orthanclite.core.principal import Origin, Principal
+from orthanclite.core.constants import Origin
+from orthanclite.core.principal import Principal
 from orthanclite.explorer.pages import Offered, explorer_routes
 from orthanclite.web.call import Call
 from orthanclite.web.routing import SyncHandler
@@ -41,14 +42,19 @@ def test_the_documentation_shows_every_operation(page: Page, site: Server) -> No
         ("/ui/", "/ui/app/"),
         ("/ui/app", "/ui/app/"),
         ("/app/explorer.html", "/ui/app/"),
-        ("/ui/app/filtered-studies?StudyInstanceUID=1.2&x=%22", "/ui/app/#/filtered-studies?StudyInstanceUID=1.2&x=%22"),
+        (
+            "/ui/app/filtered-studies?StudyInstanceUID=1.2&x=%22",
+            "/ui/app/#/filtered-studies?StudyInstanceUID=1.2&x=%22",
+        ),
         ("/ui/app/worklists/%0d%0aX:%20y", "/ui/app/#/worklists/%0D%0AX%3A%20y"),
     ],
 )
 def test_addresses_of_other_interfaces_lead_here(built: None, site: Server, path: str, leads_to: str) -> None:
     answer = site.client.get(path)
     assert answer.status_code in (301, 302)
-    assert httpx.URL(f"{site.url}{path}").join(answer.headers["location"]) == httpx.URL(f"{site.url}{leads_to}")
+    assert httpx.URL(f"{site.url}{path}").join(answer.headers["location"]) == httpx.URL(
+        f"{site.url}{leads_to}"
+    )
 
 
 def test_pages_forbid_everything_from_outside(built: None, site: Server) -> None:
@@ -82,7 +88,14 @@ def test_files_of_the_build_are_compressed_and_kept_for_ever(built: None, site: 
 
 @pytest.mark.parametrize(
     "name",
-    ["assets/none.js", "index.html.gz", "sources.sha256", "..%2fpages.py", "assets/..%2f..%2f..%2fpages.py", "%2e%2e/pages.py"],
+    [
+        "assets/none.js",
+        "index.html.gz",
+        "sources.sha256",
+        "..%2fpages.py",
+        "assets/..%2f..%2f..%2fpages.py",
+        "%2e%2e/pages.py",
+    ],
 )
 def test_nothing_but_files_of_the_build_is_served(built: None, site: Server, name: str) -> None:
     assert site.client.get(f"/ui/app/{name}").status_code == 404
@@ -102,9 +115,11 @@ def test_what_may_be_offered_follows_the_configuration(tmp_path: Path) -> None:
 
 
 def test_an_installation_without_it_says_so(tmp_path: Path) -> None:
-    table = {operation.path: operation for operation in explorer_routes(_EVERYTHING, False, tmp_path).operations}
+    table = {
+        operation.path: operation for operation in explorer_routes(_EVERYTHING, False, tmp_path).operations
+    }
     handler = cast(SyncHandler, table["/ui/app/{name:path}"].handler)
-    answer = handler(Call("GET", "/ui/app/", Principal(Origin.HTTP), {"name": ""}))
+    answer = handler(Call("GET", "/ui/app/", Principal(Origin.REST_API), {"name": ""}))
     assert answer is not None
     assert b"has no web interface" in answer.body
 

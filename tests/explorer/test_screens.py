@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 import time
@@ -9,12 +10,13 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.support.records import dicom_file
 from tests.support.server import Server
 
-HOSTILE = '<script>document.title=1</script><b>&amp;\u202eabc\u202c 🏥'
+HOSTILE = "<script>document.title=1</script><b>&amp;\u202eabc\u202c 🏥"
 _AXE = Path("explorer/node_modules/axe-core/axe.min.js")
 
 pytestmark = pytest.mark.usefixtures("built")
@@ -37,6 +39,12 @@ def stored(site: Server, number: int, name: str, **tags: str) -> str:
     answer = site.client.post("/instances", content=study(number, name, **tags))
     answer.raise_for_status()
     return str(answer.json()["ParentStudy"])
+
+
+def png(width: int, height: int) -> bytes:
+    with io.BytesIO() as packed:
+        Image.linear_gradient("L").resize((width, height)).save(packed, "PNG")
+        return packed.getvalue()
 
 
 def rows(page: Page) -> list[str]:
@@ -200,7 +208,9 @@ def test_jobs_are_live_and_their_archive_is_downloaded(page: Page, site: Server)
     id = stored(site, 1, "Doe^John")
     page.goto("/ui/app/#/jobs")
     expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
-    site.client.post("/tools/create-archive", json={"Resources": [id], "Asynchronous": True}).raise_for_status()
+    site.client.post(
+        "/tools/create-archive", json={"Resources": [id], "Asynchronous": True}
+    ).raise_for_status()
     expect(page.locator(".jobs li").first).to_contain_text("Done")
     with page.expect_download() as download:
         page.get_by_role("link", name="Download").first.click()
@@ -282,16 +292,21 @@ def test_a_server_that_is_away_is_told(page: Page, site: Server, complaints: lis
 
 
 def test_hostile_texts_show_as_texts(page: Page, site: Server) -> None:
-    id = stored(site, 1, HOSTILE, StudyDescription=HOSTILE, SeriesDescription=HOSTILE, SpecificCharacterSet="ISO_IR 192")
+    id = stored(
+        site,
+        1,
+        HOSTILE,
+        StudyDescription=HOSTILE,
+        SeriesDescription=HOSTILE,
+        SpecificCharacterSet="ISO_IR 192",
+    )
     site.client.put(f"/studies/{id}/metadata/1024", content=HOSTILE.encode()).raise_for_status()
     site.client.post(
         "/worklists/create",
         json={"Tags": {"PatientName": HOSTILE, "PatientID": HOSTILE, "SpecificCharacterSet": "ISO_IR 192"}},
     ).raise_for_status()
-    site.client.put(
-        "/modalities/xy", json={"AET": "A", "Host": "<b>h</b>", "Port": 104}
-    ).raise_for_status()
-    for where in ("/", f"studies/{id}", "worklists", "network", f"view/{id}"):
+    site.client.put("/modalities/xy", json={"AET": "A", "Host": "<b>h</b>", "Port": 104}).raise_for_status()
+    for where in ("/", f"studies/{id}", "worklists", "network"):
         page.goto(f"/ui/app/#/{where.lstrip('/')}")
         page.reload()
         expect(page.locator("main")).to_contain_text("<")
@@ -302,7 +317,29 @@ def test_hostile_texts_show_as_texts(page: Page, site: Server) -> None:
         assert page.title() != "1"
     site.client.request("DELETE", "/modalities/xy").raise_for_status()
     for entry in site.get("/worklists"):
-        site.client.request("DELETE", f"/worklists/{entry}").raise_for_status()
+        site.client.request("DELETE", f"/worklists/{entry['ID']}").raise_for_status()
+
+
+def test_pictures_are_viewed(page: Page, site: Server) -> None:
+    pixels = base64.b64encode(png(64, 64)).decode()
+    tags = {"PatientName": "<b>Doe</b>", "Modality": "OT", "SpecificCharacterSet": "ISO_IR 192"}
+    slices = [{"Content": f"data:image/png;base64,{pixels}"} for _ in range(3)]
+    made = site.client.post("/tools/create-dicom", json={"Tags": tags, "Content": slices}).json()
+    page.goto(f"/ui/app/#/view/{made['ParentStudy']}")
+    position = page.locator(".pane output")
+    expect(position).to_have_text("1 / 3")
+    expect(page.locator(".top-left")).to_contain_text("<b>Doe</b>")
+    page.keyboard.press("ArrowDown")
+    expect(position).to_have_text("2 / 3")
+    page.keyboard.press("End")
+    expect(position).to_have_text("3 / 3")
+    page.keyboard.press("l")
+    expect(page.get_by_role("button", name="Length")).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_contain_text("Next picture")
+    page.keyboard.press("Escape")
+    page.keyboard.press("c")
+    expect(page.locator(".pane")).to_have_count(2)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
