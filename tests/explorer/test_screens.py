@@ -324,8 +324,8 @@ def test_pictures_are_viewed(page: Page, site: Server) -> None:
     pixels = base64.b64encode(png(64, 64)).decode()
     tags = {"PatientName": "<b>Doe</b>", "Modality": "OT", "SpecificCharacterSet": "ISO_IR 192"}
     slices = [{"Content": f"data:image/png;base64,{pixels}"} for _ in range(3)]
-    made = site.client.post("/tools/create-dicom", json={"Tags": tags, "Content": slices}).json()
-    page.goto(f"/ui/app/#/view/{made['ParentStudy']}")
+    site.client.post("/tools/create-dicom", json={"Tags": tags, "Content": slices}).raise_for_status()
+    page.goto(f"/ui/app/#/view/{site.get('/studies')[0]}")
     position = page.locator(".pane output")
     expect(position).to_have_text("1 / 3")
     expect(page.locator(".top-left")).to_contain_text("<b>Doe</b>")
