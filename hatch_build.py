@@ -104,7 +104,7 @@ def _is_refused() -> bool:
 
 
 class Npm(NamedTuple):
-    """How npm is called. (A dataclass needs its module in ``sys.modules``, where hatchling does not put this.)"""
+    """How npm is called. (No dataclass: hatchling does not put this module in ``sys.modules``.)"""
 
     command: list[str]
     folder: Path

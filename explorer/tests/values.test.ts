@@ -7,7 +7,7 @@ import { replacements } from '@/study/edit'
 import { matches } from '@/study/elements'
 import { parseMetrics, polyline } from '@/system/metrics'
 import { imageIds } from '@/viewer/frames'
-import { range } from '@/viewer/presets'
+import { range, windowOf } from '@/viewer/presets'
 
 describe('values', () => {
   it.each([
@@ -111,5 +111,8 @@ describe('pictures', () => {
     const ids = imageIds([instance('b', '10'), instance('a', '9', '2')], (path) => `/${path}`)
     expect(ids).toEqual(['wadouri:/instances/a/file?frame=1', 'wadouri:/instances/a/file?frame=2', 'wadouri:/instances/b/file'])
   })
-  it('are seen through a window', () => expect(range({ width: 400, center: 40 })).toEqual({ lower: -160, upper: 240 }))
+  it('are seen through a window', () => {
+    expect(range({ width: 400, center: 40 })).toEqual({ lower: -160, upper: 239 })
+    expect(windowOf(-160, 239)).toEqual({ width: 400, center: 40 })
+  })
 })

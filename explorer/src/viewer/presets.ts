@@ -13,7 +13,14 @@ export const CT_PRESETS: readonly Preset[] = [
   { key: 'mediastinum', width: 350, center: 50 },
 ]
 
-/** The range of values that a window shows. */
-export function range({ width, center }: Pick<Preset, 'width' | 'center'>): { lower: number; upper: number } {
-  return { lower: center - width / 2, upper: center + width / 2 }
+type Window = Pick<Preset, 'width' | 'center'>
+
+/** The range of values that a window shows (PS3.3 C.11.2.1.2). */
+export function range({ width, center }: Window): { lower: number; upper: number } {
+  return { lower: center - 0.5 - (width - 1) / 2, upper: center - 0.5 + (width - 1) / 2 }
+}
+
+/** The window that shows a range of values. */
+export function windowOf(lower: number, upper: number): Window {
+  return { width: upper - lower + 1, center: (lower + upper + 1) / 2 }
 }
