@@ -22,6 +22,10 @@ T = TypeVar("T")
 
 _JSON_MARKS = (b",", b"[", b"{")
 _MAXIMUM_JSON_VALUES = 1_000_000
+LARGEST_JSON = 16 << 20
+"""Bytes of JSON in the body of a request."""
+LARGEST_JSON_WITH_DATA = 256 << 20
+"""The same where files may stand in it, as data URIs."""
 """Commas and opening brackets, within texts or not; values are at most twice as many."""
 
 _BOOLEANS = {"0": False, "false": False, "1": True, "true": True}
@@ -159,11 +163,14 @@ class Call:
             raise BadFileFormat("Boolean value expected")
         return value
 
-    def json(self, error: type[OrthancError] = BadFileFormat) -> Any:
+    def json(self, error: type[OrthancError] = BadFileFormat, largest: int = LARGEST_JSON) -> Any:
         """The body parsed as JSON; raises ``error`` where it is none.
 
-        :raises BodyTooLarge: for more values than are parsed at once: each takes many times its text.
+        :param largest: bytes that the body may have: what is made of them takes several times as much
+        :raises BodyTooLarge: beyond, and for too many values: each takes many times its text
         """
+        if len(self.body) > largest:
+            raise BodyTooLarge(f"The JSON of the body is larger than {largest >> 20} MB")
         if sum(map(self.body.count, _JSON_MARKS)) > _MAXIMUM_JSON_VALUES:
             raise BodyTooLarge("The JSON of the body has too many values")
         try:
@@ -171,9 +178,11 @@ class Call:
         except orjson.JSONDecodeError as exc:
             raise error from exc
 
-    def json_object(self, error: type[OrthancError] = BadFileFormat) -> dict[str, Any]:
-        """The body, which must be a JSON object, or ``error`` is raised."""
-        value = self.json(error)
+    def json_object(
+        self, error: type[OrthancError] = BadFileFormat, largest: int = LARGEST_JSON
+    ) -> dict[str, Any]:
+        """The body, which must be a JSON object, or ``error`` is raised; see :meth:`json`."""
+        value = self.json(error, largest)
         if not isinstance(value, dict):
             raise error
         return value
