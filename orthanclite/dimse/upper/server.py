@@ -34,6 +34,8 @@ _NEGOTIATION_TIMEOUT = 30.0  # seconds for a peer to send its request, and to cl
 _CONNECTIONS = 2  # that may be open, for each association that may be
 _MESSAGE_MEMORY = 64 << 20
 """Bytes that messages on their way in may take together, besides those whose data set is streamed."""
+_TALKATIVE = ("pynetdicom.fsm", "pynetdicom.utils")
+"""Loggers that write a traceback for what a stranger sends; what comes of it, the provider logs."""
 _REJECT_PERMANENT, _REJECT_TRANSIENT = 0x01, 0x02
 _SOURCE_USER, _SOURCE_PRESENTATION = 0x01, 0x03
 _APPLICATION_CONTEXT_UNKNOWN = 0x02
@@ -87,6 +89,8 @@ class DicomServer:
 
         :raises NetworkProtocol: if the port is not free, or the TLS files cannot be used.
         """
+        for name in _TALKATIVE:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         options = self._options
         timeout = float(options.scp_timeout) if options.scp_timeout else None
         application = _application(options, timeout)

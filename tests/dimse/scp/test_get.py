@@ -30,11 +30,15 @@ from pynetdicom.sop_class import (
 )
 
 from orthanclite.core.levels import Level
+from orthanclite.dimse.command import command_pdu, data_pdus, encode_command
 from orthanclite.dimse.scp.table import Retrieval
 from orthanclite.dimse.service import Service
 from orthanclite.dimse.status import CANCEL, PENDING, SUCCESS, UNABLE_TO_PROCESS
 from tests.dimse.conftest import StartServer
 from tests.dimse.support import CT, Site, ct, eventually, needs_dcmtk, paused
+from tests.dimse.upper.test_associate_request import ABSTRACT, TRANSFER, item
+from tests.dimse.upper.test_associate_request import context as proposed
+from tests.dimse.upper.test_associate_request import request as associate_request
 from tests.dimse.upper.test_conversation import request
 from tests.support.lab import Lab
 
@@ -488,6 +492,34 @@ def test_an_answer_to_another_message_is_not_taken_for_one(site: Site) -> None:
         request(association, wrong, b"", CT)
         assert eventually(lambda: association.is_aborted or not association.dul.is_alive(), 20)
     assert eventually(lambda: site.server.active_associations == 0)
+
+
+def test_a_peer_that_reads_nothing_is_given_up(
+    start: StartServer, laboratory: Lab, retrieval: Retrieval
+) -> None:
+    """What fits into the buffers of the network is sent; then the association ends with its time-out."""
+    stored(laboratory, StudyInstanceUID="1.2.1", Rows=4096, Columns=4096, PixelData=bytes(32 << 20))
+    site = start(always_allow=EVERYTHING, retrieval=retrieval, scp_timeout=1)
+    threads = threading.active_count()
+    proposal = associate_request(
+        *(
+            proposed(number, item(ABSTRACT, uid.encode()), item(TRANSFER, ExplicitVRLittleEndian.encode()))
+            for number, uid in ((1, CT), (9, STUDY_ROOT))
+        )
+    )
+    query = Dataset()
+    query.QueryRetrieveLevel, query.StudyInstanceUID = "STUDY", "1.2.1"
+    identifier = encode(query, False, True)
+    assert identifier
+    with site.connect() as connection:
+        connection.sendall(proposal)
+        assert connection.recv(65536)[0] == 2
+        command = encode_command({0x0002: STUDY_ROOT, 0x0100: 0x0010, 0x0110: 1, 0x0800: 1})
+        connection.sendall(command_pdu(9, command) + b"".join(data_pdus(9, [identifier], 16384)))
+        assert eventually(lambda: site.server.active_associations == 1)
+        assert eventually(lambda: site.server.active_associations == 0, 15)
+        assert eventually(lambda: threading.active_count() <= threads)
+    assert site.is_alive()
 
 
 @needs_dcmtk
