@@ -12,6 +12,7 @@ from orthanclite.app.wiring.archive import archive_wing
 from orthanclite.app.wiring.calling import calling_wing
 from orthanclite.app.wiring.content import content_wing
 from orthanclite.app.wiring.dicomweb import dicomweb_wing
+from orthanclite.app.wiring.dicomweb_client import dicomweb_client_wing
 from orthanclite.app.wiring.edit import edit_wing
 from orthanclite.app.wiring.explorer import explorer_wing
 from orthanclite.app.wiring.foundation import lay_foundation
@@ -55,6 +56,7 @@ class House:
         dicomweb = dicomweb_wing(base, content, imaging, ingest, search, resources, archive.archives)
         edit = edit_wing(base, content, imaging, ingest, upkeep, resources, jobs)
         remotes = remotes_wing(base, imaging, jobs)
+        dicomweb_client = dicomweb_client_wing(base, ingest, jobs, remotes)
         calling = calling_wing(base, content, imaging, search, resources, jobs, remotes)
         worklists = worklists_wing(base, search)
         network = network_wing(base, ingest, search, jobs, remotes, calling, worklists)
@@ -73,6 +75,7 @@ class House:
             dicomweb,
             edit,
             remotes,
+            dicomweb_client,
             calling,
             worklists,
             network,

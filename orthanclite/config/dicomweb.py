@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from orthanclite.config.parsers import parse_root, parse_wado_root
+from orthanclite.config.parsers import parse_dicomweb_servers, parse_root, parse_wado_root
 from orthanclite.config.table import Fate, setting
+from orthanclite.core.dicomweb_server import DicomWebServer
 
-_CLIENT = "the DICOMweb client is not implemented yet"
 _ONE_MODE = "full metadata are kept ready, and are as fast as any part of them"
 _THREADS = "the threads of this server are not divided in this way"
 
@@ -96,15 +95,17 @@ class DicomWebSettings:
         fate=Fate.INERT,
         why="/tools/metrics-prometheus tells durations",
     )
-    servers: Mapping[str, Any] = setting(
-        "Servers", {}, "Remote DICOMweb servers.", secret=True, fate=Fate.LATER, why=_CLIENT
+    servers: Mapping[str, DicomWebServer] = setting(
+        "Servers",
+        {},
+        'Remote DICOMweb servers by symbolic name: [ "url" ], [ "url", "user", "password" ] or an object '
+        "with Url, Username, Password, HttpHeaders, CertificateFile, CertificateKeyFile, "
+        "CertificateKeyPassword, Timeout, HasDelete, ChunkedTransfers and HasWadoRsUniversalTransferSyntax.",
+        parse=parse_dicomweb_servers,
+        secret=True,
     )
     servers_in_database: bool = setting(
-        "ServersInDatabase",
-        False,
-        "Keep the remote servers in the index.",
-        fate=Fate.LATER,
-        why=_CLIENT,
+        "ServersInDatabase", False, "Keep these servers in the database; Servers is ignored."
     )
 
     @property

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from orthanclite.core.constants import USER_RANGE
+from orthanclite.core.dicomweb_server import DicomWebServer
 from orthanclite.core.errors import BadFileFormat, BadParameterType, OrthancError, ParameterOutOfRange
 from orthanclite.core.levels import Level
 from orthanclite.core.model import OverwriteMode
@@ -101,6 +102,13 @@ def parse_modalities(value: object) -> Mapping[str, Modality]:
 def parse_peers(value: object) -> Mapping[str, Peer]:
     expected = '[ "url" ], [ "url", "user", "password" ] or an object with "Url"'
     return {name: _named(name, Peer.parse, item, expected) for name, item in _registry(value).items()}
+
+
+def parse_dicomweb_servers(value: object) -> Mapping[str, DicomWebServer]:
+    expected = '[ "url" ], [ "url", "user", "password" ] or an object with "Url"'
+    return {
+        name: _named(name, DicomWebServer.parse, item, expected) for name, item in _registry(value).items()
+    }
 
 
 def parse_user_metadata(value: object) -> Mapping[str, int]:

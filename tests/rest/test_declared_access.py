@@ -30,6 +30,7 @@ READING = {
     "/tools/lookup",
 }
 SENDING = {
+    *(f"/dicom-web/servers/{{name}}/{operation}" for operation in ("delete", "get", "qido", "stow")),
     "/instances/{id}/export",
     *(
         f"/modalities/{{id}}/{name}"
@@ -54,6 +55,7 @@ SENDING = {
     "/tools/dicom-echo",
 }
 ADMINISTERING = {
+    "/dicom-web/servers/{name}",
     "/modalities/{id}",
     "/peers/{id}",
     "/tools/accepted-transfer-syntaxes",

@@ -29,6 +29,7 @@ class RemotesWing:
     modalities: Registry[Modality]
     selector: Selector
     """Finds what is to be sent, and logs it."""
+    http: HttpxClient
     adds: Additions
 
 
@@ -48,7 +49,7 @@ def remotes_wing(base: Foundation, imaging: ImagingWing, jobs: JobsWing) -> Remo
         registry_routes(modalities, peers),
         peer_routes(peers, client, selector, kind, jobs.engine, base.temporary_folder),
     )
-    return RemotesWing(modalities, selector, Additions(routers, endings=(http.close,)))
+    return RemotesWing(modalities, selector, http, Additions(routers, endings=(http.close,)))
 
 
 def _options(settings: Settings) -> HttpxOptions:

@@ -12,9 +12,8 @@ from orthanclite.core.errors import NetworkProtocol
 from orthanclite.core.main_tags import SOP_INSTANCE_UID, tag_key
 from orthanclite.core.model import Resource
 from orthanclite.core.ports.http import Answer, HttpClient, Upload
+from orthanclite.services.remotes.excerpt import excerpt
 
-_EXCERPT = 200
-"""Characters of an unexpected answer that are told."""
 _DICOM_TYPE = 1
 """The number of the attachment that is the DICOM file."""
 _UPLOAD_HEADERS = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -46,7 +45,7 @@ class PeerClient:
         headers = {**_UPLOAD_HEADERS, "Content-Encoding": "gzip"} if gzipped else _UPLOAD_HEADERS
         answer = self._post(endpoint, body, headers)
         if not isinstance(answer, dict) or answer.get("Status") not in _STORED:
-            raise NetworkProtocol(f"The peer has not stored the instance: {_excerpt(orjson.dumps(answer))}")
+            raise NetworkProtocol(f"The peer has not stored the instance: {excerpt(orjson.dumps(answer))}")
 
     def held(self, endpoint: Endpoint, instances: Sequence[Resource]) -> dict[str, str | None]:
         """The MD5 of the files that the peer has of some instances, by Orthanc ID.
@@ -75,7 +74,7 @@ class PeerClient:
         """The MD5 of the file that the peer has of an instance; None where it has none, or does not tell."""
         path = f"instances/{id}/attachments/dicom/md5"
         answer = self._http.request(endpoint, "GET", path)
-        text = answer.body[:_EXCERPT].decode("latin-1").strip()
+        text = answer.body[:64].decode("latin-1").strip()
         return text if answer.is_success and len(text) == 32 else None
 
     def _post(self, endpoint: Endpoint, body: bytes | Upload, headers: Mapping[str, str]) -> Any:
@@ -111,12 +110,5 @@ def _json(answer: Answer, endpoint: Endpoint, path: str) -> Any:
 
 def _unexpected(answer: Answer, endpoint: Endpoint, path: str) -> NetworkProtocol:
     return NetworkProtocol(
-        f"The peer answers {answer.status} to {endpoint.public_url}{path}: {_excerpt(answer.body)}"
+        f"The peer answers {answer.status} to {endpoint.public_url}{path}: {excerpt(answer.body)}"
     )
-
-
-def _excerpt(body: bytes) -> str:
-    """The beginning of an answer, in which there may be anything."""
-    text = body[:_EXCERPT].decode("utf-8", "replace")
-    shown = "".join(letter if letter.isprintable() else " " for letter in text).strip()
-    return shown or "nothing"

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
+from orthanclite.core.dicomweb_server import DicomWebServer
 from orthanclite.core.errors import (
     BadFileFormat,
     InexistentFile,
@@ -20,7 +21,7 @@ from orthanclite.core.registry import Modality, Peer
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 
-T = TypeVar("T", bound=Modality | Peer)
+T = TypeVar("T", bound=Modality | Peer | DicomWebServer)
 
 
 class Registry(Generic[T]):
@@ -130,3 +131,18 @@ def _check_certificate(peer: Peer) -> None:
     for path in filter(None, (peer.certificate_file, peer.certificate_key_file)):
         if "\0" in path or not os.access(path, os.R_OK):
             raise InexistentFile(f"Cannot open certificate file: {path}")
+
+
+def dicomweb_servers(
+    initial: Mapping[str, DicomWebServer], rows: RegistryRows | None = None
+) -> Registry[DicomWebServer]:
+    """The DICOMweb servers; with ``rows`` (``DicomWeb.ServersInDatabase``) kept in the database."""
+    return Registry(
+        "DICOMweb server",
+        "DICOMweb server",
+        DicomWebServer.parse,
+        DicomWebServer.to_stored_json,
+        initial,
+        rows,
+        check=lambda server: _check_certificate(server.address),
+    )
