@@ -1,6 +1,8 @@
 """Instances on their way out over DICOM, to DCMTK's tools, which receive and drop them.
 
-python -m benchmarks.bench_network [small|ct] [get|move]
+python -m benchmarks.bench_network [small|ct] [get|move] [number of instances]
+
+The installed reference waits for a delayed acknowledgement at each instance, and takes minutes for 2,000.
 """
 
 from __future__ import annotations
@@ -29,19 +31,21 @@ STUDY = ["-S", "-k", "QueryRetrieveLevel=STUDY", "-k"]
 def main() -> None:
     """Measure everything, or only what the arguments name."""
     wanted = set(sys.argv[1:])
+    numbers = [int(one) for one in wanted if one.isdecimal()]
     print(machine())
     with receiver() as port:
         modalities = {"bench": [AET, "127.0.0.1", port]}
         with servers({"DicomModalities": modalities, "OverwriteInstances": False}) as pair:
             for name in [name for name in CASES if name in wanted] or CASES:
                 label, number, side = CASES[name]
+                number = numbers[0] if numbers else number
                 files = ct_slices(number, side, seed=side)
                 for server in pair.values():
                     upload(server, files)
                 study = pydicom.dcmread(BytesIO(files[0]), stop_before_pixels=True).StudyInstanceUID
                 for way in [way for way in WAYS if way in wanted] or WAYS:
                     measure = partial(rate, WAYS[way], number, study)
-                    compare(f"{way.upper()} of {label}", pair, measure, "/s", repeat=3)
+                    compare(f"{way.upper()} of {label}", pair, measure, "/s", repeat=1)
 
 
 def rate(way: Callable[[Server, str], None], number: int, study: str, server: Server) -> float:

@@ -184,6 +184,7 @@ def descriptors() -> int:
     return found
 
 
+@pytest.mark.timeout(max(300, EXAMPLES))
 def test_nothing_is_left_behind(
     start: StartServer,
     retrieval: Retrieval,

@@ -34,6 +34,7 @@ LOGGER = logging.getLogger(__name__)
 
 _FAILED_SOP_INSTANCE_UID_LIST = 0x00080058
 _MOST_COUNTED = 0xFFFF  # all that a US can tell
+_MOST_WARNINGS = 10  # in the log, for one request
 _MOST_LISTED = 1000  # UIDs that one element in explicit VR is sure to hold
 
 
@@ -76,7 +77,8 @@ class SubOperations:
         self._remaining -= 1
         self._failed.append(uid)
         self._comment = self._comment or comment_of(reason)
-        LOGGER.warning("Cannot send the instance %s for %s: %s", id, self._peer, reason)
+        level = logging.WARNING if len(self._failed) <= _MOST_WARNINGS else logging.DEBUG
+        LOGGER.log(level, "Cannot send the instance %s for %s: %s", id, self._peer, reason)
 
     def tell(self) -> None:
         """Send a pending response."""
