@@ -39,7 +39,9 @@ class AnswerReader:
         :raises NetworkProtocol: if it is no data set
         """
         attributes = self._attributes(found)
-        attributes.setdefault(QUERY_RETRIEVE_LEVEL, Attribute("CS", LEVEL_NAMES[level]))
+        told = attributes.get(QUERY_RETRIEVE_LEVEL, Attribute("CS")).text
+        if not told.strip() or not told.isascii():
+            attributes[QUERY_RETRIEVE_LEVEL] = Attribute("CS", LEVEL_NAMES[level])
         attributes.pop(SPECIFIC_CHARACTER_SET, None)
         kept = encodable(attributes, self._runtime.default_encoding)
         return encode_attributes(kept.attributes, kept.charset)
