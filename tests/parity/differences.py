@@ -159,9 +159,9 @@ INTENDED: tuple[Intended, ...] = (
         reference=_ABSENT,
     ),
     Intended(
-        "`/modalities/{id}` and `/peers/{id}` name only the operations that this server has.",
+        "`/modalities/{id}` names only the operations that this server has.",
         where="body/.*",
-        request="^GET /(modalities/sample|peers/other)$",
+        request="^GET /modalities/sample$",
     ),
     Intended(
         "`/tools` lists the operations of release 1.13.",
@@ -243,7 +243,7 @@ INTENDED_OF_1_13: tuple[Intended, ...] = (
         reference=_ABSENT,
     ),
     Intended(
-        "RLE is written.",
+        "RLE is written (`IngestTranscoding`).",
         where=r"answer/\$zip",
         request="^jobs_kinds 29: ",
         ours=r"1\.2\.840\.10008\.1\.2\.5",
