@@ -1,6 +1,6 @@
 """Instances on their way out over DICOM, to DCMTK's tools, which receive and drop them.
 
-python -m benchmarks.bench_network [small|ct] [get|move] [number of instances]
+python -m benchmarks.bench_network [small|ct] [get|move|store] [number of instances]
 
 The installed reference waits for a delayed acknowledgement at each instance, and takes minutes for 2,000.
 """
@@ -71,6 +71,14 @@ def move(server: Server, study: str) -> None:
     run("movescu", "-aem", AET, server, *STUDY, f"StudyInstanceUID={study}")
 
 
+def store(server: Server, study: str) -> None:
+    """C-STORE to storescp, asked for over REST."""
+    [id] = server.client.post("/tools/lookup", content=study).json()
+    answer = server.client.post("/modalities/bench/store", content=id["ID"], timeout=None)
+    answer.raise_for_status()
+    assert answer.json()["FailedInstancesCount"] == 0
+
+
 def run(tool: str, *arguments: str | Server) -> None:
     texts: list[str] = []
     for one in arguments:
@@ -80,7 +88,7 @@ def run(tool: str, *arguments: str | Server) -> None:
     subprocess.run([tool, *texts, *address], check=True, stdout=subprocess.DEVNULL)
 
 
-WAYS: dict[str, Callable[[Server, str], None]] = {"get": get, "move": move}
+WAYS: dict[str, Callable[[Server, str], None]] = {"get": get, "move": move, "store": store}
 
 
 @contextmanager

@@ -83,3 +83,8 @@ def test_folders_that_cannot_be(tmp_path: Path) -> None:
         assert f'The folder "{place}" cannot be made' in log
         log = refusal(orthanclite(tmp_path, {"IndexDirectory": place}))
         assert f'The folder "{place}" of the index cannot be used' in log
+
+
+def test_a_preferred_transfer_syntax_that_is_none(tmp_path: Path) -> None:
+    log = refusal(orthanclite(tmp_path, {"DicomScuPreferredTransferSyntax": "1.2.3"}))
+    assert "DicomScuPreferredTransferSyntax" in log

@@ -13,6 +13,8 @@ from orthanclite.app.wiring.remotes import RemotesWing
 from orthanclite.app.wiring.resources import ResourcesWing
 from orthanclite.app.wiring.search import SearchWing
 from orthanclite.config import Settings
+from orthanclite.core.errors import IncompatibleConfigurations
+from orthanclite.dicom.uids import KNOWN_TRANSFER_SYNTAXES
 from orthanclite.dimse.options import DicomClientOptions, TlsClientOptions
 from orthanclite.dimse.outgoing import CallDefaults
 from orthanclite.dimse.scu.client import DicomClient
@@ -46,8 +48,11 @@ def calling_wing(
     jobs: JobsWing,
     remotes: RemotesWing,
 ) -> CallingWing:
+    """:raises IncompatibleConfigurations: where ``DicomScuPreferredTransferSyntax`` names none"""
     settings = base.settings
     preferred = settings.scu.preferred_transfer_syntax
+    if preferred not in KNOWN_TRANSFER_SYNTAXES:
+        raise IncompatibleConfigurations(f"Unknown DicomScuPreferredTransferSyntax: {preferred}")
     requestor = AssociationRequestor(_client_options(settings))
     instances = OutgoingInstances(base.index.resources, content.files, base.reader)
     sender = InstanceSender(instances, imaging.transcoding, preferred, settings.transcoding.over_dicom)
