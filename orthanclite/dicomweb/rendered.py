@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from functools import partial
 
@@ -78,7 +79,8 @@ class RenderedAnswers:
             )
         if chosen.parts:
             return related_response(self._all(path.level, instances, numbers, look), look.media_type)
-        tag = f'"{StoredFile.of(first).attachment.uuid}-{numbers}-{hash(look):x}"'
+        kind = hashlib.blake2b(repr((numbers, look)).encode(), digest_size=8).hexdigest()
+        tag = f'"{StoredFile.of(first).attachment.uuid}-{kind}"'
         if not_modified(call, tag):
             return with_tag(Response(304), tag, self._lasting and path.level is Level.INSTANCE)
         wanted = [number - 1 for number in numbers] or self._shown_frames(first, look)

@@ -142,19 +142,19 @@ class SearchAnswers:
         request = self._read(call, level)
         base = self._addresses.base(call)
         query = request.query(self._case_sensitive)
+        is_short = 0 < query.limit <= _MOST_KNOWN
         # One more than is wanted tells whether there are more.
-        wanted = replace(query, limit=query.limit + 1 if query.limit else 0)
+        wanted = replace(query, limit=query.limit + 1) if is_short else query
         found = self._services[level].search(wanted)
         known: list[Attributes] = []
-        limit = query.limit or _MOST_KNOWN
         ended = None
-        while len(known) <= limit:
+        while len(known) <= (query.limit if is_short else _MOST_KNOWN):
             try:
                 known.append(next(found))
             except StopIteration as end:
                 ended = bool(end.value)
                 break
-        if query.limit and len(known) > query.limit:
+        if is_short and len(known) > query.limit:
             known.pop()
             found.close()
             ended = True

@@ -34,6 +34,8 @@ ATTACHMENT = 4301
 
 _BATCH = 100
 """Instances that are read from the index at a time."""
+_AT_HAND = 16 << 20
+"""Bytes of the metadata of a series that are held in memory together: all of them must have room there."""
 _SHORT = 12
 """Bytes that the head of the pixel data takes at most: a file that ends there has no pixels."""
 _BITS_ALLOCATED = 0x00280100
@@ -70,7 +72,7 @@ class MetadataService:
         self._files = files
         self._dictionary = dictionary
         self._options = options
-        self._cache = cache or ByteCache()
+        self._cache = cache or ByteCache(64 << 20)
         self._flights = SingleFlight[Document]()
 
     def series(self, id: str, anew: bool = False) -> Document:
@@ -104,23 +106,35 @@ class MetadataService:
             self._cache.put(key, text)
         return text
 
-    def of_series(self, instance: str, blob: str) -> bytes | None:
-        """The metadata of an instance out of those of its series, which are then at hand for the others.
+    def of_series(self, instance: str, blob: str) -> bytes:
+        """The metadata of an instance, taken out of those of its series where they are kept.
+
+        Those of the other instances are then at hand.
 
         :param blob: the UUID of its file
+        :raises UnknownResource: as :meth:`instance`
         """
         key = (blob, self._key(()))
         text = self._cache.get(key)
         if text is not None:
             return text
         series = self._resources.ancestor_id(Level.INSTANCE, instance, Level.SERIES)
-        if series is None:
-            return None
-        for member, each in self.series(series).texts():
-            self._cache.put((member.blob, key[1]), each)
-            if member.blob == blob:
-                text = each
-        return text
+        document = None if series is None else self._present(series)
+        if document is not None and document.size <= _AT_HAND:
+            for member, each in document.texts():
+                self._cache.put((member.blob, key[1]), each)
+                if member.blob == blob:
+                    text = each
+        return self.instance(instance) if text is None else text
+
+    def _present(self, series: str) -> Document | None:
+        """The document of a series where it is kept, and holds."""
+        key = self._key(self._resources.blobs_of_series(series))
+        packed = self._cache.get((series, key))
+        if packed is not None:
+            return Document.unpack(packed)
+        kept, _ = self._kept(self._annotations.attachments(Level.SERIES, series).get(ATTACHMENT))
+        return kept if kept is not None and kept.key == key else None
 
     def _key(self, blobs: Sequence[tuple[str, str]]) -> str:
         """A text that changes with all that metadata depend on."""

@@ -36,7 +36,7 @@ class MetadataTags:
             )
         except UnknownResource:  # deleted meanwhile
             return {}
-        attributes = {} if text is None else orjson.loads(with_base(text, ""))
+        attributes = orjson.loads(with_base(text, ""))
         keys = {tag: f"{tag:08X}" for tag in tags}
         return {tag: _value(attributes[key]) for tag, key in keys.items() if key in attributes}
 
