@@ -9,6 +9,8 @@ from orthanclite.web.call import Call
 STUDY = "/studies/{study}"
 SERIES = f"{STUDY}/series/{{series}}"
 INSTANCE = f"{SERIES}/instances/{{instance}}"
+_DAY = 86400
+"""Seconds for which a client need not ask whether what it has is still the same."""
 LEVELS = (STUDY, SERIES, INSTANCE)
 
 
@@ -29,7 +31,8 @@ def not_modified(call: Call, tag: str) -> bool:
 def with_tag(response: Response, tag: str, lasting: bool) -> Response:
     """``response`` with its entity tag.
 
-    :param lasting: whether it never changes, so that a client need not even ask
+    :param lasting: whether it hardly changes, so that a client need not even ask
     """
-    age = "max-age=31536000, immutable" if lasting else "no-cache"
+    # Not for ever: whoever modifies an instance may choose to keep its UID.
+    age = f"max-age={_DAY}" if lasting else "no-cache"
     return response.with_header("ETag", tag).with_header("Cache-Control", f"private, {age}")

@@ -58,7 +58,7 @@ OTHER_STUDY = 0xA901
 CANNOT_UNDERSTAND = 0xC000
 
 _UNDER_WAY = 64
-_UNDER_WAY_BYTES = 32 << 20
+_UNDER_WAY_BYTES = 8 << 20
 """Files, and their bytes, that wait to be durable while the next ones arrive."""
 _MODELS = (JSON, XML, "application/json")
 _LARGEST_MODEL = 64 << 20
