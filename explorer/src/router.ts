@@ -9,6 +9,7 @@ const routes: RouteRecordRaw[] = [
   { path: '/studies/:id', component: () => import('./study/StudyPage.vue'), name: 'study', props: true },
   { path: '/view/:id/:series?', component: () => import('./viewer/ViewerPage.vue'), name: 'viewer', props: true },
   { path: '/upload', component: () => import('./upload/UploadPage.vue'), name: 'upload' },
+  { path: '/query', component: () => import('./query/QueryPage.vue'), name: 'query' },
   { path: '/worklists', component: () => import('./worklists/WorklistsPage.vue'), name: 'worklists' },
   { path: '/jobs', component: () => import('./jobs/JobsPage.vue'), name: 'jobs' },
   { path: '/network', component: () => import('./network/NetworkPage.vue'), name: 'network' },

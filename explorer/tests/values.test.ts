@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { date, personName, size } from '@/format'
 import { csv } from '@/list/csv'
 import { described, REMOTES } from '@/network/remotes'
+import { keys } from '@/query/keys'
 import { replacements } from '@/study/edit'
 import { matches } from '@/study/elements'
 import { parseMetrics, polyline } from '@/system/metrics'
@@ -84,6 +85,14 @@ describe('elements', () => {
 describe('remotes', () => {
   it('have numbers as numbers and nothing empty', () => {
     expect(described(REMOTES[0]!, { AET: 'A', Host: 'h', Port: '104', Manufacturer: '' })).toEqual({ AET: 'A', Host: 'h', Port: 104 })
+  })
+})
+
+describe('a query', () => {
+  it('asks for names anywhere, identifiers as they are, and all that is shown', () => {
+    const asked = keys({ PatientName: 'doe', PatientID: '4711', StudyDate: '2026-01-02', ModalitiesInStudy: 'ct, mr' })
+    expect(asked).toMatchObject({ PatientName: '*doe*', PatientID: '4711', StudyDate: '20260102', ModalitiesInStudy: 'CT\\MR' })
+    expect(asked).toMatchObject({ StudyInstanceUID: '', AccessionNumber: '' })
   })
 })
 

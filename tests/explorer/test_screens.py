@@ -14,7 +14,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.support.records import dicom_file
-from tests.support.server import Server
+from tests.support.server import Server, orthanclite, running
 
 HOSTILE = "<script>document.title=1</script><b>&amp;\u202eabc\u202c 🏥"
 _AXE = Path("explorer/node_modules/axe-core/axe.min.js")
@@ -349,7 +349,7 @@ def test_screens_are_accessible(page: Page, site: Server, theme: str) -> None:
         pytest.skip("axe-core is installed by `npm ci` in explorer/")
     id = stored(site, 1, "Doe^John")
     page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
-    for where in ("", f"studies/{id}", "upload", "jobs", "network", "worklists", "system"):
+    for where in ("", f"studies/{id}", "upload", "jobs", "network", "worklists", "query", "system"):
         page.goto(f"/ui/app/#/{where}")
         page.reload()
         page.wait_for_timeout(700)
@@ -366,7 +366,7 @@ def test_screens_are_accessible(page: Page, site: Server, theme: str) -> None:
 def test_a_phone_shows_it_without_scrolling_the_page_sideways(page: Page, site: Server) -> None:
     id = stored(site, 1, "Doe^John")
     page.set_viewport_size({"width": 390, "height": 800})
-    for where in ("", f"studies/{id}", "upload", "jobs", "network", "worklists", "system"):
+    for where in ("", f"studies/{id}", "upload", "jobs", "network", "worklists", "query", "system"):
         page.goto(f"/ui/app/#/{where}")
         page.reload()
         page.wait_for_timeout(500)
@@ -381,3 +381,40 @@ def test_other_languages(page: Page, site: Server, language: str, word: str) -> 
     assert page.locator("html").get_attribute("lang") == language
     page.reload()
     expect(page.locator("nav a").first).to_have_text(word)
+
+
+def test_a_modality_is_asked_and_its_studies_are_fetched(page: Page, site: Server, tmp_path: Path) -> None:
+    with running(orthanclite(tmp_path, {"DicomAet": "REMOTE", "DicomAlwaysAllowFind": True})) as remote:
+        remote.client.post("/instances", content=study(1, "Doe^John")).raise_for_status()
+        remote.client.post("/instances", content=study(2, "Doe^Jane")).raise_for_status()
+        remote.client.put(
+            "/modalities/here", json={"AET": "ORTHANC", "Host": "127.0.0.1", "Port": site.dicom_port}
+        ).raise_for_status()
+        site.client.put(
+            "/modalities/remote", json={"AET": "REMOTE", "Host": "127.0.0.1", "Port": remote.dicom_port}
+        ).raise_for_status()
+        stored(site, 2, "Doe^Jane")
+        page.goto("/ui/app/#/query")
+        expect(page.get_by_label("Modality")).to_have_value("remote")
+        page.get_by_label("Patient", exact=True).fill("doe")
+        page.get_by_role("button", name="Search").click()
+        expect(page.get_by_role("row", name=re.compile("Doe, Jane"))).to_contain_text("already here")
+        row = page.get_by_role("row", name=re.compile("Doe, John"))
+        expect(row).not_to_contain_text("already here")
+        row.get_by_role("button", name="Retrieve").click()
+        deadline = time.monotonic() + 20
+        while page.request.get("/statistics").json()["CountStudies"] < 2 and time.monotonic() < deadline:
+            page.wait_for_timeout(100)
+        page.get_by_role("button", name="Search").click()
+        expect(row).to_contain_text("already here")
+    site.client.request("DELETE", "/modalities/remote").raise_for_status()
+
+
+def test_a_dry_run_shows_what_would_change(page: Page, site: Server) -> None:
+    id = stored(site, 1, "Doe^John")
+    page.goto(f"/ui/app/#/studies/{id}")
+    page.get_by_role("button", name="Anonymize").click()
+    page.get_by_role("button", name="Show what would change").click()
+    change = page.get_by_role("row", name=re.compile("PatientName"))
+    expect(change).to_contain_text("Doe^John")
+    assert site.get("/statistics")["CountStudies"] == 1
