@@ -19,7 +19,7 @@ from orthanclite.rest.network_fields import (
     tags_of,
     timeout_field,
 )
-from orthanclite.rest.views import STYLE_ARGUMENTS, style_of
+from orthanclite.rest.views import STYLE_ARGUMENTS, array_response, style_of
 from orthanclite.services.retrieve.queries import Asked, RemoteQueryService
 from orthanclite.web.answers.responses import Response, empty, json_response, text_response
 from orthanclite.web.call import Call
@@ -37,6 +37,7 @@ _QUERY_BODY = Body(
 )
 _CHILD_BODY = Body(fields={**_QUERY_FIELD, **TIMEOUT_FIELD})
 _EXPAND = Arg("expand", "If present, the answers are shown and not only their numbers", "boolean")
+_BATCH = 500  # answers that are shown at a time
 _NUMBER = re.compile("-?[0-9]{1,18}")
 
 _CHILDREN = {
@@ -107,8 +108,12 @@ def _add_answers(router: Router, queries: RemoteQueryService, dictionary: TagDic
         query = queries.get(call.params["id"])
         if not call.flag("expand"):
             return json_response([str(position) for position in range(query.count)])
-        style = style_of(call, Style.FULL)
-        return json_response([queries.reader.shown(answer, style) for answer in queries.answers(query)])
+        style, answers = style_of(call, Style.FULL), queries.answers(query)
+        batches = (
+            [queries.reader.shown(answer, style) for answer in answers[start : start + _BATCH]]
+            for start in range(0, len(answers), _BATCH)
+        )
+        return array_response(batches, len(answers))
 
     @router.get("/queries/{id}/answers/{index}", "List the operations of an answer")
     def list_operations(call: Call) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from orthanclite.core.errors import BadFileFormat, BadParameterType
+from orthanclite.core.errors import BadFileFormat, BadParameterType, BadRequest
 from orthanclite.core.fields import boolean_field, string_field
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import tag_key
@@ -55,6 +55,7 @@ _RESOURCES_FIELDS = {
     **SUBMISSION_FIELDS,
     **RETRY_FIELD,
 }
+_MOST_RESOURCES = 10_000
 
 
 class RetrieveKinds(NamedTuple):
@@ -164,6 +165,8 @@ class _Handlers:
         return self._submit(fields, request, _Shown(resources, resources))
 
     def _submit(self, fields: Mapping[str, Any], request: RetrieveRequest, shown: _Shown) -> Response:
+        if len(request.resources) > _MOST_RESOURCES:
+            raise BadRequest(f"At most {_MOST_RESOURCES} resources may be fetched at once")
         options = JobOptions.of(fields)
         kind = self._kinds.move if request.method is RetrieveMethod.C_MOVE else self._kinds.get
         level = {QUERY_RETRIEVE_LEVEL: LEVEL_NAMES[request.level]}

@@ -218,6 +218,16 @@ def test_a_query_that_is_refused(server: Server, peer: Modality, body: Any, stat
     assert not peer.asked
 
 
+def test_many_answers(server: Server, peer: Modality) -> None:
+    peer.answers = [dataset(PatientID=str(number), StudyInstanceUID="1.2") for number in range(1200)]
+    path = query(server)
+    assert len(server.get(f"{path}/answers")) == 1200
+    shown = server.get(f"{path}/answers?expand&simplify")
+    assert [one["PatientID"] for one in shown] == [str(number) for number in range(1200)]
+    body = {"Level": "Patient", "Resources": [{"PatientID": "A"}] * 10_001}
+    refused(server, "/modalities/peer/move", body, 400, 8)
+
+
 def test_indices_of_answers(server: Server, peer: Modality) -> None:
     path = query(server)
     for index, code in (("7", 3), ("-1", 3), ("9" * 17, 3), ("x", 5), ("9" * 30, 5), ("1.0", 5)):
