@@ -38,8 +38,10 @@ def changes_routes(log: ChangeLog) -> Router:
     def show(call: Call) -> Response:
         if call.has("last"):
             return json_response(_changes_json(log.last_change()))
-        since, limit, to = _window(call)
-        return json_response(_changes_json(log.changes(since, limit, to, _types(call.argument("type")))))
+        types = _types(call.argument("type"))
+        if _is_negative(call.query.get("limit", "")):  # as the reference answers
+            return json_response(_changes_json(ChangesPage((), True, log.last_change().last)))
+        return json_response(_changes_json(log.changes(*_window(call), types)))
 
     def list_few_changes(call: Call) -> Response | None:
         _, limit, _ = _window(call)
@@ -96,6 +98,10 @@ def _window(call: Call) -> tuple[int, int, int | None]:
             numbers[name] = number
     limit = min(numbers.get("limit", _DEFAULT_LIMIT), _LARGEST_PAGE)
     return numbers.get("since", 0), limit, numbers.get("to")
+
+
+def _is_negative(text: str) -> bool:
+    return text.startswith("-") and bool(natural(text[1:]))
 
 
 def _types(text: str) -> list[ChangeType]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from orthanclite.core.errors import BadFileFormat, BadRequest, UnknownResource
+from orthanclite.core.errors import BadRequest, UnknownResource
 from orthanclite.core.fields import boolean_field
 from orthanclite.core.levels import Level
 from orthanclite.core.model import Counts, ResourceRef
@@ -252,7 +252,7 @@ def _resources_field(call: Call) -> list[Any]:
         raise BadRequest("The body must contain a JSON object") from exc
     items = body.get("Resources")
     if not isinstance(items, list):
-        raise BadFileFormat("List of strings expected in field: Resources")
+        raise BadRequest("The body must contain a Resources array")
     check_identifiers(items)
     return items
 
@@ -265,4 +265,4 @@ def _wanted(item: object) -> str | ResourceRef:
         level, id = item.get("Level"), item.get("ID")
         if isinstance(level, str) and isinstance(id, str):
             return ResourceRef(Level.parse(level), id)
-    raise BadFileFormat("List of strings expected in field: Resources")
+    raise BadRequest("Invalid payload")

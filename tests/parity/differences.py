@@ -62,6 +62,12 @@ INTENDED: tuple[Intended, ...] = (
         reference=_ABSENT,
     ),
     Intended(
+        "A wrong `Resources` of `bulk-delete` is a bad request, code 8 (release 1.13).",
+        where="body/(Details|Message|OrthancError|OrthancStatus)",
+        request="/tools/bulk-delete",
+        reference='^(15|"Bad file format"|"List of strings expected.*)$',
+    ),
+    Intended(
         "`?expand=false` means no expansion, and child routes understand it (release 1.12).",
         where="body.*",
         request="expand=false",
