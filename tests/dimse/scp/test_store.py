@@ -205,6 +205,19 @@ def test_padding_behind_a_data_set_without_pixels_is_dropped(start: StartServer,
     assert site.file(site.instances()[0]).endswith(small(explicit))
 
 
+@pytest.mark.parametrize("tail", [b"\0", bytes(100), b"\xff" * 3], ids=["one", "many", "ff"])
+def test_padding_behind_a_deflated_data_set_does_no_harm(start: StartServer, tail: bytes) -> None:
+    """PS3.5 annex A.5: an odd length is padded; the stream tells where it ends."""
+    site = start()
+    encoded = encode(ct(), False, True, deflated=True)
+    assert encoded
+    with site.associate(CT, syntaxes=[DeflatedExplicitVRLittleEndian]) as association:
+        assert send_bytes(association, encoded + tail, uid=ct().SOPInstanceUID) == 0x0000
+    (stored,) = site.stored()
+    assert stored.PatientName == ct().PatientName
+    assert stored.PixelData == ct().PixelData
+
+
 def test_padding_behind_a_large_data_set_is_dropped(start: StartServer) -> None:
     site = start()
     dataset = ct(PixelData=bytes(range(256)) * 131072)  # 32 MiB
