@@ -374,6 +374,25 @@ def test_nothing_more_is_sent_once_who_has_asked_is_gone(
     assert eventually(lambda: threading.active_count() <= threads)
 
 
+def test_twenty_at_once(site: Site, destinations: list[Modality], requestor: AssociationRequestor) -> None:
+    destination = Destination()
+    statuses: list[int | None] = []
+    with destination.listening() as modality:
+        destinations.append(modality)
+        threads = [
+            threading.Thread(target=lambda: statuses.append(move(site, STUDY)[-1][0].get("Status")))
+            for _ in range(20)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+    assert statuses == [SUCCESS] * 20
+    assert len(destination.stored) == 80
+    assert requestor.active_associations == 0
+    assert eventually(lambda: site.server.active_associations == 0)
+
+
 def test_it_may_be_done_in_a_job(
     start: StartServer, laboratory: Lab, retrieval: Retrieval, destinations: list[Modality]
 ) -> None:
