@@ -41,6 +41,7 @@ from orthanclite.dimse.conversation import Channel, Context
 from orthanclite.dimse.status import DUPLICATE_INSTANCE, SUCCESS, is_warning
 from orthanclite.services.content.outgoing import OutgoingInstance, scratch_data_set
 from orthanclite.services.content.scratch import ScratchFile
+from orthanclite.services.remotes.client import MoveOriginator
 
 _UNCOMPRESSED = (
     EXPLICIT_LITTLE_ENDIAN,
@@ -49,14 +50,6 @@ _UNCOMPRESSED = (
     DEFLATED_LITTLE_ENDIAN,
 )
 """What files are transcoded to, behind the preferred syntax; lossless compressed ones come last."""
-
-
-@dataclass(frozen=True, slots=True)
-class Originator:
-    """Whose C-MOVE an instance is sent for (PS3.7 section 9.1.1.1)."""
-
-    aet: str
-    message_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +118,7 @@ class InstanceSender:
         channel: Channel,
         *,
         allow_transcoding: bool = True,
-        originator: Originator | None = None,
+        originator: MoveOriginator | None = None,
         priority: int = MEDIUM_PRIORITY,
     ) -> Sent:
         """Send one instance, and wait for the peer's status.
@@ -186,7 +179,9 @@ class InstanceSender:
         return [syntax for syntax in order if syntax in accepted and syntax in LOSSLESS]
 
 
-def _request(instance: OutgoingInstance, originator: Originator | None, priority: int) -> dict[int, Value]:
+def _request(
+    instance: OutgoingInstance, originator: MoveOriginator | None, priority: int
+) -> dict[int, Value]:
     """The elements of a C-STORE-RQ (PS3.7 section 9.3.1.1).
 
     :raises BadFileFormat: for an instance whose identifiers are no UIDs

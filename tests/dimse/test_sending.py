@@ -31,10 +31,11 @@ from orthanclite.core.errors import (
 from orthanclite.core.levels import Level
 from orthanclite.dimse.command import Command, Value, encode_command
 from orthanclite.dimse.conversation import Context, Message
-from orthanclite.dimse.sending import InstanceSender, Originator, Sent
+from orthanclite.dimse.sending import InstanceSender, Sent
 from orthanclite.services.content.outgoing import OutgoingInstance, OutgoingInstances
 from orthanclite.services.content.scratch import ScratchFile
 from orthanclite.services.imaging.transcoding import TranscodingService
+from orthanclite.services.remotes.client import MoveOriginator
 from tests.dicom.dicom_builder import (
     DEFLATED_LE,
     EXPLICIT_BE,
@@ -245,12 +246,12 @@ def test_nothing_is_transcoded_against_the_options(
 
 @pytest.mark.parametrize(
     ("originator", "further"),
-    [(None, {}), (Originator("MOVER", 4321), {0x1030: "MOVER", 0x1031: 4321})],
+    [(None, {}), (MoveOriginator("MOVER", 4321), {0x1030: "MOVER", 0x1031: 4321})],
 )
 def test_the_command_names_the_instance_and_who_asked_for_it(
     laboratory: Lab,
     outgoing: OutgoingInstances,
-    originator: Originator | None,
+    originator: MoveOriginator | None,
     further: dict[int, Any],
 ) -> None:
     peer = Peer(ExplicitVRLittleEndian)

@@ -33,6 +33,9 @@ from orthanclite.dimse.status import (
 LOGGER = logging.getLogger(__name__)
 
 _FAILED_SOP_INSTANCE_UID_LIST = 0x00080058
+GONE = "It is not stored any more"
+"""Why an instance fails that was deleted meanwhile."""
+
 _MOST_COUNTED = 0xFFFF  # all that a US can tell
 _MOST_WARNINGS = 10  # in the log, for one request
 _MOST_LISTED = 1000  # UIDs that one element in explicit VR is sure to hold
@@ -106,7 +109,7 @@ class SubOperations:
         data = None
         if self._failed:
             context = self._request.context
-            uids = "\\".join(filter(None, self._failed[:_MOST_LISTED]))
+            uids = "\\".join([uid for uid in self._failed if uid and uid.isascii()][:_MOST_LISTED])
             listed = {_FAILED_SOP_INSTANCE_UID_LIST: Attribute("UI", uids)}
             data = encode_attributes(listed, charset_of(""), encoding_of(context.transfer_syntax))
         self._conversation.respond(status, data, self._comment, self._counts(with_remaining))
@@ -129,7 +132,3 @@ def refuse(conversation: Conversation, error: OrthancError, status: int = UNABLE
         (COMPLETED_SUBOPERATIONS, FAILED_SUBOPERATIONS, WARNING_SUBOPERATIONS), 0
     )
     conversation.respond(status, comment=error_comment(error), elements=none)
-
-
-GONE = "It is not stored any more"
-"""Why an instance fails that was deleted meanwhile."""

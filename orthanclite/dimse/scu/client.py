@@ -24,7 +24,7 @@ from orthanclite.dimse.scu.commitment import request_commitment
 from orthanclite.dimse.scu.echo import echo
 from orthanclite.dimse.scu.proposals import storage_proposals
 from orthanclite.dimse.scu.store import StoreSession, status_failure
-from orthanclite.dimse.sending import InstanceSender, Originator, Sent
+from orthanclite.dimse.sending import InstanceSender, Sent
 from orthanclite.services.remotes.client import Call, MoveOriginator, SopReference
 from orthanclite.services.server.runtime import RuntimeOptions
 
@@ -56,7 +56,7 @@ class DicomClient:
             self._remote(call),
             self.preferred,
             call.modality.allow_transcoding,
-            None if originator is None else Originator(originator.aet, originator.message_id),
+            originator,
         )
 
     def request_commitment(self, call: Call, transaction_uid: str, instances: Sequence[SopReference]) -> None:

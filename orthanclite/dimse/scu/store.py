@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from orthanclite.core.errors import DimseFailure, NetworkProtocol, OrthancError
 from orthanclite.dimse.outgoing import Association, Connector, Remote
 from orthanclite.dimse.scu.proposals import Need, storage_proposals
-from orthanclite.dimse.sending import InstanceSender, Originator, Sent
+from orthanclite.dimse.sending import InstanceSender, Sent
 from orthanclite.services.content.outgoing import OutgoingInstance
+from orthanclite.services.remotes.client import MoveOriginator
 
 LOGGER = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ class StoreSession:
         remote: Remote,
         preferred: str,
         allow_transcoding: bool,
-        originator: Originator | None,
+        originator: MoveOriginator | None,
     ) -> None:
         self._connector = connector
         self._sender = sender

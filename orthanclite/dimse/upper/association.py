@@ -22,7 +22,7 @@ from pynetdicom.presentation import PresentationContext
 
 from orthanclite.core.budget import MemoryBudget
 from orthanclite.core.buffers import View
-from orthanclite.core.errors import NetworkProtocol
+from orthanclite.core.errors import NetworkProtocol, OrthancError
 from orthanclite.dimse.command import C_CANCEL_RQ, Command, Value, command_pdu, data_pdus, request_of
 from orthanclite.dimse.conversation import Context, Incoming, Message, Offers, Provider, Receiver
 from orthanclite.dimse.peer import Peer, plain_ip
@@ -210,7 +210,7 @@ class EventDrivenAssociation(Association):
     def _serve(self, provider: Provider, request: Message, exchange: Exchange) -> None:
         try:
             provider.serve(request, exchange)
-        except NetworkProtocol as exc:
+        except OrthancError as exc:
             LOGGER.warning("Aborting the association of %s: %s", self.peer, exc)
             self.abort()
         finally:

@@ -6,6 +6,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from pynetdicom.sop_class import (
     StudyRootQueryRetrieveInformationModelGet,
 )
 
+from orthanclite.core.errors import DatabaseUnavailable
 from orthanclite.core.levels import Level
 from orthanclite.dimse.command import command_pdu, data_pdus, encode_command
 from orthanclite.dimse.scp.table import Retrieval
@@ -556,3 +558,23 @@ def test_fifty_at_once(site: Site) -> None:
         thread.join(60)
     assert results == [4] * 50
     assert eventually(lambda: site.server.active_associations == 0)
+
+
+def test_an_index_that_fails_in_between_aborts_without_a_traceback(
+    start: StartServer, laboratory: Lab, retrieval: Retrieval, caplog: pytest.LogCaptureFixture
+) -> None:
+    stored(laboratory, StudyInstanceUID="1.2.1")
+
+    class Failing:
+        def find(self, ids: Sequence[str]) -> Iterator[Any]:
+            raise DatabaseUnavailable
+
+        def data_set(self, instance: Any) -> Iterator[Any]:
+            raise NotImplementedError
+
+    site = start(always_allow=EVERYTHING, retrieval=replace(retrieval, instances=Failing()))
+    with Receiver().associate(site) as association:
+        get(association, STUDY)
+        assert eventually(lambda: association.is_aborted)
+    assert not [record for record in caplog.records if record.exc_info]
+    assert site.is_alive()
