@@ -100,9 +100,7 @@ class Modality:
         if self.move_to is None:
             yield None, None
             return
-        contexts = [(CTImageStorage, [ExplicitVRLittleEndian])]
-        proposed = [build_context(uid, syntaxes) for uid, syntaxes in contexts]
-        yield (*self.move_to, {"contexts": proposed})
+        yield (*self.move_to, {"contexts": [build_context(CTImageStorage, ExplicitVRLittleEndian)]})
         yield from self._instances(event)
 
     def _instances(self, event: Any) -> Iterator[Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
+from dataclasses import replace
 from typing import Any
 
 from orthanclite.core.errors import DimseFailure, OrthancError
@@ -86,7 +87,7 @@ class _RetrieveRun:
         self._place = len(done)
         self._interrupted = self._place if claim.attempt > 1 else -1
         """The resource that an earlier run was at."""
-        self._saved_at = time.monotonic()
+        self._saved_place, self._saved_at = self._place, time.monotonic()
         self._association = ExitStack()
         self._retriever: Retriever | None = None
         self._fetching: Generator[None] | None = None
@@ -149,23 +150,23 @@ class _RetrieveRun:
     def _progress(self, saves: bool = False) -> Progress:
         told = self._state.told
         over = self._place + (0.0 if told is None else told.fraction)
-        saved = {"details": self._details[: self._place]} if saves else None
+        saved = None
+        if saves and self._place > self._saved_place:
+            self._saved_place, self._saved_at = self._place, time.monotonic()
+            self._tries_left = self._all_tries
+            saved = {"details": self._details[: self._place]}
         return Progress(over / len(self._request.resources), self._content, saved=saved)
 
     def _next(self) -> Progress:
         """The resource at hand is done with."""
         self._place += 1
         self._state = Fetching()
-        now = time.monotonic()
-        if now - self._saved_at < _SAVE_AFTER:
-            return self._progress()
-        self._saved_at = now
-        self._tries_left = self._all_tries
-        return self._progress(saves=True)
+        return self._progress(saves=time.monotonic() - self._saved_at >= _SAVE_AFTER)
 
     def _fail(self, error: OrthancError) -> Progress:
         """What becomes of the job after a failure at the resource at hand."""
         self._fetching = None
+        progress = self._progress(saves=True)
         if self._permissive and self._tries_left <= 0:
             self._details[self._place]["ErrorDetails"] = str(error)
             return self._next()
@@ -175,8 +176,7 @@ class _RetrieveRun:
         elif not isinstance(error, DimseFailure):
             payload = None
         failure = Failure(error.code, error.details, payload)
-        fraction = self._progress().fraction
-        return Progress(fraction, self._content, done=True, failure=failure, retry=failure)
+        return replace(progress, done=True, failure=failure, retry=failure)
 
 
 def _details(query: Mapping[str, str]) -> dict[str, Any]:
