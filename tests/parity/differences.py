@@ -224,10 +224,51 @@ INTENDED: tuple[Intended, ...] = (
 
 INTENDED_OF_1_13: tuple[Intended, ...] = (
     Intended(
+        "A cancelled archive job can be submitted again, and makes its archive of what there is then.",
+        where=r"(status|answer(/\(one\))?/(Content/InstancesCount|ErrorCode|ErrorDescription|Progress|State))",
+        request="^jobs_control (51|52|53|54|57|95): ",
+    ),
+    Intended(
+        "A job that is submitted again has no error any more.",
+        where="answer/Error(Code|Description)",
+        request="^jobs_control 31: ",
+        reference="37|canceled",
+    ),
+    Intended(
+        "The actions of a job are no outputs of it: another method is not allowed (405).",
+        where="status|header/allow",
+        request=r"^jobs_control .*/jobs/\$\{high\}/(pause|cancel)",
+    ),
+    Intended(
+        "JPEG 2000 is read, and RLE written, and what cannot be transcoded fails the job; without pixel data "
+        "there is nothing to be compressed.",
+        where="(status|answer(/.*)?)",
+        request="^jobs_errors (12|13|19|20|28|32|35|36|37|38): ",
+    ),
+    Intended(
+        "The metadata of a result have been written once.",
+        where="header/etag",
+        request="^jobs_errors .*/metadata/TransferSyntax$",
+        ours='"0-',
+        reference='"1-',
+    ),
+    Intended(
+        "A body that is no JSON is refused; release 1.13 reads a number from its beginning.",
+        where="status",
+        request=r'^jobs_errors .*/archive \{"text": "1\.2',
+        ours=r"^\[400",
+    ),
+    Intended(
+        "A synchronous job is answered also where no job is kept (`JobsHistorySize` 0).",
+        where="status",
+        request="^jobs_history_zero .*/modify",
+        ours=r"^\[200",
+        reference=r"^\[404",
+    ),
+    Intended(
         "UserData of archives may be any JSON; release 1.13 ignores what is no text.",
-        where="answer/UserData",
-        request="^jobs_kinds 18: ",
-        reference=_ABSENT,
+        where=r"answer(/\(one\))?(/UserData)?",
+        request="^jobs_(kinds 18|history (3|6|9|12|17|19|21)): ",
     ),
     Intended(
         "A split has the labels of what it was made from, with `KeepLabels`.",
@@ -245,7 +286,7 @@ INTENDED_OF_1_13: tuple[Intended, ...] = (
     Intended(
         "Outputs of jobs have an ETag.",
         where="header/etag",
-        request="^jobs_kinds .*/archive$",
+        request="^jobs_[a-z_]+ .*/archive$",
         reference=_ABSENT,
     ),
     Intended(
