@@ -14,6 +14,7 @@ import orjson
 from orthanclite.core.error_codes import ERROR_MESSAGES
 from orthanclite.core.errors import InexistentItem
 from orthanclite.core.jobs import Job
+from orthanclite.core.principal import Access
 from orthanclite.core.styled_json import dumps
 from orthanclite.jobs.engine import JobEngine
 from orthanclite.jobs.events import JobEvent, JobEvents
@@ -61,7 +62,7 @@ def job_routes(engine: JobEngine) -> Router:
         job = engine.get(call.params["id"])
         return None if job is None else json_response(describe(job))
 
-    @router.delete("/jobs/{id}", "Forget a job that has ended")
+    @router.delete("/jobs/{id}", "Forget a job that has ended", access=Access.ADMINISTER)
     def delete_job(call: Call) -> Response:
         if not engine.delete(call.params["id"]):
             raise InexistentItem(f"No job found with this id: {call.params['id']}")
@@ -83,7 +84,10 @@ def _add_actions(router: Router, engine: JobEngine) -> None:
         def act(call: Call, action: Any = action) -> Response | None:
             return literal_object() if action(call.params["id"]) else None
 
-        router.post(f"/jobs/{{id}}/{name}", summary, answers="application/json")(act)
+        # Also of a read-only server, which makes archives and sends in jobs.
+        router.post(f"/jobs/{{id}}/{name}", summary, answers="application/json", access=Access.ADMINISTER)(
+            act
+        )
 
 
 def _add_outputs(router: Router, engine: JobEngine) -> None:
@@ -95,7 +99,7 @@ def _add_outputs(router: Router, engine: JobEngine) -> None:
         pieces = partial(engine.read, output)
         return download_response(call, output.size, pieces, output.media_type, output.filename, output.uuid)
 
-    @router.delete("/jobs/{id}/{key}", "Delete an output of a job")
+    @router.delete("/jobs/{id}/{key}", "Delete an output of a job", access=Access.ADMINISTER)
     def delete_output(call: Call) -> Response:
         if not engine.delete_output(call.params["id"], call.params["key"]):
             raise _no_output(call)

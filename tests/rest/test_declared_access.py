@@ -56,6 +56,9 @@ SENDING = {
 }
 ADMINISTERING = {
     "/dicom-web/servers/{name}",
+    "/jobs/{id}",
+    "/jobs/{id}/{key}",
+    *(f"/jobs/{{id}}/{action}" for action in ("cancel", "pause", "resubmit", "resume")),
     "/modalities/{id}",
     "/peers/{id}",
     "/tools/accepted-transfer-syntaxes",

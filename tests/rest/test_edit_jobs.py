@@ -285,3 +285,26 @@ def test_references_follow_into_the_study_that_all_is_merged_into(site: Server) 
     }
     assert uid in {one.SOPInstanceUID for one in made}
     assert len(site.get(f"/studies/{source}/instances")) == 2
+
+
+def test_a_read_only_server_lets_edits_wait_and_its_jobs_be_cancelled(tmp_path: Path) -> None:
+    with running(orthanclite(tmp_path, {"ConcurrentJobs": 1})) as server:
+        stored = store(server, *(dicom("1.2.40", "1", str(number)) for number in range(40)))
+        study = stored[0]["ParentStudy"]
+        edit(server, f"/studies/{study}/anonymize", Asynchronous=True)  # the only worker is busy
+        job = edit(server, f"/studies/{study}/modify", KeepSource=False, Asynchronous=True)["ID"]
+        server.client.post(f"/jobs/{job}/pause").raise_for_status()
+        assert server.get(f"/jobs/{job}")["State"] == "Paused"
+        server.stop()
+        server.config["ReadOnly"] = True
+        server.start()
+        assert server.client.post(f"/studies/{study}/modify", json={}).status_code in (404, 405)
+        archive = edit(server, f"/studies/{study}/archive", Asynchronous=True)["ID"]
+        assert ended(server, archive)["State"] == "Success"
+        assert server.client.delete(f"/jobs/{archive}/archive").status_code == 200
+        assert server.client.post(f"/jobs/{job}/resume").status_code == 200
+        time.sleep(0.3)
+        assert server.get(f"/jobs/{job}")["State"] == "Pending"
+        assert server.client.post(f"/jobs/{job}/cancel").status_code == 200
+        assert ended(server, job)["ErrorCode"] == 37
+        assert len(server.get(f"/studies/{study}/instances")) == 40

@@ -89,7 +89,8 @@ def edit_wing(
     )
     changes = StudyChanges(index.resources, content.files, base.dictionary, reader)
     split, merge = SplitKind(tools, changes, keys), MergeKind(tools, changes, keys)
-    jobs.engine.register(modification, split, merge)
+    if not settings.storage.read_only:  # else they wait for a server that may write
+        jobs.engine.register(modification, split, merge)
     routers = (
         create_routes(creation),
         instance_edit_routes(editor),
