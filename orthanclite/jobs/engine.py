@@ -11,6 +11,7 @@ twice, as either its row is still this worker's when the index comes back, or an
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from orthanclite.core.errors import (
+    BodyTooLarge,
     CanceledJob,
     ClaimLost,
     DatabaseError,
@@ -48,6 +50,8 @@ from orthanclite.jobs.events import JobEvents
 
 T = TypeVar("T")
 
+MOST_USER_DATA = 64 << 10
+"""Characters of the JSON that a client may have kept with a job."""
 POLL = 1.0
 """Seconds between two looks at a queue that other servers use, too."""
 _REPORT = 0.5
@@ -136,7 +140,12 @@ class JobEngine:
     # -- what clients want -------------------------------------------------------------------------
 
     def submit(self, submission: Submission) -> str:
-        """Add a job to the queue; its identifier."""
+        """Add a job to the queue; its identifier.
+
+        :raises BodyTooLarge: where a client wants too much kept with it: a list of jobs shows all of it
+        """
+        if len(json.dumps(submission.user_data)) > MOST_USER_DATA:
+            raise BodyTooLarge(f"UserData may have {MOST_USER_DATA >> 10} KB of JSON")
         self._jobs.submit(submission)
         self._tell(submission.id, submission.kind, State.PENDING, 0)
         self._wake.set()

@@ -11,7 +11,13 @@ from typing import Any
 
 import pytest
 
-from orthanclite.core.errors import BadRequest, CommitUncertain, DatabaseUnavailable, NetworkProtocol
+from orthanclite.core.errors import (
+    BadRequest,
+    BodyTooLarge,
+    CommitUncertain,
+    DatabaseUnavailable,
+    NetworkProtocol,
+)
 from orthanclite.core.jobs import (
     RETRY,
     Change,
@@ -27,7 +33,7 @@ from orthanclite.core.jobs import (
 )
 from orthanclite.core.metrics import Metrics
 from orthanclite.core.ports.testing import MemoryBlobs, MemoryJobs, MemoryServers
-from orthanclite.jobs.engine import JobEngine
+from orthanclite.jobs.engine import MOST_USER_DATA, JobEngine
 from orthanclite.jobs.events import JobEvents
 
 
@@ -311,6 +317,14 @@ def test_a_worker_waits_for_an_index_that_is_away() -> None:
     with at_work(bench):
         assert bench.end(bench.submit()).state is State.SUCCESS
     assert len(script.runs) == 1
+
+
+def test_what_a_client_has_kept_with_a_job_is_bounded() -> None:
+    bench = Bench(Script([nothing]))
+    assert bench.submit(user_data="x" * (MOST_USER_DATA - 2))
+    with pytest.raises(BodyTooLarge):
+        bench.submit(user_data=["x" * MOST_USER_DATA])
+    assert len(bench.jobs.ids()) == 1
 
 
 def test_an_output_that_waits_for_the_index_is_kept_young(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,7 +108,7 @@ class StudyChanges:
         if not wanted:
             raise BadRequest('Both the "Series" and the "Instances" fields are missing')
         found: set[str] = set()
-        for level, id in wanted:
+        for level, id in dict.fromkeys(wanted):
             if self._ancestor(level, id) != study:
                 what = level.label.lower()
                 raise UnknownResource(f"This {what} does not belong to the study to be split: {id}")
@@ -124,7 +124,7 @@ class StudyChanges:
         if "Resources" not in body:
             raise BadFileFormat("List of strings expected in field: Resources")
         found: set[str] = set()
-        for id in string_list(body, "Resources"):
+        for id in dict.fromkeys(string_list(body, "Resources")):
             level = self._resources.locate(id)
             if level is None:
                 raise UnknownResource(f"Cannot find this resource: {id}")
