@@ -43,6 +43,7 @@ class Site:
             "DicomModalitiesInDatabase": True,
             "DicomAlwaysAllowStore": True,
             "StableAge": 1,
+            "DicomWeb": {"EnableMetadataCache": False},  # the totals count it, too
             "PostgreSQL": {
                 "EnableIndex": True,
                 "Host": self._postgres.host,
