@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import bindparam, delete, func, select, update
 
@@ -192,6 +192,9 @@ def make_room(
 ) -> tuple[list[ResourceRef], list[str]]:
     """Recycle the patients that received nothing for the longest time until ``size`` bytes fit.
 
+    Adding to a known patient makes no more patients, so their number does not matter then, even where it is
+    beyond its limit.
+
     :param patient: Orthanc ID of the patient that is being added to: never recycled
     :return: the recycled patients, and the UUIDs of the blobs to delete after the commit
     :raises FullStorage: in mode Reject, or when nothing more may be recycled
@@ -199,6 +202,8 @@ def make_room(
     recycled: list[ResourceRef] = []
     blobs: list[str] = []
     is_new = not tx.session.value(_PATIENT_EXISTS, id=patient)
+    if not is_new:
+        limits = replace(limits, max_patients=0)
     while not _fits(tx, limits, size, is_new):
         if limits.reject:
             raise FullStorage("The limits of the storage area are reached (MaximumStorageMode is Reject)")

@@ -219,3 +219,21 @@ def test_no_more_is_recycled_than_makes_room(postgres: Cluster) -> None:
         assert len(removed) == 1
         assert pair.first.resources.counts().patients == 3
         assert len(pair.first.resources.list_ids(Level.PATIENT)) == 2
+
+
+def test_two_servers_recycle_down_to_a_lowered_limit_and_no_further(postgres: Cluster) -> None:
+    with two_servers(postgres, Limits(max_patients=2)) as pair:
+        filling = SqlIndex(pair.first.database.url)
+        new = [record(f"p{n}", f"1.{n}", f"1.{n}.1", f"1.{n}.1.1") for n in range(12)]
+        stored = [filling.ingest.store(one) for one in new]
+        filling.close()
+
+        def recycle_all(index: SqlIndex) -> list[ResourceRef]:
+            outcomes = iter(index.maintenance.recycle, None)
+            return [one for outcome in outcomes if outcome is not None for one in outcome.deleted]
+
+        with ThreadPoolExecutor(2) as pool:
+            removed = [one for found in pool.map(recycle_all, pair) for one in found]
+        assert {one.id for one in removed} == {one.ids.patient for one in stored[:10]}
+        assert len(removed) == 10
+        pair.check()

@@ -152,6 +152,44 @@ def test_reject_mode_refuses_and_changes_nothing(database_url: str) -> None:
         index.close()
 
 
+@pytest.mark.parametrize("reject", [False, True])
+def test_a_known_patient_is_never_one_too_many(database_url: str, reject: bool) -> None:
+    """The limit of patients was lowered below what is there, all of it protected."""
+    index = SqlIndex(database_url)
+    try:
+        for patient in ("a", "b"):
+            index.resources.set_protected(index.ingest.store(record(patient=patient)).ids.patient, True)
+    finally:
+        index.close()
+    index = SqlIndex(database_url, Limits(max_patients=1, reject=reject))
+    try:
+        outcome = index.ingest.store(record(patient="a", instance="9"))
+        assert (outcome.status, outcome.recycled) == (StoreStatus.SUCCESS, ())
+        with pytest.raises(FullStorage):
+            index.ingest.store(record(patient="c"))
+        counts = index.resources.counts()
+        assert (counts.patients, counts.instances) == (2, 3)
+    finally:
+        index.close()
+
+
+@pytest.mark.parametrize("reject", [False, True])
+def test_an_instance_stays_whose_successor_has_no_room(database_url: str, reject: bool) -> None:
+    index = SqlIndex(database_url, Limits(max_bytes=150, reject=reject))
+    try:
+        first = index.ingest.store(record(instance="1"))
+        larger = record(instance="1", overwrite=OverwriteMode.ALWAYS, size=200)
+        with pytest.raises(FullStorage):
+            index.ingest.store(larger)
+        counts = index.resources.counts()
+        assert (counts.patients, counts.instances, counts.disk_size) == (1, 1, 100)
+        assert index.resources.exists(Level.INSTANCE, first.ids.instance)
+        known = index.ingest.store(record(instance="1", size=200))
+        assert known.status is StoreStatus.ALREADY_STORED
+    finally:
+        index.close()
+
+
 def test_deleting_takes_empty_parents_along(index: SqlIndex) -> None:
     first = index.ingest.store(record(instance="1", modality="CT"))
     other = index.ingest.store(record(series="7", instance="2", modality="MR"))

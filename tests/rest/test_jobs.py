@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from orthanclite.core.jobs import Change, Keep, State, Submission
+from orthanclite.core.jobs import Change, Job, Keep, State, Submission
 from orthanclite.index import SqlIndex
 from orthanclite.jobs.events import MOST_LISTENERS
+from orthanclite.rest.jobs import describe
 from tests.support.records import dicom_file
 from tests.support.server import Server, orthanclite, running
 
@@ -74,6 +75,15 @@ def test_a_job_is_shown_as_the_reference_shows_it(server: Server, study: str) ->
         "Type": "Archive",
         "UserData": "x",
     }
+
+
+@pytest.mark.parametrize(
+    ("fraction", "percent"),
+    [(0.0, 0), (1 / 3, 33), (0.2, 20), (0.6, 60), (0.125, 13), (2 / 3, 67), (0.75, 75), (1.0, 100)],
+)
+def test_progress_is_rounded_to_percents(fraction: float, percent: int) -> None:
+    job = Job("id", "Archive", State.RUNNING, 0, fraction, 1.0, None, 1.0, {}, None, None, 2.0)
+    assert describe(job)["Progress"] == percent
 
 
 @pytest.mark.parametrize(

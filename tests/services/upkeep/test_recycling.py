@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
+from io import BytesIO
 from pathlib import Path
 
+import pydicom
 import pytest
 
 from orthanclite.core.events import Event, EventKind
@@ -11,12 +14,17 @@ from orthanclite.core.levels import Level
 from orthanclite.core.model import ResourceRef
 from orthanclite.index.remove import Limits
 from orthanclite.services.upkeep.recycling import Recycling
-from tests.dimse.support import eventually
+from tests.dimse.support import CT, Client, eventually
 from tests.support.lab import lab
 from tests.support.records import dicom_file
 from tests.support.server import orthanclite, running
 
 PATIENTS = ("A", "B", "C")
+
+
+def file_of(patient: str, instance: int) -> bytes:
+    study = f"1.{ord(patient)}"
+    return dicom_file(patient, study, f"{study}.1", f"{study}.1.{instance}")
 
 
 @pytest.mark.parametrize(
@@ -60,3 +68,40 @@ def test_a_server_whose_limit_was_lowered_recycles_at_the_start(tmp_path: Path) 
         assert eventually(lambda: server.client.get("/statistics").json()["CountPatients"] == 1)
         (left,) = server.client.get("/patients?expand").json()
         assert left["MainDicomTags"]["PatientID"] == PATIENTS[-1]
+
+
+def test_a_read_only_server_recycles_nothing(tmp_path: Path) -> None:
+    with running(orthanclite(tmp_path)) as server:
+        for one in PATIENTS:
+            server.upload(dicom_file(patient=one))
+    limits = {"MaximumPatientCount": 1, "MaximumStorageMode": "Recycle", "ReadOnly": True}
+    with running(orthanclite(tmp_path, limits)) as server:
+        time.sleep(1)  # the first look would be over
+        assert server.get("/statistics")["CountPatients"] == len(PATIENTS)
+
+
+@pytest.mark.parametrize("mode", ["Recycle", "Reject"])
+def test_c_store_while_more_is_stored_than_the_limits_allow(tmp_path: Path, mode: str) -> None:
+    """The newest patient is there in both modes: what it has, and gets, is no failure."""
+    with running(orthanclite(tmp_path)) as server:
+        for one in PATIENTS:
+            server.upload(file_of(one, 1))
+    config = {"MaximumPatientCount": 1, "MaximumStorageMode": mode, "DicomAlwaysAllowStore": True}
+    with running(orthanclite(tmp_path, config)) as server:
+
+        def stored(patient: str, instance: int) -> int:
+            application = Client("PEER")
+            application.add_requested_context(CT)
+            association = application.associate("127.0.0.1", server.dicom_port)
+            assert association.is_established
+            try:
+                file = pydicom.dcmread(BytesIO(file_of(patient, instance)))
+                return int(association.send_c_store(file).Status)
+            finally:
+                association.release()
+
+        newest = PATIENTS[-1]
+        assert [stored(newest, 1), stored(newest, 2)] == [0, 0]
+        assert stored("D", 1) == (0 if mode == "Recycle" else 0xA700)
+        there = {one["MainDicomTags"]["PatientID"] for one in server.get("/patients?expand")}
+        assert there == ({"D"} if mode == "Recycle" else set(PATIENTS))
