@@ -1,7 +1,7 @@
 """Settings of what the server does on its own account: jobs, outgoing DICOM and HTTP, transcoding, scripts.
 
-Most of these wait for the parts of the server that will read them. Their values are checked already, and a
-value that is not the default is reported at the start, so that nobody relies on it unknowingly.
+What waits for callbacks of scripts and for WebDAV is checked already, and a value that is not the default is
+reported at the start, so that nobody relies on it unknowingly.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from pathlib import Path
 
 from orthanclite.config.table import Fate, setting
 
-_SCU = "outgoing DICOM is not implemented yet"
+_CALLBACKS = "callbacks of scripts are not implemented yet"
+_WEBDAV = "WebDAV is not implemented yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +89,11 @@ class ScuSettings:
     association_close_delay: int = setting(
         "DicomAssociationCloseDelay",
         5,
-        "Seconds that an outgoing association of a script stays open for its next command.",
+        "Seconds that an association opened by SendToModality of a script stays open for what it sends next; "
+        "all others end with what they were opened for.",
         minimum=0,
         fate=Fate.LATER,
-        why=_SCU,
+        why=_CALLBACKS,
     )
 
 
@@ -193,26 +195,26 @@ class ExtensionSettings:
         "Seconds between two calls of the script function OnHeartBeat; 0 for none.",
         minimum=0,
         fate=Fate.LATER,
-        why="script callbacks are not implemented yet",
+        why=_CALLBACKS,
     )
     webdav_enabled: bool = setting(
         "WebDavEnabled",
         True,
         "Publish what is stored at /webdav/.",
         fate=Fate.LATER,
-        why="WebDAV is not implemented yet",
+        why=_WEBDAV,
     )
     webdav_delete: bool = setting(
         "WebDavDeleteAllowed",
         False,
         "Whether WebDAV may delete.",
         fate=Fate.LATER,
-        why="WebDAV is not implemented yet",
+        why=_WEBDAV,
     )
     webdav_upload: bool = setting(
         "WebDavUploadAllowed",
         True,
         "Whether WebDAV may upload.",
         fate=Fate.LATER,
-        why="WebDAV is not implemented yet",
+        why=_WEBDAV,
     )
