@@ -15,6 +15,7 @@ from orthanclite.core.errors import (
     BadFileFormat,
     CorruptedFile,
     NetworkProtocol,
+    NoPresentationContext,
     NotImplementedInServer,
     OrthancError,
 )
@@ -160,7 +161,9 @@ class InstanceSender:
         stored_in = instance.transfer_syntax
         if stored_in in accepted:
             return accepted[stored_in], self._instances.data_set(instance)
-        refusal: OrthancError = NetworkProtocol(
+        # As in the reference: code 2015 only where transcoding fails for want of any context of its class.
+        kind = NoPresentationContext if transcodes and not accepted else NetworkProtocol
+        refusal: OrthancError = kind(
             f"No valid presentation context was negotiated for SOP class UID [{instance.sop_class_uid}] "
             f"and transfer syntax [{stored_in}]"
         )

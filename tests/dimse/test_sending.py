@@ -25,6 +25,7 @@ from orthanclite.core.errors import (
     BadFileFormat,
     CorruptedFile,
     NetworkProtocol,
+    NoPresentationContext,
     NotImplementedInServer,
     OrthancError,
 )
@@ -210,22 +211,26 @@ def test_an_image_that_cannot_be_decoded_is_told(laboratory: Lab, outgoing: Outg
 
 
 @pytest.mark.parametrize(
-    "peer",
+    ("peer", "kind"),
     [
-        Peer(),
-        Peer(ExplicitVRLittleEndian, sop_class=SECONDARY_CAPTURE),
-        Peer(ExplicitVRLittleEndian, is_scu=False),
-        Peer(JPEGBaseline8Bit),  # would lose, and be another instance
+        (Peer(), NoPresentationContext),
+        (Peer(ExplicitVRLittleEndian, sop_class=SECONDARY_CAPTURE), NoPresentationContext),
+        (Peer(ExplicitVRLittleEndian, is_scu=False), NoPresentationContext),
+        (Peer(JPEGBaseline8Bit), NetworkProtocol),  # would lose, and be another instance
     ],
     ids=["nothing", "another class", "another role", "with losses"],
 )
 def test_without_a_context_nothing_is_sent(
-    laboratory: Lab, outgoing: OutgoingInstances, transcoding: TranscodingService, peer: Peer
+    laboratory: Lab,
+    outgoing: OutgoingInstances,
+    transcoding: TranscodingService,
+    peer: Peer,
+    kind: type[Exception],
 ) -> None:
     instance = store(laboratory, outgoing, bytes_of(ct()))
     sent = InstanceSender(outgoing, transcoding).send(instance, peer)
     assert sent.is_failure
-    assert isinstance(sent.error, NetworkProtocol)
+    assert type(sent.error) is kind
     assert str(sent.error) == (
         f"No valid presentation context was negotiated for SOP class UID [{CT}] "
         f"and transfer syntax [{EXPLICIT_LE}]"
@@ -233,14 +238,14 @@ def test_without_a_context_nothing_is_sent(
     assert not peer.asked
 
 
+@pytest.mark.parametrize("peer", [Peer(ImplicitVRLittleEndian), Peer()], ids=["another syntax", "nothing"])
 @pytest.mark.parametrize(("of_server", "of_modality"), [(False, True), (True, False)])
 def test_nothing_is_transcoded_against_the_options(
-    laboratory: Lab, outgoing: OutgoingInstances, of_server: bool, of_modality: bool
+    laboratory: Lab, outgoing: OutgoingInstances, of_server: bool, of_modality: bool, peer: Peer
 ) -> None:
-    peer = Peer(ImplicitVRLittleEndian)
     sender = InstanceSender(outgoing, never(), transcodes=of_server)
     sent = sender.send(store(laboratory, outgoing, bytes_of(ct())), peer, allow_transcoding=of_modality)
-    assert isinstance(sent.error, NetworkProtocol)
+    assert type(sent.error) is NetworkProtocol
     assert not peer.asked
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
-from orthanclite.core.errors import DimseFailure, NetworkProtocol, OrthancError
+from orthanclite.core.errors import DimseFailure, NetworkProtocol, NoPresentationContext, OrthancError
 from orthanclite.dimse.outgoing import Association, Connector, Remote
 from orthanclite.dimse.scu.proposals import Need, storage_proposals
 from orthanclite.dimse.sending import InstanceSender, Sent
@@ -94,8 +94,8 @@ def _failure(sent: Sent, remote: Remote) -> OrthancError | None:
     if sent.status is None:
         error = sent.error
         assert error is not None
-        if isinstance(error, NetworkProtocol):
-            return NetworkProtocol(f"{error.details} while sending to modality [{remote.aet}]")
+        if isinstance(error, NetworkProtocol | NoPresentationContext):
+            return type(error)(f"{error.details} while sending to modality [{remote.aet}]")
         return error
     return status_failure("C-STORE", remote, sent.status, sent.comment)
 
