@@ -23,9 +23,10 @@ from orthanclite.core.identifiers import hierarchy
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import MainTags, tag_key
 from orthanclite.core.normalize import normalize
-from orthanclite.index import schema, trigrams  # noqa: F401
+from orthanclite.index import schema
 from orthanclite.index.database import Database
 from orthanclite.index.migrations import prepare
+from orthanclite.index.search import trigrams  # noqa: F401
 
 SURNAMES = (  # noqa: SIM905
     "Smith Dupont Müller García Rossi Silva Novák Kowalski Nguyen Yamada Jensen Lindström Öztürk "

@@ -23,12 +23,12 @@ from orthanclite.index.log import SqlChangeLog, SqlProperties
 from orthanclite.index.maintenance import SqlMaintenance
 from orthanclite.index.migrations import prepare
 from orthanclite.index.pages import IdPages
-from orthanclite.index.query import SqlSearch
 from orthanclite.index.registries import SqlRegistryRows, SqlRuntimeSettings
 from orthanclite.index.remote_queries import SqlRemoteQueries
 from orthanclite.index.remove import Limits
 from orthanclite.index.resources import SqlResources
 from orthanclite.index.schema import attachments, instances
+from orthanclite.index.search.query import SqlSearch
 from orthanclite.index.servers import SqlLeases, SqlServers
 from orthanclite.index.statistics import PlannerStatistics
 from orthanclite.index.store import StoreOperation, signature_ids

@@ -19,7 +19,7 @@ from orthanclite.core.query import Constraint, FindRequest, Match
 from orthanclite.index import SqlIndex
 from orthanclite.index.database import Database
 from orthanclite.index.schema import metadata
-from orthanclite.index.trigrams import TRIGRAM_COLUMNS, fts_table
+from orthanclite.index.search.trigrams import TRIGRAM_COLUMNS, fts_table
 from orthanclite.services.remotes.registries import modalities, peers
 from tests.index.released import fill
 from tests.support.postgres import Cluster

@@ -46,8 +46,7 @@ CONFIG: dict[str, Any] = {
         "0009,1002": ["DS", "Parity Number", 1, 1, PRIVATE_CREATOR],
     },
     "HttpCompressionEnabled": False,
-    # Metadata that are made ahead for DICOMweb are attachments, and count in the statistics; the reference has no
-    # plugin here.
+    # Metadata that are made ahead for DICOMweb are attachments, and count in the statistics.
     "DicomWeb": {"Enable": False},
 }
 """What both servers are told."""

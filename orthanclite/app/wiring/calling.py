@@ -21,8 +21,8 @@ from orthanclite.dimse.scu.client import DicomClient
 from orthanclite.dimse.sending import InstanceSender
 from orthanclite.dimse.upper.requestor import AssociationRequestor
 from orthanclite.jobs.kinds.modality_store import ModalityStoreKind
-from orthanclite.rest.commitment import CommitmentServices, commitment_routes
-from orthanclite.rest.modalities import ModalityServices, modality_routes
+from orthanclite.rest.network.commitment import CommitmentServices, commitment_routes
+from orthanclite.rest.network.modalities import ModalityServices, modality_routes
 from orthanclite.services.content.outgoing import OutgoingInstances
 from orthanclite.services.remotes.requested_commitments import RequestedCommitments
 

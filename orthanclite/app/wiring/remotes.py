@@ -12,8 +12,8 @@ from orthanclite.config import Settings
 from orthanclite.core.registry import Modality
 from orthanclite.jobs.kinds.peer_store import PeerStoreKind
 from orthanclite.remote import HttpxClient, HttpxOptions
-from orthanclite.rest.peers import peer_routes
-from orthanclite.rest.registries import registry_routes
+from orthanclite.rest.network.peers import peer_routes
+from orthanclite.rest.network.registries import registry_routes
 from orthanclite.services.remotes import registries
 from orthanclite.services.remotes.peers import PeerClient
 from orthanclite.services.remotes.registries import Registry

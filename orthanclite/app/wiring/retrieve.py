@@ -21,9 +21,9 @@ from orthanclite.dimse.scp.store import StoreScp
 from orthanclite.dimse.scu.query_retrieve import QueryRetrieveScu
 from orthanclite.dimse.service import Service
 from orthanclite.jobs.kinds.retrieve import RetrieveKind
-from orthanclite.rest.finds import find_routes
-from orthanclite.rest.queries import query_routes
-from orthanclite.rest.retrieve import RetrieveKinds, retrieve_routes
+from orthanclite.rest.network.finds import find_routes
+from orthanclite.rest.network.queries import query_routes
+from orthanclite.rest.network.retrieve import RetrieveKinds, retrieve_routes
 from orthanclite.services.retrieve.answers import AnswerReader
 from orthanclite.services.retrieve.calling import Calls
 from orthanclite.services.retrieve.finds import DirectFinds

@@ -19,13 +19,13 @@ from orthanclite.core.query import (
 )
 from orthanclite.index.database import Database
 from orthanclite.index.pages import IdPages
-from orthanclite.index.query_conditions import Condition, Conditions, Dialect
-from orthanclite.index.query_order import Order
-from orthanclite.index.query_plan import Search
-from orthanclite.index.query_special import SpecialConditions, count_below
 from orthanclite.index.remove import unpacked
 from orthanclite.index.resources import FIND_KEY
 from orthanclite.index.schema import TABLES, series
+from orthanclite.index.search.conditions import Condition, Conditions, Dialect
+from orthanclite.index.search.order import Order
+from orthanclite.index.search.plan import Search
+from orthanclite.index.search.special import SpecialConditions, count_below
 from orthanclite.index.session import Session, any_of, chunks
 
 

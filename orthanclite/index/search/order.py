@@ -13,9 +13,9 @@ from orthanclite.core.constants import Metadata
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import MainTags
 from orthanclite.core.query import COMPUTED_TAGS, OrderBy, OrderType
-from orthanclite.index.query_conditions import INDEXED, Conditions, Dialect, home_of, value_above
-from orthanclite.index.query_special import SpecialConditions
 from orthanclite.index.schema import TABLES
+from orthanclite.index.search.conditions import INDEXED, Conditions, Dialect, home_of, value_above
+from orthanclite.index.search.special import SpecialConditions
 
 Expression = ColumnElement[Any]
 

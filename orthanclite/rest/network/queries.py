@@ -11,7 +11,7 @@ from orthanclite.core.main_tags import tag_key
 from orthanclite.core.principal import Access
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.renderings.tags_json import Style, format_tags
-from orthanclite.rest.network_fields import (
+from orthanclite.rest.network.fields import (
     LOCAL_AET_FIELD,
     TIMEOUT_FIELD,
     ae_title,

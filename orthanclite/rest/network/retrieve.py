@@ -15,7 +15,7 @@ from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.renderings.tags_json import Style
 from orthanclite.jobs.engine import JobEngine
 from orthanclite.jobs.kinds.retrieve import RetrieveKind
-from orthanclite.rest.network_fields import (
+from orthanclite.rest.network.fields import (
     LOCAL_AET_FIELD,
     TIMEOUT_FIELD,
     ae_title,
@@ -23,7 +23,7 @@ from orthanclite.rest.network_fields import (
     tags_of,
     timeout_field,
 )
-from orthanclite.rest.queries import answer_index, shown_query
+from orthanclite.rest.network.queries import answer_index, shown_query
 from orthanclite.rest.submission import RETRY_FIELD, SUBMISSION_FIELDS, JobOptions, done
 from orthanclite.services.retrieve.calling import Calls
 from orthanclite.services.retrieve.identifiers import LEVEL_NAMES, Tags, shown_tags

@@ -12,7 +12,7 @@ from orthanclite.core.principal import Access
 from orthanclite.core.registry import Modality, parse_port
 from orthanclite.jobs.engine import JobEngine
 from orthanclite.jobs.kinds.modality_store import ModalityStoreKind, StoreRequest
-from orthanclite.rest.network_fields import timeout_field
+from orthanclite.rest.network.fields import timeout_field
 from orthanclite.rest.submission import RETRY_FIELD, SUBMISSION_FIELDS, JobOptions, done
 from orthanclite.services.remotes.client import Call as ModalityCall
 from orthanclite.services.remotes.client import ModalityClient, MoveOriginator

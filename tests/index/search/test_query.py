@@ -29,8 +29,9 @@ from orthanclite.core.query import (
     OrderBy,
     OrderType,
 )
-from orthanclite.index import SqlIndex, query_plan
+from orthanclite.index import SqlIndex
 from orthanclite.index.schema import COLUMNS
+from orthanclite.index.search import plan as query_plan
 from tests.conftest import ENGINES
 from tests.support.postgres import Cluster
 from tests.support.records import record

@@ -25,8 +25,8 @@ from orthanclite.core.query import (
     Match,
     MetadataConstraint,
 )
-from orthanclite.index.query_conditions import Condition, Dialect, Driver, driven_down, up, value_above
 from orthanclite.index.schema import TABLES, labels, series, signatures, user_metadata
+from orthanclite.index.search.conditions import Condition, Dialect, Driver, driven_down, up, value_above
 
 Expression = ColumnElement[Any]
 Test = ColumnElement[bool]

@@ -12,7 +12,7 @@ from orthanclite.core.main_tags import ACCESSION_NUMBER, PATIENT_ID, SERIES_INST
 from orthanclite.core.principal import Access
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.renderings.tags_json import Style
-from orthanclite.rest.network_fields import TIMEOUT_FIELD, tags_of, timeout_field
+from orthanclite.rest.network.fields import TIMEOUT_FIELD, tags_of, timeout_field
 from orthanclite.services.retrieve.finds import DirectFinds
 from orthanclite.services.retrieve.identifiers import Tags
 from orthanclite.web.answers.responses import Response, json_response

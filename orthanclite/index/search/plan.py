@@ -19,9 +19,9 @@ from sqlalchemy.sql.visitors import iterate
 
 from orthanclite.core.query import FindRequest
 from orthanclite.index.pages import IdPages
-from orthanclite.index.query_conditions import Condition, Dialect, Driver
-from orthanclite.index.query_order import Order
 from orthanclite.index.schema import TABLES, totals
+from orthanclite.index.search.conditions import Condition, Dialect, Driver
+from orthanclite.index.search.order import Order
 from orthanclite.index.session import Session
 
 FEW = 2000

@@ -39,7 +39,7 @@ from orthanclite.core.matching import Predicate, predicate
 from orthanclite.core.normalize import normalize
 from orthanclite.core.query import Constraint, Match
 from orthanclite.index.schema import COLUMNS, TABLES, extra_tags
-from orthanclite.index.trigrams import TRIGRAM, TRIGRAM_COLUMNS, fts_table
+from orthanclite.index.search.trigrams import TRIGRAM, TRIGRAM_COLUMNS, fts_table
 
 Expression = ColumnElement[Any]
 Test = ColumnElement[bool]

@@ -17,7 +17,7 @@ from orthanclite.core.identifiers import hierarchy
 from orthanclite.dimse.command import Command
 from tests.dimse.raw_peer import Call, raw_peer
 from tests.dimse.support import Client, eventually
-from tests.rest.test_modalities import post, register, store_all, written
+from tests.rest.network.test_modalities import post, register, store_all, written
 from tests.support.server import Server, orthanclite, running
 
 COUNT = 3

@@ -1,0 +1,1 @@
+"""Searches: a request of core, the plan for it, and its SQL."""

@@ -1,0 +1,1 @@
+"""Modalities and peers: what is known of them, and what they are asked for."""
