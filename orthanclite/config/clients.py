@@ -14,6 +14,8 @@ from orthanclite.config.table import Fate, setting
 
 _CALLBACKS = "callbacks of scripts are not implemented yet"
 _WEBDAV = "WebDAV is not implemented yet"
+THREADED_JOBS = frozenset({"ResourceModification", "OrthancPeerStore"})
+"""The job types that ``JobsEngineThreadsCount`` may name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,8 @@ class JobSettings:
     threads: Mapping[str, int] = setting(
         "JobsEngineThreadsCount",
         {"ResourceModification": 1},
-        "Threads that work at one job, by its type: `ResourceModification`, `SplitStudy` and `MergeStudy`.",
+        "Threads that work at one job, by its type: `ResourceModification`, which holds for `SplitStudy` "
+        "and `MergeStudy`, too, and `OrthancPeerStore` (4 unless given).",
     )
     media_archives: int = setting(
         "MediaArchiveSize",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from orthanclite.config import environment, jsonc
+from orthanclite.config.clients import THREADED_JOBS
 from orthanclite.config.convert import Where, convert
 from orthanclite.config.settings import UNUSED, Settings, all_rows
 from orthanclite.config.table import Fate, Row, groups, rows, sections
@@ -172,6 +173,8 @@ def _unknown(content: Mapping[str, object]) -> Iterator[tuple[str, ...]]:
             yield (key,)
         elif key in nested and isinstance(value, dict):
             yield from ((key, name) for name in value if name not in nested[key])
+        elif key == "JobsEngineThreadsCount" and isinstance(value, dict):
+            yield from ((key, name) for name in value if name not in THREADED_JOBS)
         elif key == "DicomModalities" and isinstance(value, dict):
             for name, modality in value.items():
                 if isinstance(modality, dict):

@@ -194,6 +194,13 @@ def test_keys_without_effect_are_reported_unless_they_ask_for_nothing(configure:
     assert all("has no effect" in warning for warning in warnings)
 
 
+def test_job_types_whose_threads_are_not_counted_are_reported(configure: Configure) -> None:
+    counted = {"ResourceModification": 2, "OrthancPeerStore": 1}
+    assert configure({"JobsEngineThreadsCount": counted}).warnings == ()
+    (warning,) = configure({"JobsEngineThreadsCount": counted | {"Archive": 3}}).warnings
+    assert 'Unknown configuration option "JobsEngineThreadsCount.Archive"' in warning
+
+
 def test_remote_access_turns_authentication_on(configure: Configure) -> None:
     loaded = configure({"RemoteAccessAllowed": True, "RegisteredUsers": {"alice": "secret"}})
     access = loaded.settings.access
