@@ -57,6 +57,11 @@ def test_the_files_of_a_folder_are_joined(tmp_path: Path) -> None:
     assert (settings.name, settings.http.port, settings.dicom.port) == ("b", 8043, 4243)
 
 
+@pytest.mark.parametrize("aet", ["MY AET", "A", "A" * 16])
+def test_an_aet_may_have_blanks_and_up_to_16_characters(configure: Configure, aet: str) -> None:
+    assert configure({"DicomAet": aet}).settings.dicom.aet == aet
+
+
 def test_two_files_may_not_define_the_same_key(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"DicomModalities": {}}')
     (tmp_path / "b.json").write_text('{"DicomModalities": {}}')
