@@ -4,9 +4,7 @@ One thread claims jobs while a worker is free. It looks when it is woken, by wha
 queue. Where other servers use the queue, too, it also looks every second: a wake-up is a hint, the index the
 truth.
 
-Nothing that happens to a job ends the engine. An error of a step ends the job, or is tried again where the
-kind allows it. Where the index cannot be written, the worker waits for it: the job is neither lost nor done
-twice, as either its row is still this worker's when the index comes back, or another server has the job.
+Nothing that happens to a job ends the engine; what happens to one at work is in ``work.py``.
 """
 
 from __future__ import annotations
@@ -15,22 +13,18 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from orthanclite.core.errors import (
     BodyTooLarge,
-    CanceledJob,
     ClaimLost,
     DatabaseError,
-    FullStorage,
     InexistentItem,
     OrthancError,
 )
 from orthanclite.core.jobs import (
-    RETRY,
     Change,
     Claim,
     Failure,
@@ -38,45 +32,21 @@ from orthanclite.core.jobs import (
     Keep,
     Kind,
     Output,
-    Progress,
-    Run,
     State,
     Submission,
-    Wish,
 )
 from orthanclite.core.metrics import Metrics
 from orthanclite.core.ports import Blobs, Jobs, Servers
 from orthanclite.jobs.events import JobEvents
-
-T = TypeVar("T")
+from orthanclite.jobs.outputs import OutputBlobs
+from orthanclite.jobs.work import POLL, REPORT, Work, Worker
 
 MOST_USER_DATA = 64 << 10
 """Characters of the JSON that a client may have kept with a job."""
-POLL = 1.0
-"""Seconds between two looks at a queue that other servers use, too."""
-_REPORT = 0.5
-"""Seconds between two writes of the progress of a job."""
-_LONGEST_DELAY = 60.0
-_PIECE = 1 << 20  # bytes of an output that are read at a time
 _PATIENCE = 5.0
 """Seconds that steps under way may take at the end of the server; the jobs go on at the next start."""
 
 log = logging.getLogger("orthanclite.jobs")
-
-
-@dataclass(slots=True)
-class _Work:
-    """A job that this server is at."""
-
-    claim: Claim
-    asked: threading.Event = field(default_factory=threading.Event)  # a client wants something of it
-    written: float = 0.0  # when the row was written last (monotonic)
-    unwritten: Change | None = None  # what steps have come to since then
-    began: float = field(default_factory=time.monotonic)
-
-    @property
-    def runtime(self) -> float:
-        return self.claim.runtime + time.monotonic() - self.began
 
 
 class JobEngine:
@@ -97,14 +67,14 @@ class JobEngine:
     ) -> None:
         self._jobs = jobs
         self._servers = servers
-        self._blobs = blobs
+        self._outputs = OutputBlobs(blobs)
         self._kinds: dict[str, Kind] = {}
         self._keep = keep
         self.events = events
         self._metrics = metrics
         self._free = threading.Semaphore(workers)
         self._pool = ThreadPoolExecutor(workers, "job")
-        self._at_work: dict[str, _Work] = {}
+        self._at_work: dict[str, Work] = {}
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._ended = threading.Condition()
@@ -112,6 +82,9 @@ class JobEngine:
         """What the jobs that somebody waits for have come to: their rows may be trimmed with their end."""
         self._endings = 0  # of runs, on this server; guarded by the condition
         self._has_strays = False  # whether a job may be claimed that no worker is at
+        self._worker = Worker(
+            jobs, self._outputs, self._kinds, keep, self._stopping, self._tell, self._note_result
+        )
         self._thread = threading.Thread(target=self._loop, name="jobs", daemon=True)
 
     def register(self, *kinds: Kind) -> None:
@@ -162,7 +135,7 @@ class JobEngine:
             if job is None or job.state.is_final:
                 return job
             with self._ended:
-                self._ended.wait_for(lambda before=seen: self._endings != before, _REPORT)  # type: ignore[misc]
+                self._ended.wait_for(lambda before=seen: self._endings != before, REPORT)  # type: ignore[misc]
         raise DatabaseError(f"The server stops; the job goes on after its next start: {id}")
 
     def perform(self, submission: Submission) -> Mapping[str, Any]:
@@ -198,7 +171,7 @@ class JobEngine:
     def cancel(self, id: str) -> bool:
         found = self._ask(id, self._jobs.cancel)
         if found:
-            self._delete_blobs(self._jobs.trim(self._keep))
+            self._outputs.delete(self._jobs.trim(self._keep))
         return found
 
     def resubmit(self, id: str) -> bool:
@@ -207,7 +180,7 @@ class JobEngine:
     def delete(self, id: str) -> bool:
         """Forget a job that has ended, and its outputs; whether there is such a job."""
         blobs = self._jobs.delete(id)
-        self._delete_blobs(blobs or ())
+        self._outputs.delete(blobs or ())
         return blobs is not None
 
     def get(self, id: str) -> Job | None:
@@ -225,27 +198,20 @@ class JobEngine:
 
     def forget_all(self) -> None:
         """Forget all jobs, whatever their state, and their outputs (``SaveJobs``). Before :meth:`start`."""
-        self._delete_blobs(self._jobs.clear())
+        self._outputs.delete(self._jobs.clear())
 
     def output(self, id: str, key: str) -> Output | None:
         return self._jobs.output(id, key)
 
     def read(self, output: Output, start: int, end: int) -> Iterator[bytes]:
-        """The bytes of an output from ``start`` up to ``end``; also of one that is deleted meanwhile.
-
-        :raises CorruptedFile: where its file is gone
-        """
-        with self._blobs.open(output.uuid) as file:
-            file.seek(start)
-            while start < end and (piece := file.read(min(_PIECE, end - start))):
-                yield piece
-                start += len(piece)
+        """As :meth:`OutputBlobs.read`."""
+        return self._outputs.read(output, start, end)
 
     def delete_output(self, id: str, key: str) -> bool:
         """Remove an output; whether there is such a one."""
         blob = self._jobs.delete_output(id, key)
         if blob is not None:
-            self._delete_blobs([blob])
+            self._outputs.delete([blob])
         return blob is not None
 
     def measure(self) -> None:
@@ -269,6 +235,12 @@ class JobEngine:
             self._wake.set()
             self._note_ending()
         return found
+
+    def _note_result(self, claim: Claim, change: Change) -> None:
+        """Keep what a job has come to, where somebody waits for it."""
+        if claim.id in self._awaited:
+            content = claim.content if change.content is None else change.content
+            self._awaited[claim.id] = content, change.failure
 
     def _note_ending(self) -> None:
         """Have those look who wait for the end of a job."""
@@ -322,7 +294,7 @@ class JobEngine:
         try:
             claim = self._claim()
             if claim is not None:
-                work = _Work(claim)
+                work = Work(claim)
                 self._at_work[claim.id] = work
                 self._pool.submit(self._work, work)
         finally:
@@ -339,9 +311,9 @@ class JobEngine:
 
     # -- the workers -------------------------------------------------------------------------------
 
-    def _work(self, work: _Work) -> None:
+    def _work(self, work: Work) -> None:
         try:
-            self._do(work)
+            self._worker.do(work)
         except ClaimLost:
             log.warning("The job %s is another worker's now", work.claim.id)
         except Exception:
@@ -352,151 +324,6 @@ class JobEngine:
             self._free.release()
             self._wake.set()
             self._note_ending()
-
-    def _do(self, work: _Work) -> None:
-        claim = work.claim
-        log.info("The job %s (%s) begins", claim.id, claim.kind)
-        self._tell(claim.id, claim.kind, State.RUNNING, claim.progress)
-        if claim.wish is not Wish.NONE:  # asked of a server that has died
-            self._follow(work, claim.wish)
-            return
-        run: Run | None = None
-        try:
-            run = self._kinds[claim.kind].begin(claim, self._stopping.is_set)
-            while not self._stopping.is_set():
-                if self._take(work, run.step()):
-                    return
-            self._let_go(work, Change(state=State.PENDING))
-        except ClaimLost:
-            raise
-        except OrthancError as exc:
-            if self._stopping.is_set():  # which may be why
-                self._let_go(work, Change(state=State.PENDING))
-            else:
-                self._fail(work, Failure.of(exc))
-        except Exception as exc:
-            log.exception("The job %s (%s) failed unexpectedly", claim.id, claim.kind)
-            self._fail(work, Failure(OrthancError.code, f"{type(exc).__name__}: {exc}"[:1000]), final=True)
-        finally:
-            if run is not None:
-                run.close()
-
-    def _take(self, work: _Work, progress: Progress) -> bool:
-        """Write what a step has come to, where it is due; whether that was the end of the run."""
-        came_forward = progress.saved is not None
-        retries = 0 if came_forward else None
-        change = Change(progress.fraction, progress.content, progress.saved, work.runtime, retries)
-        if came_forward:
-            work.claim = replace(work.claim, retries=0)
-        if progress.done:
-            if progress.retry is not None and self._may_retry(work):
-                self._try_again(work, progress.retry, change)
-                return True
-            state = State.SUCCESS if progress.failure is None else State.FAILURE
-            fraction = 1.0 if progress.failure is None else progress.fraction
-            done = replace(
-                change,
-                state=state,
-                progress=fraction,
-                failure=progress.failure,
-                outputs=progress.outputs,
-            )
-            self._let_go(work, done)
-            return True
-        now = time.monotonic()
-        can_wait = progress.saved is None or progress.may_wait
-        if can_wait and not work.asked.is_set() and now - work.written < _REPORT:
-            work.unwritten = change
-            return False
-        work.written, work.unwritten = now, None
-        work.asked.clear()
-        wish, _ = self._persist(lambda: self._jobs.write(work.claim, change, self._keep))
-        self._tell(work.claim.id, work.claim.kind, State.RUNNING, progress.fraction)
-        if wish is Wish.NONE:
-            return False
-        self._follow(work, wish)
-        return True
-
-    def _follow(self, work: _Work, wish: Wish) -> None:
-        if wish is Wish.PAUSE:
-            self._let_go(work, Change(state=State.PAUSED))
-        else:
-            self._let_go(work, Change(state=State.FAILURE, failure=Failure(CanceledJob.code)))
-
-    def _fail(self, work: _Work, failure: Failure, final: bool = False) -> None:
-        change = Change(runtime=work.runtime)
-        if final or not self._may_retry(work):
-            self._let_go(work, replace(change, state=State.FAILURE, failure=failure))
-        else:
-            self._try_again(work, failure, change)
-
-    def _may_retry(self, work: _Work) -> bool:
-        claim = work.claim
-        allowed: int = claim.parameters.get(RETRY, self._kinds[claim.kind].retries)
-        return claim.retries < allowed
-
-    def _try_again(self, work: _Work, failure: Failure, change: Change) -> None:
-        """Put the job off. ``change`` has what is to be written beside that."""
-        retries = work.claim.retries
-        delay = min(2.0**retries, _LONGEST_DELAY)
-        log.warning("The job %s is tried again in %d seconds: %s", work.claim.id, delay, failure.details)
-        self._let_go(
-            work, replace(change, state=State.RETRY, delay=delay, retries=retries + 1, failure=failure)
-        )
-
-    def _let_go(self, work: _Work, change: Change) -> None:
-        """Write the end of a run, and what its last steps have come to."""
-        claim = work.claim
-        if (before := work.unwritten) is not None:
-            change = replace(
-                change,
-                progress=before.progress if change.progress is None else change.progress,
-                content=before.content if change.content is None else change.content,
-                saved=before.saved if change.saved is None else change.saved,
-                runtime=work.runtime,
-            )
-        if change.state.is_final and claim.id in self._awaited:
-            content = claim.content if change.content is None else change.content
-            self._awaited[claim.id] = content, change.failure
-        outputs = [output.uuid for output in change.outputs]
-        _, blobs = self._persist(lambda: self._jobs.write(claim, change, self._keep), outputs)
-        if change.state is State.FAILURE and change.failure is not None:
-            log.error("The job %s (%s) failed: %s", claim.id, claim.kind, change.failure.details)
-        fraction = change.progress if change.progress is not None else claim.progress
-        self._tell(claim.id, claim.kind, change.state, fraction)
-        self._delete_blobs(blobs)
-
-    def _persist(self, write: Callable[[], T], outputs: Sequence[str] = ()) -> T:
-        """Write to the index, waiting for it where it is away or full.
-
-        :param outputs: blobs that the index is to refer to: kept young, or the sweep takes them for orphans
-        :raises ClaimLost: where the job is not this worker's any more
-        :raises OrthancError: where the server ends before the index can be written
-        """
-        while True:
-            try:
-                return write()
-            except ClaimLost:
-                raise
-            except (DatabaseError, FullStorage) as exc:
-                if self._stopping.wait(POLL):
-                    raise
-                log.warning("A job cannot be written, which will be tried again: %s", exc)
-                self._touch(outputs)
-
-    def _touch(self, uuids: Sequence[str]) -> None:
-        for uuid in uuids:
-            try:
-                self._blobs.touch(uuid)
-            except OrthancError as exc:
-                log.warning("An output cannot be shown to be in use: %s", exc)
-
-    def _delete_blobs(self, uuids: Sequence[str]) -> None:
-        for uuid in uuids:
-            try:
-                self._blobs.delete(uuid)
-            except OrthancError as exc:  # the daily sweep removes it
-                log.warning("The file of an output cannot be deleted: %s", exc)
 
     def _tell(self, id: str, kind: str, state: State, fraction: float) -> None:
         self.events.publish(id, kind, state, fraction)
