@@ -10,9 +10,10 @@ from orthanclite.core.constants import AttachmentType, ChangeType
 from orthanclite.core.levels import Level
 from orthanclite.core.model import Attachment, DeleteOutcome, ResourceRef
 from orthanclite.index.database import Database
+from orthanclite.index.migrations import HEAD
 from orthanclite.index.remove import Limits, delete_resource, recycle
 from orthanclite.index.resources import read_attachments
-from orthanclite.index.schema import TABLES, VERSION, attachments, blob_journal, job_outputs, signatures
+from orthanclite.index.schema import TABLES, attachments, blob_journal, job_outputs, signatures
 from orthanclite.index.session import Many, any_of, chunks
 from orthanclite.index.transaction import Transaction
 from orthanclite.index.writer import Writer
@@ -152,4 +153,4 @@ class SqlMaintenance:
         return ids, last if last < highest else None
 
     def database_version(self) -> int:
-        return VERSION
+        return int(HEAD)

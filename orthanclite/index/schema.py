@@ -27,9 +27,6 @@ from sqlalchemy import (
 
 from orthanclite.core.levels import Level
 
-VERSION = 3
-"""Of the schema; goes up with each migration."""
-
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",

@@ -40,7 +40,11 @@ from tests.safety.mutations import (
 from tests.support.records import dicom_file
 from tests.support.server import Server
 
-SERVER_CONFIG = {"StableAge": 1, "MaximumFileSizeInArchiveMB": 8}
+SERVER_CONFIG = {
+    "StableAge": 1,
+    "MaximumFileSizeInArchiveMB": 8,
+    "DicomWeb": {"EnableMetadataCache": False},  # whose files belong to series
+}
 FILES = int(os.environ.get("FUZZ_FILES", "300"))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 MEGABYTE = 1 << 20
