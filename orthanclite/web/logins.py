@@ -34,8 +34,7 @@ PACE = 0.2
 DELAY = 1.0
 """Seconds by which such an address is told of a failure."""
 
-_WAITING_OF_ADDRESS = 100
-_WAITING_SLOWLY = 20  # of an address that has failed too often: four seconds of its pace
+_WAITING_OF_ADDRESS = 100  # twenty seconds of its pace, where it has failed too often
 _WAITING = 1000  # of all addresses
 _WATCHED_ADDRESSES = 10_000
 _PREFIX = 64  # bits of an IPv6 address that one host usually has to itself
@@ -95,8 +94,7 @@ class Logins:
         return found
 
     def _make_room(self, line: _Line, user: str) -> None:
-        most = _WAITING_SLOWLY if line.is_slow(self._clock()) else _WAITING_OF_ADDRESS
-        if line.waiting >= most and not line.drop_departed() and not line.refuse_one(user):
+        if line.waiting >= _WAITING_OF_ADDRESS and not line.drop_departed() and not line.refuse_one(user):
             raise TooManyLogins
         lines = self._lines.values()
         if self._total.logins >= _WAITING and not sum(one.drop_departed() for one in lines):

@@ -357,8 +357,8 @@ INTENDED_OF_1_13: tuple[Intended, ...] = (
         request="GET /(plugins|tools)$",
     ),
     Intended(
-        "`/` leads to the web interface at `/ui/app/`, and lists the routes where `OrthancExplorerEnabled` is "
-        "off.",
+        "`/` leads to the web interface at `/ui/app/`, and lists the routes where `OrthancExplorerEnabled` "
+        "is off.",
         where="status|header|answer",
         request=r"\d: [A-Z]+ /(app/nope.html)?( |$)",
     ),

@@ -186,18 +186,6 @@ def test_those_who_have_left_make_room_and_are_not_verified() -> None:
     asyncio.run(main())
 
 
-def test_fewer_wait_behind_an_address_that_has_failed_too_often() -> None:
-    async def main() -> None:
-        world = World()
-        for _ in range(FREE_FAILURES + 1):
-            await world.attempt("a", "alice")
-        many = [asyncio.ensure_future(world.attempt("a", "alice")) for _ in range(50)]
-        answers = await asyncio.gather(*many, return_exceptions=True)
-        assert sum(isinstance(answer, TooManyLogins) for answer in answers) == 30
-
-    asyncio.run(main())
-
-
 def test_addresses_are_forgotten_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logins, "_WATCHED_ADDRESSES", 100)
 
