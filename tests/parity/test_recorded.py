@@ -13,6 +13,9 @@ from tests.parity.differences import INTENDED_OF_1_13, unexpected
 from tests.parity.recorded.player import SCENARIOS, Scenario
 from tests.support.ports import free_port
 
+TRIES = {"jobs_control": 3}
+"""Scenarios in which a job has to be at work when a request comes, which a busy machine may not manage."""
+
 _found: dict[str, list[Difference]] = {}
 """All differences of the scenarios that have been played, by scenario and engine."""
 
@@ -21,11 +24,17 @@ _found: dict[str, list[Difference]] = {}
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_scenario(name: str, engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     scenario = Scenario(name)
-    with ours_running(engine, tmp_path, scenario.config, request) as server:
-        names = {"HTTP_PORT": server.http_port, "DICOM_PORT": server.dicom_port, "CLOSED_PORT": free_port()}
-        found = scenario.play(server.http_port, names)
-    _found[f"{name} {engine}"] = found
-    left = unexpected(found, INTENDED_OF_1_13)
+    left: list[Difference] = []
+    for number in range(TRIES.get(name, 1)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with ours_running(engine, folder, scenario.config, request) as server:
+            ports = {"HTTP_PORT": server.http_port, "DICOM_PORT": server.dicom_port}
+            found = scenario.play(server.http_port, {**ports, "CLOSED_PORT": free_port()})
+        _found[f"{name} {engine}"] = found
+        left = unexpected(found, INTENDED_OF_1_13)
+        if not left:
+            break
     assert not left, report(left)
 
 

@@ -139,14 +139,25 @@ class RestWriter(Writer):
 
 
 class DicomWriter(Writer):
-    """Sends instances over one association."""
+    """Sends instances over one association, and over another one when an answer is lost."""
 
     by_dicom = True
 
     def work(self) -> None:
         application = AE("WRITER")
         application.add_requested_context(CTImageStorage, ExplicitVRLittleEndian)
-        application.dimse_timeout = application.network_timeout = application.acse_timeout = 30
+        application.network_timeout = application.acse_timeout = 30
+        # On a busy machine, pynetdicom's own thread may take an answer away from the one that waits for it.
+        application.dimse_timeout = 5
+        process = self.server.process
+        assert process is not None
+        self._send(application)
+        time.sleep(0.5)  # time to die, for a server that is being killed
+        while process.poll() is None:
+            self._send(application)
+
+    def _send(self, application: AE) -> None:
+        """Send over one association until it is lost."""
         association = application.associate("127.0.0.1", self.server.dicom_port)
         # pynetdicom forgets to close a socket whose peer has died.
         with closing(association.dul.socket.socket):
