@@ -1,13 +1,15 @@
 """kill -9 in the middle of uploads and deletions from four clients, again and again on the same storage.
 
 After each death, what was acknowledged must be there byte for byte, what was deleted must be gone, and the
-rest must be there wholly or not at all.
+rest must be there wholly or not at all. ``ORTHANCLITE_KILLS`` is how often the server dies on SQLite; more
+than in each run of the tests tells more.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from itertools import pairwise
@@ -24,6 +26,7 @@ from tests.safety.ledger import Entry, State, digest, write_and_kill
 from tests.support.postgres import Cluster
 from tests.support.server import Server, orthanclite
 
+KILLS = int(os.environ.get("ORTHANCLITE_KILLS", "10"))
 LEVELS = ("patients", "studies", "series", "instances")
 CONFIG = {
     "StableAge": 1,
@@ -32,9 +35,9 @@ CONFIG = {
 }
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(100 + 10 * KILLS)
 def test_kill_on_sqlite(tmp_path: Path) -> None:
-    survive(orthanclite(tmp_path, CONFIG), f"sqlite:///{tmp_path}/storage/index-orthanclite", rounds=20)
+    survive(orthanclite(tmp_path, CONFIG), f"sqlite:///{tmp_path}/storage/index-orthanclite", rounds=KILLS)
 
 
 @pytest.mark.timeout(200)
