@@ -28,5 +28,5 @@ export function usePermissions() {
     if (!data.value) return false
     return !(changes && data.value.ReadOnly) && data.value.UiOptions[option] !== false
   }
-  return { may, options: data }
+  return { may }
 }

@@ -28,7 +28,6 @@ export interface JobReference {
 }
 
 export const jobs = () => get<Job[]>('jobs?expand')
-export const job = (id: string) => get<Job>(`jobs/${id}`)
 export const act = (id: string, action: JobAction) => post(`jobs/${id}/${action}`)
 export const forget = (id: string) => remove(`jobs/${id}`)
 
