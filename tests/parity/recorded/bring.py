@@ -1,9 +1,10 @@
 """Brings a recording into ``facts/``: its answers in their normal form, without what is never compared.
 
-    python -m tests.parity.recorded.bring FILE... [--without PATTERN]
+    python -m tests.parity.recorded.bring FILE... [--without PATTERN] [--day YYYYMMDD]
 
 FILE holds one JSON object on each line: the configuration, then the steps with ``step``, ``status``,
-``headers`` and ``answer``. Steps whose method and path match PATTERN are left out.
+``headers`` and ``answer``. Steps whose method and path match PATTERN are left out. The day of the
+recording stands for any date.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ def main() -> None:
     )
     parser.add_argument("files", nargs="+", type=Path)
     parser.add_argument("--without", default="(?!)", help="regular expression on `METHOD PATH`")
+    parser.add_argument("--day", default="", help="the day on which the answers were recorded")
     arguments = parser.parse_args()
     for path in arguments.files:
         head, *steps = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
@@ -34,28 +36,33 @@ def main() -> None:
             for step in steps
             if not re.search(arguments.without, f"{step['step']['method']} {step['step']['path']}")
         ]
-        lines = [{key: head[key] for key in ("config", "auth", "comment") if key in head}, *map(fact, kept)]
+        lines = [{key: head[key] for key in ("config", "auth", "comment") if key in head}, *(fact(step, arguments.day) for step in kept)]
         text = "".join(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n" for line in lines)
         (FACTS / path.name).write_text(text, encoding="utf-8")
 
 
-def fact(step: dict[str, Any]) -> dict[str, Any]:
-    """One step as it is kept."""
+def fact(step: dict[str, Any], day: str = "") -> dict[str, Any]:
+    """One step as it is kept.
+
+    :param day: the date that stands for any, as YYYYMMDD
+    """
     return {
         "i": step["i"],
         "do": step["step"],
         "status": step["status"],
         "headers": {name: value for name, value in step["headers"].items() if name in HEADERS},
-        "answer": _reduced(normal_json(step["answer"])),
+        "answer": _reduced(normal_json(step["answer"]), day),
     }
 
 
-def _reduced(value: Any) -> Any:
+def _reduced(value: Any, day: str) -> Any:
+    if day and value == day:
+        return {"~": "date"}
     if isinstance(value, list):
-        return [_reduced(one) for one in value]
+        return [_reduced(one, day) for one in value]
     if not isinstance(value, dict):
         return value
-    reduced = {key: _reduced(one) for key, one in value.items() if key not in _NEVER_COMPARED}
+    reduced = {key: _reduced(one, day) for key, one in value.items() if key not in _NEVER_COMPARED}
     if "$gzip" in reduced:
         reduced["$gzip"] = normal_json(reduced["$gzip"])
     if (

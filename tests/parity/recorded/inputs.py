@@ -291,11 +291,12 @@ def simple(study: int, series: int, instance: int, modality: str = "CT", **tags:
 
 
 def many(n: int) -> bytes:
+    """A study that keeps a job busy: larger than what was recorded, which no answer shows."""
     f = io.BytesIO()
     with zipfile.ZipFile(f, "w", zipfile.ZIP_DEFLATED) as z:
         for i in range(1, n + 1):
             info = zipfile.ZipInfo(f"a/{i:04}.dcm", (2020, 1, 1, 0, 0, 0))
-            z.writestr(info, save(simple(50, 1 + i % 3, i, rows=64, columns=64)))
+            z.writestr(info, save(simple(50, 1 + i % 3, i, rows=400, columns=400)))
         z.writestr(zipfile.ZipInfo("a/readme.txt", (2020, 1, 1, 0, 0, 0)), b"not DICOM")
     return f.getvalue()
 
