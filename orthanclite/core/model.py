@@ -92,6 +92,8 @@ class InstanceRecord:
     overwrite: OverwriteMode = OverwriteMode.NEVER
     journal: tuple[str, bytes] | None = None
     """UUID and content of a blob that is written but not synced: kept until it is."""
+    labels: Mapping[Level, Sequence[str]] = field(default_factory=dict)
+    """Labels of each level, given to the resources that are new."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from orthanclite.core.levels import Level
 from orthanclite.core.model import Attachment, MetadataValue
 from orthanclite.index.attachments import add_attachment, replace_blob
 from orthanclite.index.database import Database
+from orthanclite.index.labels import add_labels
 from orthanclite.index.resources import FIND_KEY, LOCK_KEY, read_attachments
 from orthanclite.index.schema import TABLES, attachments, labels, signatures, user_metadata
 from orthanclite.index.session import Many, Session
@@ -68,7 +69,6 @@ _ONE_FILE = select(
 _DELETE_FILE = delete(attachments).where(*_owned(attachments, attachments.c.type == bindparam("type")))
 _LABELS = select(labels.c.label).where(*_owned(labels)).order_by(labels.c.label)
 _ALL_LABELS = select(labels.c.label).distinct().order_by(labels.c.label)
-_ADD_LABEL = insert(labels).values({c.name: bindparam(c.name) for c in labels.c})
 _HAS_LABEL = select(labels.c.label).where(*_owned(labels, labels.c.label == bindparam("label")))
 _DELETE_LABEL = delete(labels).where(*_owned(labels, labels.c.label == bindparam("label")))
 
@@ -195,7 +195,7 @@ class SqlAnnotations:
         def operation(tx: Transaction, key: int) -> None:
             row = {"level": int(level), "resource": key, "label": label}
             if tx.session.one(_HAS_LABEL, **row) is None:
-                tx.session.run(_ADD_LABEL, **row)
+                add_labels(tx, level, key, [label])
 
         self._on(level, id, operation)
 

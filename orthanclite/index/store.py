@@ -18,6 +18,7 @@ from orthanclite.core.model import InstanceRecord, OverwriteMode, ResourceRef, S
 from orthanclite.core.normalize import normalize
 from orthanclite.index.attachments import add_attachment
 from orthanclite.index.journal import add_to_journal
+from orthanclite.index.labels import add_labels
 from orthanclite.index.remove import Limits, delete_resource, make_room, packed, unpacked
 from orthanclite.index.schema import (
     COLUMNS,
@@ -178,6 +179,7 @@ class StoreOperation:
         self._note_sop_class(tx, chain)
         created = [Level.INSTANCE, *reversed(chain.created)]
         keys = chain.keys | {Level.INSTANCE: key}
+        self._add_labels(tx, {level: keys[level] for level in created})
         for level in created:
             tx.count(level, 1)
             tx.log(_NEW[level], level, keys[level], record.ids.at(level))
@@ -262,6 +264,13 @@ class StoreOperation:
     def _add_attachments(self, tx: Transaction, key: int) -> None:
         for attachment in self.record.attachments:
             add_attachment(tx, Level.INSTANCE, key, attachment)
+
+    def _add_labels(self, tx: Transaction, created: Mapping[Level, int]) -> None:
+        """Label the new resources in the commit that makes them: after a crash, nobody may know the labels of
+        what an instance has replaced."""
+        for level, given in self.record.labels.items():
+            if level in created:
+                add_labels(tx, level, created[level], given)
 
     def _note_modality(self, tx: Transaction, chain: _Chain) -> None:
         modality = normalize(self.record.tags[Level.SERIES].get("0008,0060", ""))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -60,6 +61,19 @@ def test_overwriting_follows_its_mode(index: SqlIndex) -> None:
     always = index.ingest.store(record(md5="b" * 32, overwrite=OverwriteMode.ALWAYS))
     assert always.status is StoreStatus.SUCCESS
     assert index.resources.counts().instances == 1
+
+
+def test_what_is_new_is_labelled_in_its_commit(index: SqlIndex) -> None:
+    labels = dict.fromkeys(Level, ("b", "a", "a"))
+    stored = index.ingest.store(record())
+    for level in Level:  # which an instance that is overwritten loses, and what goes with it
+        index.annotations.add_label(level, stored.ids.at(level), "old")
+    index.ingest.store(replace(record(overwrite=OverwriteMode.ALWAYS), labels=labels))
+    assert {tuple(index.annotations.labels(level, stored.ids.at(level))) for level in Level} == {("a", "b")}
+    more = {Level.SERIES: ("c",), Level.INSTANCE: ("d",)}
+    second = index.ingest.store(replace(record(instance="1.2.3.5"), labels=more))
+    assert index.annotations.labels(Level.SERIES, stored.ids.series) == ["a", "b"]
+    assert index.annotations.labels(Level.INSTANCE, second.ids.instance) == ["d"]
 
 
 def test_concurrent_writers_of_one_series_lose_nothing(index: SqlIndex) -> None:

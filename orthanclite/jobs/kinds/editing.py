@@ -53,8 +53,6 @@ class EditTask:
     instances: Sequence[str]
     edition: Edition
     keep_source: bool
-    labels: frozenset[Level] = frozenset()
-    """The levels whose labels the results get from the sources."""
     fresh: frozenset[Level] = frozenset()
     """The levels whose results are new: they show what they hold without further ado."""
     lists_results: bool = False
@@ -81,6 +79,8 @@ class Tally:
     """How far a job is; what is saved of it."""
 
     position: int = 0  # instances that are done
+    under_way: list[str] = field(default_factory=list)
+    """What tells the files of the next instances, see :func:`_file_of`, where their results replace them."""
     failed: int = 0
     reasons: list[tuple[str, int, str]] = field(default_factory=list)
     """The first failed instances, with the code of their error and its text."""
@@ -111,6 +111,7 @@ class Tally:
         first = self.first
         return {
             "position": self.position,
+            "under_way": self.under_way,
             "failed": self.failed,
             "reasons": self.reasons,
             "dropped": self.dropped,
@@ -131,6 +132,7 @@ class Tally:
             return Tally()
         return Tally(
             saved["position"],
+            saved.get("under_way", []),  # earlier versions did not save it
             saved["failed"],
             [(id, code, reason) for id, code, reason in saved["reasons"]],
             saved["dropped"],
@@ -172,6 +174,13 @@ def origin_of(parameters: Mapping[str, Any]) -> IngestOrigin:
     return IngestOrigin(Origin.REST_API, remote_ip=parameters["address"], username=parameters["username"])
 
 
+def _file_of(source: Source | OrthancError) -> str:
+    """What tells the file of a source from that which replaces it; empty for none."""
+    if not isinstance(source, Source):
+        return ""
+    return source.file.attachment.md5 or source.file.attachment.uuid
+
+
 class EditRun:
     """A job at work."""
 
@@ -181,7 +190,7 @@ class EditRun:
         self._describe = describe
         self._permissive = claim.permissive
         self._tally = Tally.of(claim.saved)
-        self._sources = Sources(tools.resources, bool(task.labels))
+        self._sources = Sources(tools.resources, bool(task.edition.labels))
         self._pool = tools.batch.open()
         self._steps = self._work()
 
@@ -196,7 +205,12 @@ class EditRun:
         size, saved = 8, time.monotonic()
         while tally.position < len(task.instances):
             started = time.monotonic()
-            self._edit(task.instances[tally.position : tally.position + size])
+            ids = task.instances[tally.position : tally.position + (len(tally.under_way) or size)]
+            sources = self._sources.load(ids)
+            if not tally.under_way and any(map(self._is_replaced, sources)):
+                tally.under_way = list(map(_file_of, sources))
+                yield self._progress(save=True)
+            self._edit(ids, sources)
             now = time.monotonic()
             size = max(1, min(_LARGEST_STEP, 2 * size, int(size * _STEP / max(now - started, 1e-3))))
             if tally.failed and not self._permissive:
@@ -216,10 +230,11 @@ class EditRun:
             yield from self._remove_sources()
         yield self._progress(done=True)
 
-    def _edit(self, ids: Sequence[str]) -> None:
-        sources = self._sources.load(ids)
-        pairs = list(zip(ids, sources, strict=True))
-        for edited in self._tools.batch.edit(pairs, self._task.edition, self._pool):
+    def _edit(self, ids: Sequence[str], sources: Sequence[Source | OrthancError]) -> None:
+        found = {one.id: one for one in self._replaced_before(sources)}
+        pairs = [(id, source) for id, source in zip(ids, sources, strict=True) if id not in found]
+        found |= {one.id: one for one in self._tools.batch.edit(pairs, self._task.edition, self._pool)}
+        for edited in map(found.__getitem__, ids):
             if edited.error is not None:
                 self._tally.fail(edited.id, edited.error)
             if edited.dropped:
@@ -227,6 +242,18 @@ class EditRun:
             if edited.ids is not None and edited.source is not None:
                 self._note(edited, edited.source, edited.ids)
         self._tally.position += len(ids)
+        self._tally.under_way = []
+
+    def _replaced_before(self, sources: Sequence[Source | OrthancError]) -> Iterator[Edited]:
+        """The sources that a run which was interrupted has replaced already: to edit these results once more
+        would shift their dates twice, and give them UIDs that nothing else refers to."""
+        trace = self._task.edition.trace
+        for before, source in zip(self._tally.under_way, sources, strict=False):
+            if trace is None or not isinstance(source, Source) or not self._is_replaced(source):
+                continue
+            is_result = source.metadata.get(trace) == source.ids.instance
+            if is_result and before not in ("", _file_of(source)):
+                yield Edited(source.ids.instance, source, source.ids, was_there=True)
 
     def _note(self, edited: Edited, source: Source, result: Hierarchy) -> None:
         tally, task = self._tally, self._task
@@ -234,10 +261,9 @@ class EditRun:
             tally.first = result
         if task.lists_results:
             tally.results.append(result.instance)
-        if Level.INSTANCE in task.labels:
-            self._tools.aftermath.label(
-                Level.INSTANCE, result.instance, source.labels.get(Level.INSTANCE, ())
-            )
+        labels = {level: source.labels.get(level, ()) for level in task.edition.labels}
+        if edited.was_there:
+            self._tools.aftermath.label(Level.INSTANCE, result.instance, labels.get(Level.INSTANCE, ()))
         changed = self._changed(source)
         for level in _ANCESTORS:
             origin = source.ids.at(level) if level in changed else ""
@@ -247,8 +273,7 @@ class EditRun:
                 ancestor = tally.ancestors[key] = Ancestor(result.instance, origin)
             elif ancestor.instance != result.instance:
                 ancestor.is_alone = False
-            if level in task.labels:
-                ancestor.labels.update(source.labels.get(level, ()))
+            ancestor.labels.update(labels.get(level, ()))
 
     def _finish_ancestors(self) -> Iterator[Progress]:
         """Let what existed before show what it holds now, and label the results.
@@ -297,6 +322,10 @@ class EditRun:
             gone = [one.ids.instance for one in known if Level.INSTANCE in self._changed(one)]
             self._tools.aftermath.remove(gone)
             yield self._progress()
+
+    def _is_replaced(self, source: Source | OrthancError) -> bool:
+        """Whether the result of a source takes its place."""
+        return isinstance(source, Source) and Level.INSTANCE not in self._changed(source)
 
     def _changed(self, source: Source) -> frozenset[Level]:
         """The levels at which the result is another resource than the source."""

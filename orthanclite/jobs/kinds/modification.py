@@ -115,15 +115,11 @@ class ModificationKind:
         parameters = claim.parameters
         request = self._read(parameters["request"], parameters["anonymize"])
         edition = self._edition(request, parameters, self._keys.key(claim.id), claim.permissive)
-        level = Level(parameters["level"])
-        labels = frozenset(Level) if parameters["keep_labels"] else frozenset[Level]()
         task = EditTask(
             parameters["instances"],
             edition,
             parameters["keep_source"],
-            # An anonymised instance has none, as in the reference: they would name it.
-            labels - {Level.INSTANCE} if request.is_anonymization else labels,
-            fresh_levels(request, level),
+            fresh_levels(request, Level(parameters["level"])),
             lists_results=parameters["source_level"] is None,
             uid_map=wanted_format(parameters["request"]),
         )
@@ -148,6 +144,7 @@ class ModificationKind:
         sources, instances = Sources(self._tools.resources), parameters["instances"]
         identifiers = sources.identifiers(instances, whole_level(request, level))
         references = set_references(request, level, key, identifiers)
+        labels = frozenset(Level) if parameters["keep_labels"] else frozenset[Level]()
         return Edition(
             make_plans(request, level, key, references, parameters["name"], self._server),
             origin_of(parameters["origin"]),
@@ -158,6 +155,8 @@ class ModificationKind:
             request.pixels,
             request.cleans_pixels,
             bool(request.key),
+            # An anonymised instance has none, as in the reference: they would name it.
+            labels - {Level.INSTANCE} if request.is_anonymization else labels,
         )
 
     def _read(self, body: Mapping[str, Any], anonymize: bool) -> ModificationRequest:

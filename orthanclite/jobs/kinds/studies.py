@@ -50,14 +50,9 @@ class _StudyKind:
             make_plans(request, level, key, references),
             origin_of(parameters["origin"]),
             permissive=claim.permissive,
+            labels=frozenset(Level) if parameters["keep_labels"] else frozenset(),
         )
-        task = EditTask(
-            instances,
-            edition,
-            parameters["keep_source"],
-            frozenset(Level) if parameters["keep_labels"] else frozenset(),
-            fresh_levels(request, level),
-        )
+        task = EditTask(instances, edition, parameters["keep_source"], fresh_levels(request, level))
         return EditRun(claim, task, self._tools, lambda tally: _content(parameters, tally))
 
     def _submission(

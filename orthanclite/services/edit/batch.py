@@ -55,6 +55,8 @@ class Edition:
     """Whether masked images may say that nothing burned in is left in them."""
     has_lasting_uids: bool = False
     """Whether new UIDs may have been given before: they follow from a key that outlives the job."""
+    labels: frozenset[Level] = frozenset()
+    """The levels whose labels the results get from the sources."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,8 @@ class Edited:
     """Why there is no result, or not the one that was asked for."""
     dropped: str = ""
     """Why it is left out, as was asked for; empty where it is not."""
+    was_there: bool = False
+    """Whether the result had been stored before, and is left as it is: its labels, too."""
 
 
 class BatchEditor:
@@ -173,7 +177,7 @@ class BatchEditor:
             return replace(edited, error=exc)
         if stored.status is StoreStatus.FILTERED_OUT:
             return replace(edited, error=BadRequest("The result is not let in by the filters of this server"))
-        return replace(edited, ids=stored.ids)
+        return replace(edited, ids=stored.ids, was_there=stored.status is StoreStatus.ALREADY_STORED)
 
 
 def _arrival(source: Source, plan: EditPlan, edition: Edition) -> Arrival:
@@ -188,7 +192,9 @@ def _arrival(source: Source, plan: EditPlan, edition: Edition) -> Arrival:
             metadata[level] = {int(edition.trace): source.ids.at(level)}
     is_new = not edition.has_lasting_uids and not plan.renew.isdisjoint(UIDS.values())
     overwrite = OverwriteMode.NEVER if is_new else OverwriteMode.IF_CHANGED
-    return Arrival(b"", edition.origin, metadata, overwrite, as_it_is=edition.transcode is not None)
+    labels = {level: source.labels.get(level, ()) for level in edition.labels}
+    as_it_is = edition.transcode is not None
+    return Arrival(b"", edition.origin, metadata, labels, overwrite, as_it_is)
 
 
 def _is_to_be_transcoded(file: DicomFile, target: str) -> bool:

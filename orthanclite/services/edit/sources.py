@@ -26,6 +26,8 @@ class Source:
     ids: Hierarchy
     identifiers: Mapping[int, str]
     """PatientID and the three UIDs by their tags."""
+    metadata: Mapping[int, str]
+    """The system metadata of the instance."""
     labels: Mapping[Level, Sequence[str]] = field(default_factory=dict)
     """Those of the instance and of its ancestors, where they were asked for."""
 
@@ -89,7 +91,8 @@ class Sources:
         except UnknownResource:
             return UnknownResource(f"No file is kept of the instance: {instance.id}")
         labels = {one.level: one.labels for one in lineage} if Parts.LABELS in self._parts else {}
-        return Source(file, Hierarchy(*(one.id for one in lineage)), _identifiers(lineage), labels)
+        ids = Hierarchy(*(one.id for one in lineage))
+        return Source(file, ids, _identifiers(lineage), instance.system_metadata, labels)
 
     def _lineage(self, instance: Resource) -> list[Resource] | None:
         """The patient, the study, the series and the instance; None where one is deleted meanwhile."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orthanclite.core.buffers import Buffer
@@ -58,6 +58,8 @@ class Arrival:
     origin: IngestOrigin
     metadata: Mapping[Level, Mapping[int, str]] = field(default_factory=dict)
     """Further system metadata for the resources that are new (ModifiedFrom...)."""
+    labels: Mapping[Level, Sequence[str]] = field(default_factory=dict)
+    """Labels for the resources that are new."""
     overwrite: OverwriteMode | None = None
     """Instead of the option ``OverwriteInstances``."""
     as_it_is: bool = False

@@ -180,6 +180,7 @@ class Preparation:
             expected_instances=summary.expected_instances,
             sop_class_uid=summary.sop_class_uid or "",
             overwrite=overwrite,
+            labels=arrival.labels,
         )
 
     def _metadata(self, summary: DicomSummary, arrival: Arrival) -> Mapping[Level, Mapping[int, str]]:

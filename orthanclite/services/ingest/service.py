@@ -131,7 +131,7 @@ class IngestService:
         :raises DatabaseUnavailable: when too much is waiting to be stored
         :raises ReadOnly: where the server may not write
         """
-        return self.take(Arrival(data, origin, metadata or {}, overwrite)).result()
+        return self.take(Arrival(data, origin, metadata or {}, overwrite=overwrite)).result()
 
     def begin(self, data: Buffer, origin: IngestOrigin, sent_size: int | None = None) -> Future[StoreResult]:
         """Begin to store one DICOM file that is in memory; see :meth:`store`, also for the errors.
