@@ -36,7 +36,10 @@ def main() -> None:
             for step in steps
             if not re.search(arguments.without, f"{step['step']['method']} {step['step']['path']}")
         ]
-        lines = [{key: head[key] for key in ("config", "auth", "comment") if key in head}, *(fact(step, arguments.day) for step in kept)]
+        lines = [
+            {key: head[key] for key in ("config", "auth", "comment") if key in head},
+            *(fact(step, arguments.day) for step in kept),
+        ]
         text = "".join(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n" for line in lines)
         (FACTS / path.name).write_text(text, encoding="utf-8")
 
