@@ -56,7 +56,7 @@ class Submission:
 
     kind: str
     parameters: Mapping[str, Any]
-    """JSON that the kind reads. It is kept in the index: no passwords in it. See also :data:`RETRY`."""
+    """JSON that the kind reads. No passwords in it: they are :attr:`secrets`. See also :data:`RETRY`."""
     content: Mapping[str, Any] = field(default_factory=dict)
     """What ``Content`` shows before the first step."""
     priority: int = 0
@@ -65,6 +65,9 @@ class Submission:
     """Whether the job goes on, and succeeds, when it fails at some of its instances."""
     user_data: Any = None
     """Any JSON; None for none."""
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What a client has given that nobody may read again, such as a header with a password. It is kept until
+    the job has succeeded, or is forgotten."""
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
@@ -141,6 +144,7 @@ class Claim:
     retries: int  # how often in a row a step has failed and was tried again
     runtime: float
     wish: Wish
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

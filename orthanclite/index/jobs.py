@@ -47,7 +47,8 @@ def _is_in(*states: State) -> ColumnElement[bool]:
 
 _SUBMIT = insert(jobs).values(
     {name: bindparam(name) for name in ("id", "kind", "priority", "permissive", "parameters", "content")}
-    | {"user_data": bindparam("user_data"), "state": State.PENDING, "created": _NOW, "due": 0.0}
+    | {name: bindparam(name) for name in ("user_data", "secrets")}
+    | {"state": State.PENDING, "created": _NOW, "due": 0.0}
     | {"progress": 0.0, "runtime": 0.0, "server": 0, "attempt": 0, "retries": 0, "wish": Wish.NONE}
     | {"error": 0, "error_details": ""}
 )
@@ -105,6 +106,7 @@ _CLAIM = (
         jobs.c.retries,
         jobs.c.runtime,
         jobs.c.wish,
+        jobs.c.secrets,
     )
 )
 
@@ -144,6 +146,7 @@ _LET_GO = (
     .returning(jobs.c.wish)
 )
 _COMPLETE = update(jobs).where(jobs.c.id == bindparam("job")).values(completed=_NOW)
+_FORGET_SECRETS = update(jobs).where(jobs.c.id == bindparam("job")).values(secrets=None)
 
 
 def _move(*states: State, **values: Any) -> Update:
@@ -235,6 +238,7 @@ class SqlJobs:
             "parameters": _json(submission.parameters),
             "content": _json(submission.content),
             "user_data": _json_or_none(submission.user_data),
+            "secrets": _json_or_none(submission.secrets or None),
         }
         self._writer.run(lambda tx: tx.session.run(_SUBMIT, **values))
 
@@ -300,6 +304,8 @@ class SqlJobs:
             if not change.state.is_final:
                 return []
             tx.session.run(_COMPLETE, job=claim.id)
+            if change.state is State.SUCCESS and claim.secrets:
+                tx.session.run(_FORGET_SECRETS, job=claim.id)
             for output in change.outputs:
                 tx.session.run(_ADD_OUTPUT, job=claim.id, **_columns(output))
             return _trim(tx.session, keep)
@@ -390,7 +396,8 @@ def _job(row: Row) -> Job:
 
 
 def _claim(row: Row) -> Claim:
-    id, kind, server, attempt, parameters, saved, progress, content, permissive, retries, runtime, wish = row
+    id, kind, server, attempt, parameters, saved, progress, content, permissive = row[:9]
+    retries, runtime, wish, secrets = row[9:]
     return Claim(
         id,
         kind,
@@ -404,6 +411,7 @@ def _claim(row: Row) -> Claim:
         retries,
         runtime,
         Wish(wish),
+        _parsed(secrets) or {},
     )
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import inspect, text
 from orthanclite.core.errors import IncompatibleDatabaseVersion
 from orthanclite.index.database import Database, translated
 
-HEAD = "0004"
+HEAD = "0005"
 """The revision that this version of the program works with."""
 
 _LOCK = 4242_8042

@@ -362,6 +362,7 @@ jobs = Table(
     Column("error", Integer, nullable=False),  # 0 for none
     Column("error_details", Text, nullable=False),
     Column("error_payload", Text),  # JSON
+    Column("secrets", Text),  # JSON, for the kind alone; null once nobody needs them
     Index("ix_jobs_state", "state", "priority", "created"),
     Index("ix_jobs_completed", "completed"),
 )

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.dimse.support import eventually
 from tests.support.hostile import Behaviour, Hostile, answer, hostile
 from tests.support.records import dicom_file
 from tests.support.server import REFERENCE, Server, orthanclite, reference, running
@@ -319,7 +320,7 @@ def test_bad_requests(site: Server, scripted: Hostile, operation: str, body: Any
     assert (unknown.status_code, unknown.json()["OrthancStatus"]) == (404, 7)
 
 
-def test_headers_of_a_request_are_sent_and_not_kept(site: Server, scripted: Hostile) -> None:
+def test_headers_of_a_request_are_sent_and_not_shown(site: Server, scripted: Hostile) -> None:
     headers = {"Authorization": f"Bearer {SECRET}"}
     refused = post(
         site, "/dicom-web/servers/scripted/retrieve", Resources=[{"Study": "1"}], HttpHeaders=headers
@@ -329,9 +330,28 @@ def test_headers_of_a_request_are_sent_and_not_kept(site: Server, scripted: Host
     assert scripted.requests[0].headers["accept"] == (
         'multipart/related; type="application/dicom"; transfer-syntax=*'
     )
-    stored = b"".join(path.read_bytes() for path in (site.folder / "storage").glob("index*"))
-    assert b"DicomWebWadoRetrieveClient" in stored
-    assert SECRET.encode() not in stored
+    shown = site.client.get("/jobs?expand").text
+    assert "DicomWebWadoRetrieveClient" in shown
+    assert SECRET not in shown + site.log()
+
+
+def test_headers_of_a_request_survive_a_restart(tmp_path: Path) -> None:
+    headers = {"Authorization": f"Bearer {SECRET}"}
+    with hostile(answer("503 Busy")) as scripted:
+        config = {"DicomWeb": {"Servers": {"scripted": {"Url": scripted.url}}}}
+        with running(orthanclite(tmp_path, config)) as site:
+            id = site.upload(image(1))["ID"]
+            path = "/dicom-web/servers/scripted/stow"
+            body = {"Resources": [id], "HttpHeaders": headers, "Retry": 9, "Synchronous": False}
+            sent = post(site, path, **body)
+            assert eventually(lambda: bool(scripted.requests))
+            site.kill()
+            before = len(scripted.requests)
+            scripted.behave = answer("200 OK", model(["1.5.1.1"], []), "Content-Type: application/dicom+json")
+            site.start()
+            assert ended(site, sent)["State"] == "Success"
+    assert len(scripted.requests) > before
+    assert {one.headers.get("authorization") for one in scripted.requests} == {f"Bearer {SECRET}"}
 
 
 # -- faults ------------------------------------------------------------------------------------------

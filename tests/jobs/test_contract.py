@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from sqlalchemy import bindparam, select
 
 from orthanclite.core.errors import ClaimLost
 from orthanclite.core.jobs import ARCHIVE, Change, Claim, Failure, Keep, Output, State, Submission, Wish
@@ -17,10 +18,13 @@ from orthanclite.core.ports import Jobs
 from orthanclite.core.ports.testing import MemoryJobs
 from orthanclite.index import SqlIndex
 from orthanclite.index.database import Database
+from orthanclite.index.jobs import SqlJobs
+from orthanclite.index.schema import jobs as jobs_table
 from tests.support.postgres import Cluster
 
 KEEP = Keep(jobs=10, archives=2)
 KINDS = ("Test", "Other")
+_SECRETS = select(jobs_table.c.secrets).where(jobs_table.c.id == bindparam("job"))
 
 
 @dataclass
@@ -46,6 +50,15 @@ class Queue:
         job = self.jobs.get(id)
         assert job is not None
         return job.state
+
+    def secrets(self, id: str) -> str | None:
+        """What is kept of the secrets of a job."""
+        if isinstance(self.jobs, MemoryJobs):
+            return str(secrets) if (secrets := self.jobs._rows[id].claim.secrets) else None
+        assert isinstance(self.jobs, SqlJobs)
+        with self.jobs._database.reader() as session:
+            text: str | None = session.value(_SECRETS, job=id)
+        return text
 
     def end(self, claim: Claim, state: State = State.SUCCESS, output: str = "") -> list[str]:
         outputs = (Output(output, f"blob-{next(self.numbers)}", 5, "application/zip", "a.zip"),)
@@ -148,6 +161,20 @@ def test_a_claim_has_what_the_worker_needs(queue: Queue) -> None:
     claim = queue.claim(server)
     assert claim == Claim(id, "Test", server, 1, {"n": 1}, None, 0, {"C": 2}, True, 0, 0, Wish.NONE)
     assert queue.state(id) is State.RUNNING
+
+
+def test_secrets_are_for_the_workers_until_the_job_has_succeeded(queue: Queue) -> None:
+    server = queue.start()
+    id = queue.submit(secrets={"Authorization": "Bearer s3cr3t"})
+    claim = queue.claim(server)
+    assert claim.secrets == {"Authorization": "Bearer s3cr3t"}
+    assert "s3cr3t" not in f"{claim} {queue.jobs.get(id)}"
+    queue.end(claim, State.FAILURE)
+    assert queue.jobs.resubmit(id)
+    again = queue.claim(server)
+    assert again.secrets == claim.secrets
+    queue.end(again)
+    assert queue.secrets(id) is None
 
 
 def test_what_is_not_written_stays(queue: Queue) -> None:

@@ -220,6 +220,7 @@ class MemoryJobs:
                 0,
                 0,
                 Wish.NONE,
+                submission.secrets,
             )
             self._rows[submission.id] = _Row(job, claim)
 
@@ -290,6 +291,8 @@ class MemoryJobs:
             if not change.state.is_final:
                 return Wish.NONE, []
             row.job = replace(row.job, completed=time.time())
+            if change.state is State.SUCCESS:
+                row.claim = replace(row.claim, secrets={})
             for output in change.outputs:
                 self._outputs[claim.id, output.key] = output, time.time()
             return Wish.NONE, self.trim(keep)

@@ -11,7 +11,6 @@ from typing import Any
 
 from orthanclite.core.dicomweb_server import DicomWebServer
 from orthanclite.core.jobs import Claim, Failure, Progress, Submission
-from orthanclite.jobs.kinds.secret_headers import SecretHeaders
 from orthanclite.services.ingest.upload import UploadService
 from orthanclite.services.remotes.dicomweb import DicomWebClient, Request
 from orthanclite.services.remotes.registries import Registry
@@ -33,7 +32,6 @@ class RetrieveKind:
         self._servers = servers
         self._client = client
         self._uploads = uploads
-        self._headers = SecretHeaders()
 
     def submission(
         self,
@@ -44,25 +42,18 @@ class RetrieveKind:
         """The job that makes requests, one after the other.
 
         :param requests: without headers
-        :param headers: sent with each of them; they are not part of the job
+        :param headers: sent with each of them; they are secrets of the job
         :raises InexistentItem: for an unknown server
         """
         self._servers.get(server)
         own = {
             "server": server,
             "requests": [[request.path, dict(request.arguments)] for request in requests],
-            "headers": bool(headers),
         }
-        submission = Submission(
-            self.name,
-            own,
-            _content(server, 0, 0, 0),
-        )
-        self._headers.keep(submission.id, headers)
-        return submission
+        return Submission(self.name, own, _content(server, 0, 0, 0), secrets=headers)
 
     def begin(self, claim: Claim, is_stopping: Callable[[], bool]) -> _RetrieveRun:
-        headers = self._headers.of(claim)
+        headers = claim.secrets
         requests = [Request(path, arguments, headers) for path, arguments in claim.parameters["requests"]]
         server = self._servers.get(claim.parameters["server"])
         return _RetrieveRun(

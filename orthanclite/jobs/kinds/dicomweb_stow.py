@@ -8,7 +8,6 @@ from typing import Any
 
 from orthanclite.core.dicomweb_server import DicomWebServer
 from orthanclite.core.jobs import Claim, Failure, Progress, Submission
-from orthanclite.jobs.kinds.secret_headers import SecretHeaders
 from orthanclite.services.remotes.registries import Registry
 from orthanclite.services.remotes.selection import Selection
 from orthanclite.services.remotes.stow import Sent, StowSender
@@ -28,7 +27,6 @@ class StowKind:
     def __init__(self, servers: Registry[DicomWebServer], sender: StowSender) -> None:
         self._servers = servers
         self._sender = sender
-        self._headers = SecretHeaders()
 
     def submission(
         self,
@@ -38,34 +36,25 @@ class StowKind:
     ) -> Submission:
         """The job that sends a selection.
 
-        :param headers: sent with each request; they are not part of the job
+        :param headers: sent with each request; they are secrets of the job
         :raises InexistentItem: for an unknown server
         """
         self._servers.get(server)
         instances = list(dict.fromkeys(selection.instances))
         content = {"Server": server, "Resources": [one.id for one in selection.resources]}
-        own = {"server": server, "instances": instances, "content": content, "headers": bool(headers)}
-        submission = Submission(
-            self.name,
-            own,
-            _content(content, len(instances), 0, {}),
-        )
-        self._headers.keep(submission.id, headers)
-        return submission
+        own = {"server": server, "instances": instances, "content": content}
+        return Submission(self.name, own, _content(content, len(instances), 0, {}), secrets=headers)
 
     def begin(self, claim: Claim, is_stopping: Callable[[], bool]) -> _StowRun:
-        headers = self._headers.of(claim)
-        return _StowRun(self._servers.get(claim.parameters["server"]), self._sender, claim, headers)
+        return _StowRun(self._servers.get(claim.parameters["server"]), self._sender, claim)
 
 
 class _StowRun:
-    def __init__(
-        self, server: DicomWebServer, sender: StowSender, claim: Claim, headers: Mapping[str, str]
-    ) -> None:
+    def __init__(self, server: DicomWebServer, sender: StowSender, claim: Claim) -> None:
         saved = claim.saved or {"next": 0, "size": 0, "failed": []}
         self._server = server
         self._sender = sender
-        self._headers = headers
+        self._headers = claim.secrets
         self._ids: list[str] = claim.parameters["instances"]
         self._shown: Mapping[str, Any] = claim.parameters["content"]
         self._is_permissive = claim.permissive
