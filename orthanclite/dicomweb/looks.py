@@ -8,6 +8,7 @@ import re
 from orthanclite.core.errors import BadRequest
 from orthanclite.core.numbers import natural
 from orthanclite.dicom.pixels.formats import DEFAULT_QUALITY
+from orthanclite.dicom.pixels.profiles import Profile
 from orthanclite.dicom.pixels.render import Region, RenderOptions, WindowFunction
 from orthanclite.web.call import Call
 
@@ -58,7 +59,7 @@ def refuse_annotations(call: Call) -> None:
 
 
 def render_options(call: Call, default_side: int = 0) -> RenderOptions:
-    """``viewport`` and ``window``.
+    """``viewport``, ``window`` and ``iccprofile``.
 
     :param default_side: of the box without a viewport, in pixels; 0 for the size of the image
     :raises BadRequest: where they are malformed.
@@ -72,7 +73,7 @@ def render_options(call: Call, default_side: int = 0) -> RenderOptions:
         width, height = (side(text, "viewport") for text in viewport[:2])
         region = _region(viewport[2:])
     center, wide, function = _window(call)
-    return RenderOptions(width, height, True, center, wide, function, region)
+    return RenderOptions(width, height, True, center, wide, function, region, _profile(call))
 
 
 def _region(texts: list[str]) -> Region | None:
@@ -83,6 +84,14 @@ def _region(texts: list[str]) -> Region | None:
     if x < 0 or y < 0:
         raise BadRequest("The region of a viewport begins within the image")
     return Region(x, y, width, height)
+
+
+def _profile(call: Call) -> Profile:
+    name = call.argument("iccprofile").strip().lower() or Profile.NONE
+    try:
+        return Profile(name)
+    except ValueError as exc:
+        raise BadRequest(f"The parameter iccprofile is no, yes or srgb, and not {name}") from exc
 
 
 def _window(call: Call) -> tuple[float | None, float | None, WindowFunction]:

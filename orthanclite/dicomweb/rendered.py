@@ -6,12 +6,12 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from orthanclite.core.errors import UnknownResource
+from orthanclite.core.errors import BadRequest, UnknownResource
 from orthanclite.core.levels import Level
 from orthanclite.core.model import Parts, Resource
 from orthanclite.core.multipart import Part
 from orthanclite.core.ports import Resources
-from orthanclite.dicomweb.addresses import Addresses
+from orthanclite.dicom.pixels.profiles import Profile
 from orthanclite.dicomweb.frames import frame_numbers
 from orthanclite.dicomweb.looks import quality, refuse_annotations, render_options
 from orthanclite.dicomweb.negotiation import Offer, Range, choose, ranges
@@ -33,6 +33,7 @@ _QUERY = (
     Arg("quality", "Quality of JPEG, from 1 to 100", "number"),
     Arg("viewport", "Width and height, and the region of the image: vw,vh,sx,sy,sw,sh"),
     Arg("window", "Center, width and function: linear, linear-exact or sigmoid"),
+    Arg("iccprofile", "The colour profile in the picture: no, yes for that of the image, or srgb"),
 )
 
 
@@ -47,13 +48,11 @@ class RenderedAnswers:
         locator: Locator,
         resources: Resources,
         pictures: PictureService,
-        addresses: Addresses,
         lasting: bool,
     ) -> None:
         self._locator = locator
         self._resources = resources
         self._pictures = pictures
-        self._addresses = addresses
         self._lasting = lasting
 
     def answer(self, call: Call, thumbnail: bool) -> Response:
@@ -72,6 +71,8 @@ class RenderedAnswers:
         natural = JPEG if thumbnail or numbers else self._pictures.natural_type(first)
         chosen = choose(ranges(call), partial(_offers, natural=natural, thumbnail=thumbnail))
         look = Look(chosen.media_type, look.quality, look.options)
+        if chosen.media_type == GIF and look.options.profile is not Profile.NONE:
+            raise BadRequest("GIF pictures hold no colour profile")
         if chosen.media_type == natural != JPEG:
             content = self._pictures.as_stored(first)
             return content_response(
@@ -86,11 +87,6 @@ class RenderedAnswers:
         wanted = [number - 1 for number in numbers] or self._shown_frames(first, look)
         response = Response(200, self._pictures.picture(first, wanted, look))
         response.with_header("Content-Type", look.media_type)
-        asked = call.argument("iccprofile").strip().lower()
-        if asked not in ("", "no"):
-            response.with_header(
-                "Warning", f"299 {self._addresses.base(call)}: ICC profiles are not supported"
-            )
         return with_tag(response, tag, self._lasting and path.level is Level.INSTANCE)
 
     def _instances(self, call: Call) -> list[Resource]:

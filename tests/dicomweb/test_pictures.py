@@ -11,6 +11,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 
+from orthanclite.dicom.pixels.profiles import srgb_profile
 from tests.dicomweb.support import Stored, get, parts, sample, store, store_sample
 from tests.support.records import dicom_file
 from tests.support.server import Server
@@ -162,9 +163,66 @@ def test_entity_tags_of_pictures(server: Server, ramp: Stored) -> None:
     assert other.status_code == 200
 
 
-def test_profiles_are_told_to_be_missing(server: Server, ramp: Stored) -> None:
-    assert "warning" not in get(server, f"{ramp.instance}/rendered?iccprofile=no").headers
-    assert "ICC" in get(server, f"{ramp.instance}/rendered?iccprofile=srgb").headers["warning"]
+def profile_in(server: Server, path: str, accept: str = "image/png") -> tuple[bytes | None, np.ndarray]:
+    """The colour profile of a picture, and its pixels."""
+    answer = get(server, path, accept)
+    assert answer.status_code == 200, answer.text
+    image = Image.open(BytesIO(answer.content))
+    return image.info.get("icc_profile"), np.asarray(image)
+
+
+def linear_profile() -> bytes:
+    """sRGB, but for its curves: its values are proportional to the light."""
+    content = bytearray(srgb_profile())
+    count = int.from_bytes(content[128:132], "big")
+    for entry in range(132, 132 + 12 * count, 12):
+        if content[entry : entry + 4] in (b"rTRC", b"gTRC", b"bTRC"):
+            start = int.from_bytes(content[entry + 4 : entry + 8], "big")
+            content[start : start + 12] = b"curv" + bytes(8)
+    return bytes(content)
+
+
+def test_gray_pictures_with_a_profile_are_srgb(server: Server, ramp: Stored) -> None:
+    plain, whole = profile_in(server, f"{ramp.instance}/rendered")
+    assert plain is None
+    assert profile_in(server, f"{ramp.instance}/rendered?iccprofile=no")[0] is None
+    for asked in ("yes", "sRGB"):
+        for accept in ("image/png", "image/jpeg"):
+            found, pixels = profile_in(server, f"{ramp.instance}/rendered?iccprofile={asked}", accept)
+            assert found is not None
+            assert found[16:20] == b"RGB "
+            assert pixels.shape == (8, 16, 3)
+            assert np.abs(pixels.astype(int) - whole[:, :, np.newaxis]).max() < 20
+    for query in ("iccprofile=adobergb", "iccprofile=nonsense", "iccprofile=yes&accept=image/gif"):
+        assert get(server, f"{ramp.instance}/rendered?{query}").status_code == 400, query
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2.5"])
+def test_a_profile_of_the_image(server: Server, syntax: str) -> None:
+    """Half of the light is 188 of 255 in sRGB."""
+    dataset = dcmread(BytesIO(sample("SC_rgb_rle.dcm")))
+    dataset.decompress()
+    dataset.PixelData = b"\x80" * len(dataset.PixelData)
+    dataset.ICCProfile, dataset.SOPInstanceUID = linear_profile(), f"3.31.{syntax}"
+    if syntax != "1.2.840.10008.1.2.1":
+        dataset.compress(syntax)
+    path = f"{store(server, saved(dataset)).instance}/rendered"
+    own, pixels = profile_in(server, f"{path}?iccprofile=yes")
+    assert own == dataset.ICCProfile
+    assert (pixels == 128).all()
+    srgb, converted = profile_in(server, f"{path}?iccprofile=srgb")
+    assert srgb not in (None, own)
+    assert np.abs(converted.astype(int) - 188).max() <= 1
+
+
+def test_a_damaged_profile(server: Server) -> None:
+    dataset = dcmread(BytesIO(sample("SC_rgb_rle.dcm")))
+    head = linear_profile()[:132]
+    for number, profile in enumerate((b"nothing", head + bytes(2000), b"x" * 200, head + b"\xff" * 2000)):
+        dataset.ICCProfile, dataset.SOPInstanceUID = profile, f"3.41.{number}"
+        path = f"{store(server, saved(dataset)).instance}/rendered"
+        assert get(server, f"{path}?iccprofile=yes").status_code == 200
+        assert get(server, f"{path}?iccprofile=srgb").status_code in (200, 406)
 
 
 def document(server: Server) -> Stored:

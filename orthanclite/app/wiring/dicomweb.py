@@ -101,7 +101,7 @@ def dicomweb_wing(
         frame_routes(root, FrameAnswers(locator, frames, addresses, lasting)),
         store_routes(root, StoreAnswers(ingest.uploads, base.dictionary, addresses, base.temporary_folder)),
         bulk_routes(root, BulkAnswers(locator, bulk, lasting)),
-        rendered_routes(root, RenderedAnswers(locator, resources, pictures, addresses, lasting)),
+        rendered_routes(root, RenderedAnswers(locator, resources, pictures, lasting)),
         information_routes(root),
         update_routes(metadata, lambda id: resources.descendant_ids(Level.STUDY, id, Level.SERIES)),
     )

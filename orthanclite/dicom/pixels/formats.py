@@ -27,22 +27,25 @@ class ImageFormat(StrEnum):
     PAM = "image/x-portable-arbitrarymap"
 
 
-def encode_image(samples: Samples, format: ImageFormat, quality: int = DEFAULT_QUALITY) -> bytes:
+def encode_image(
+    samples: Samples, format: ImageFormat, quality: int = DEFAULT_QUALITY, profile: bytes = b""
+) -> bytes:
     """A grayscale (2-D) or RGB (3-D) array of u1, u2 or i2 as a file.
 
     :param quality: of JPEG, 1 to 100.
+    :param profile: of its colours (ICC.1), for PNG and JPEG; empty for none
     :raises ParameterOutOfRange: for JPEG of more than 8 bits.
     """
     if format is ImageFormat.PNG:
-        return encode_png(samples)
+        return encode_png(samples, profile)
     if format is ImageFormat.PAM:
         return encode_pam(samples)
     if samples.dtype != np.uint8:
         raise ParameterOutOfRange("JPEG images have 8 bits per sample")
-    return encode_jpeg(samples, quality)
+    return encode_jpeg(samples, quality, profile)
 
 
-def encode_png(samples: Samples) -> bytes:
+def encode_png(samples: Samples, profile: bytes = b"") -> bytes:
     """PNG (RFC 2083); i2 is written as its two's complement, like the reference."""
     rows, columns = samples.shape[:2]
     channels = 3 if samples.ndim == 3 else 1
@@ -56,7 +59,8 @@ def encode_png(samples: Samples) -> bytes:
     np.subtract(lines[1:], lines[:-1], out=filtered[1:, 1:])
     header = pack(">IIBBBBB", columns, rows, depth, 2 if channels == 3 else 0, 0, 0, 0)
     content: bytes = isal_zlib.compress(filtered, _DEFLATE_LEVEL)
-    chunks = (_chunk(b"IHDR", header), _chunk(b"IDAT", content), _chunk(b"IEND", b""))
+    colours = _chunk(b"iCCP", b"ICC\0\0" + zlib.compress(profile)) if profile else b""
+    chunks = (_chunk(b"IHDR", header), colours, _chunk(b"IDAT", content), _chunk(b"IEND", b""))
     return b"".join((b"\x89PNG\r\n\x1a\n", *chunks))
 
 
@@ -74,8 +78,10 @@ def encode_pam(samples: Samples) -> bytes:
     return header.encode("ascii") + content
 
 
-def encode_jpeg(samples: Samples, quality: int) -> bytes:
+def encode_jpeg(samples: Samples, quality: int, profile: bytes = b"") -> bytes:
     """Baseline JPEG of u1 samples."""
     output = BytesIO()
-    Image.fromarray(np.ascontiguousarray(samples)).save(output, "JPEG", quality=quality)
+    Image.fromarray(np.ascontiguousarray(samples)).save(
+        output, "JPEG", quality=quality, icc_profile=profile or None
+    )
     return output.getvalue()

@@ -16,6 +16,7 @@ from orthanclite.dicom.encoding import DEFLATED_LITTLE_ENDIAN
 from orthanclite.dicom.pixels.arrays import ArrayKind, frame_array, to_matlab, to_npy, transform_of
 from orthanclite.dicom.pixels.decode import decode_frame
 from orthanclite.dicom.pixels.formats import ImageFormat, encode_image
+from orthanclite.dicom.pixels.profiles import with_profile
 from orthanclite.dicom.pixels.render import Mode, RenderOptions, render
 from orthanclite.dicom.pixels.source import ImageData, PixelSource, open_source
 from orthanclite.dicom.pixels.syntaxes import VIDEO
@@ -35,7 +36,8 @@ def picture(
 ) -> bytes:
     """The image file of a frame, see :func:`orthanclite.dicom.pixels.render.render`."""
     image = render(decode_frame(source, index), source.header, index, mode, options)
-    return encode_image(image, format, quality)
+    image, profile = with_profile(image, source.header, options.profile)
+    return encode_image(image, format, quality, profile)
 
 
 def frame_numpy(source: PixelSource, index: int, rescale: bool) -> bytes:

@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 from orthanclite.core.errors import BadRequest, UnsupportedMediaType
 from orthanclite.dicom.pixels.decode import Frame
 from orthanclite.dicom.pixels.description import Samples
+from orthanclite.dicom.pixels.profiles import Profile
 from orthanclite.dicom.pixels.resize import fit
 from orthanclite.dicom.pixels.window import Rescale, Window, modality_table, rescale_of, voi_table, window_of
 
@@ -82,6 +83,7 @@ class RenderOptions:
     window_width: float | None = None
     window_function: WindowFunction = WindowFunction.DEFAULT
     region: Region | None = None  # of the image, before it is fitted into the box
+    profile: Profile = Profile.NONE
 
 
 def render(frame: Frame, header: Dataset, index: int, mode: Mode, options: RenderOptions) -> Samples:

@@ -130,9 +130,13 @@ class FrameService:
         """
         key = (file.attachment.uuid, index, transfer_syntax)
         found = self._cache.get(key)
-        return found or self._flights.do(key, lambda: self._transcode(file, index, transfer_syntax))
+        return found or self._flights.do(key, lambda: self._transcode(key, file))
 
-    def _transcode(self, file: StoredFile, index: int, transfer_syntax: str) -> bytes:
+    def _transcode(self, key: tuple[str, int, str], file: StoredFile) -> bytes:
+        found = self._cache.get(key)
+        if found is not None:  # made while this thread looked for it
+            return found
+        _, index, transfer_syntax = key
         blob = self._reader.local(file.attachment)
         try:
             content = self._images.transcoded_frame(blob, index, transfer_syntax, self._quality)
@@ -142,7 +146,7 @@ class FrameService:
             raise UnknownResource("The instance has no pixel data") from exc
         except (NotImplementedInServer, UnsupportedMediaType) as exc:
             raise NotAcceptable(exc.details) from exc
-        self._cache.put((file.attachment.uuid, index, transfer_syntax), content)
+        self._cache.put(key, content)
         return content
 
     def _read(self, attachment: Attachment, run: Run) -> bytes:

@@ -22,6 +22,7 @@ from orthanclite.core.errors import (
 )
 from orthanclite.dicom.pixels.formats import DEFAULT_QUALITY, ImageFormat
 from orthanclite.dicom.pixels.operations import OPERATIONS
+from orthanclite.dicom.pixels.profiles import Profile
 from orthanclite.dicom.pixels.render import Mode, RenderOptions
 from orthanclite.dicom.pixels.source import PixelSource, open_native, transfer_syntax_of
 from orthanclite.dicom.pixels.syntaxes import frame_media_type
@@ -79,7 +80,9 @@ class Images:
         if found is not None:
             return found
         with self._failures_logged(blob):
-            content = self._run("picture", blob, frame, mode, options, format, quality)
+            # The library that reads colour profiles is written in C, and they come from strangers.
+            run = self.elsewhere if options.profile is Profile.SRGB else self._run
+            content = run("picture", blob, frame, mode, options, format, quality)
         if key is not None:
             self._cache.put(key, content)
         return content
