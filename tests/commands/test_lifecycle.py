@@ -23,7 +23,7 @@ from pynetdicom.association import Association
 
 from tests.support.cli import command_line
 from tests.support.records import dicom_file
-from tests.support.server import Server, orthanclite, running
+from tests.support.server import Server, orthanclite_command, running
 
 BOUND = 30.0
 """Seconds that a stop may take at most: ten for what is under way, ten for what does not end by itself, and
@@ -33,7 +33,7 @@ ten for a machine that is busy."""
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     with running(
-        orthanclite(tmp_path, {"ExecuteLuaEnabled": True, "DicomAlwaysAllowStore": True})
+        orthanclite_command(tmp_path, {"ExecuteLuaEnabled": True, "DicomAlwaysAllowStore": True})
     ) as started:
         yield started
 
@@ -86,7 +86,7 @@ def associate(server: Server) -> Association:
 
 def test_start_takes_less_than_two_seconds(tmp_path: Path) -> None:
     """The time of the processor is measured, as other tests share it: start-up waits for nothing else."""
-    server = orthanclite(tmp_path)
+    server = orthanclite_command(tmp_path)
     server.start()  # makes the database
     server.stop()
     with running(server):
@@ -197,7 +197,7 @@ def test_reset_starts_anew_with_the_configuration_read_again(server: Server) -> 
 @pytest.mark.parametrize("key", ["HttpPort", "DicomPort"])
 def test_a_port_in_use_stops_the_start(server: Server, tmp_path: Path, key: str) -> None:
     port = server.http_port if key == "HttpPort" else server.dicom_port
-    other = orthanclite(tmp_path / "other", {key: port})
+    other = orthanclite_command(tmp_path / "other", {key: port})
     path = other.folder / "config.json"
     path.parent.mkdir()
     path.write_text(json.dumps(other.config))

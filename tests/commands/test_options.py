@@ -14,7 +14,7 @@ from orthanclite.config import jsonc
 from orthanclite.index import SqlIndex
 from tests.support.cli import command_line
 from tests.support.ports import free_port
-from tests.support.server import Server, orthanclite, running
+from tests.support.server import Server, orthanclite_command, running
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "orthanc.json"
 
@@ -33,7 +33,7 @@ def written(folder: Path, content: dict[str, Any]) -> Path:
 
 def with_flags(folder: Path, *flags: str, **config: Any) -> Server:
     """A server that is started with ``flags``."""
-    server = orthanclite(folder, config)
+    server = orthanclite_command(folder, config)
     server.command.extend(flags)
     return server
 
@@ -80,7 +80,7 @@ def test_a_server_starts_from_the_example_without_a_warning(tmp_path: Path) -> N
         "ORTHANC__DICOM_PORT": str(free_port()),
         "ORTHANC__STORAGE_DIRECTORY": str(tmp_path / "storage"),
     }
-    server = orthanclite(tmp_path, {"HttpPort": int(environment["ORTHANC__HTTP_PORT"])})
+    server = orthanclite_command(tmp_path, {"HttpPort": int(environment["ORTHANC__HTTP_PORT"])})
     # Both files define the ports; two files may not define the same key.
     server.config.clear()
     server.command.append(str(example / "orthanc.json"))
@@ -118,7 +118,7 @@ def test_openapi_writes_the_document_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_openapi_is_what_the_server_serves(tmp_path: Path) -> None:
-    with running(orthanclite(tmp_path)) as server:
+    with running(orthanclite_command(tmp_path)) as server:
         served = server.get("/openapi.json")
     ended = command_line("--openapi=-", tmp_path / "config.json", cwd=tmp_path)
     assert json.loads(ended.stdout) == served
@@ -149,7 +149,7 @@ def test_a_database_of_a_newer_version_is_refused(
 
 
 def test_unknown_keys_are_reported_by_name(tmp_path: Path) -> None:
-    server = orthanclite(tmp_path, {"HttpPrt": 1, "PostgreSQL": {"EnableIndx": True}})
+    server = orthanclite_command(tmp_path, {"HttpPrt": 1, "PostgreSQL": {"EnableIndx": True}})
     with running(server):
         log = server.log()
     assert 'Unknown configuration option "HttpPrt"' in log

@@ -14,7 +14,7 @@ from pynetdicom import AE, _config
 from pynetdicom.sop_class import CTImageStorage
 
 from tests.support.records import dicom_file
-from tests.support.server import Server, orthanclite, running
+from tests.support.server import Server, orthanclite_command, running
 
 GIGABYTE = 1 << 30
 PIECE = 1 << 20
@@ -63,7 +63,9 @@ class Peak:
 @pytest.fixture(scope="module", params=[False, True], ids=["plain", "compressed"])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("memory")
-    with running(orthanclite(folder, {"StorageCompression": request.param, "StableAge": 600})) as started:
+    with running(
+        orthanclite_command(folder, {"StorageCompression": request.param, "StableAge": 600})
+    ) as started:
         started.upload(dicom_file(instance="1.2.1"))  # what every server needs once
         yield started
 

@@ -16,10 +16,14 @@ from typing import Any
 
 import httpx
 
+from tests.support.forked import ForkedProcess
 from tests.support.ports import free_port
 
 REFERENCE = shutil.which("Orthanc")
 """The program of the reference server; None where it is not installed."""
+
+FORKED = "orthanclite"
+"""In place of a program: the command line in a fork of a process that has it imported."""
 
 PATIENCE = 120.0
 """Seconds for a start or an end, which take one second or two where nothing else runs."""
@@ -28,7 +32,7 @@ PATIENCE = 120.0
 class Server:
     """A DICOM server process with its REST API.
 
-    :param command: the program and its arguments; the path of the configuration file is appended
+    :param command: the program (or ``FORKED``) and its arguments; the path of the configuration is appended
     :param folder: where the storage, the configuration and the log are kept; it survives a restart
     """
 
@@ -48,21 +52,27 @@ class Server:
         scheme = "https" if config.get("SslEnabled") else "http"
         self.url = f"{scheme}://127.0.0.1:{self.http_port}"
         self.client = httpx.Client(base_url=self.url, timeout=60, verify=False)
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | ForkedProcess | None = None
 
     def start(self, environment: Mapping[str, str] | None = None) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / "config.json"
         path.write_text(json.dumps(self.config))
-        with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [*self.command, str(path)],
-                stdout=log,
+        self.process = self._run(path, {**os.environ, **(environment or {})})
+        self._wait()
+
+    def _run(self, config: Path, environment: dict[str, str]) -> subprocess.Popen[bytes] | ForkedProcess:
+        log = self.folder / "log"
+        if self.command[0] == FORKED:
+            return ForkedProcess([*self.command[1:], str(config)], self.folder, log, environment)
+        with log.open("ab") as output:
+            return subprocess.Popen(
+                [*self.command, str(config)],
+                stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=self.folder,
-                env={**os.environ, **(environment or {})},
+                env=environment,
             )
-        self._wait()
 
     def _wait(self) -> None:
         assert self.process is not None
@@ -133,6 +143,11 @@ class Server:
 
 def orthanclite(folder: Path, config: Mapping[str, Any] | None = None) -> Server:
     """Our server, not yet started."""
+    return Server([FORKED], folder, config or {})
+
+
+def orthanclite_command(folder: Path, config: Mapping[str, Any] | None = None) -> Server:
+    """Our server, to be started by its command: for tests of the start itself, and of memory."""
     return Server([sys.executable, "-m", "orthanclite"], folder, config or {})
 
 
