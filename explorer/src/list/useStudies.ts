@@ -1,6 +1,6 @@
 /** The studies that a search finds: counted at once, and fetched by pages as they come into view. */
-import { keepPreviousData, useQueries, useQuery, useQueryClient } from '@tanstack/vue-query'
-import { computed, onUnmounted, ref, type Ref } from 'vue'
+import { useQueries, useQuery, useQueryClient } from '@tanstack/vue-query'
+import { computed, onUnmounted, ref, shallowRef, watchEffect, type Ref } from 'vue'
 
 import { get } from '@/api/client'
 import { count, find, type Resource } from '@/api/resources'
@@ -8,7 +8,9 @@ import { count, find, type Resource } from '@/api/resources'
 import { REQUESTED_TAGS } from './columns'
 import { conditions, order, type Search } from './search'
 
-const PAGE = 100
+const PAGE = 100 // studies
+const AHEAD = 300 // studies on both sides of those in view that are fetched before they are
+const KEPT = 30_000 // ms for pages out of view: who scrolls through a million does not keep them all
 const LOOK_FOR_CHANGES = 5000 // ms
 const MOST_OF_CSV = 10_000 // studies
 
@@ -38,6 +40,13 @@ function page(search: Search, number: number, signal?: AbortSignal) {
   return find(conditions(search), slice, signal)
 }
 
+/** What the list shows: of one search, whole. */
+interface Shown {
+  search: Search | null
+  total: number
+  pages: ReadonlyMap<number, Resource[]>
+}
+
 export function useStudies(search: Ref<Search>) {
   const client = useQueryClient()
   const first = ref(0)
@@ -46,12 +55,14 @@ export function useStudies(search: Ref<Search>) {
   const total = useQuery({
     queryKey: computed(() => ['studies', 'count', conditions(search.value)]),
     queryFn: ({ signal }) => count(conditions(search.value), signal),
-    placeholderData: keepPreviousData,
   })
 
+  // Pages ahead wait until those in view are there.
+  const isAhead = ref(false)
   const numbers = computed(() => {
-    const from = Math.floor(first.value / PAGE)
-    const to = Math.floor(last.value / PAGE)
+    const ahead = isAhead.value ? AHEAD : 0
+    const to = Math.floor(Math.min(last.value + ahead, Math.max((total.data.value ?? 0) - 1, last.value)) / PAGE)
+    const from = Math.min(Math.floor(Math.max(0, first.value - ahead) / PAGE), to)
     return Array.from({ length: to - from + 1 }, (_, index) => from + index)
   })
   const pages = useQueries({
@@ -59,15 +70,29 @@ export function useStudies(search: Ref<Search>) {
       numbers.value.map((number) => ({
         queryKey: ['studies', 'page', search.value, number],
         queryFn: ({ signal }: { signal: AbortSignal }) => page(search.value, number, signal),
-        placeholderData: keepPreviousData<Resource[]>,
+        gcTime: KEPT,
       })),
     ),
   })
 
+  // The rows of the search before stand until those of the new one are there, so that nothing flickers.
+  const shown = shallowRef<Shown>({ search: null, total: 0, pages: new Map() })
+  watchEffect(() => {
+    const found = new Map<number, Resource[]>()
+    numbers.value.forEach((number, position) => {
+      const data = pages.value[position]?.data
+      if (data) found.set(number, data)
+    })
+    const isInView = [first.value, last.value].every((index) => found.has(Math.floor(index / PAGE)))
+    isAhead.value = isInView
+    const counted = total.data.value
+    if (counted === undefined || !(isInView || shown.value.search === search.value)) return
+    shown.value = { search: search.value, total: counted, pages: found }
+  })
+
   /** The study in a row; undefined while it is being fetched. */
   function row(index: number): Resource | undefined {
-    const position = numbers.value.indexOf(Math.floor(index / PAGE))
-    return pages.value[position]?.data?.[index % PAGE]
+    return shown.value.pages.get(Math.floor(index / PAGE))?.[index % PAGE]
   }
 
   /** Tell which rows are in view. */
@@ -85,6 +110,7 @@ export function useStudies(search: Ref<Search>) {
   onChanges(() => void refresh())
 
   const error = computed(() => total.error.value ?? pages.value.find((one) => one.error)?.error ?? null)
-  const isPending = computed(() => total.isPending.value || (pages.value[0]?.isPending ?? true))
-  return { total: computed(() => total.data.value ?? 0), row, show, all, refresh, error, isPending }
+  const isAsking = computed(() => shown.value.search !== search.value)
+  const isPending = computed(() => shown.value.search === null)
+  return { total: computed(() => shown.value.total), row, show, all, refresh, error, isPending, isAsking }
 }
