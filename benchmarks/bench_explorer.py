@@ -119,7 +119,9 @@ def opened(browser: Browser, server: Server) -> Page:
 
 def milliseconds(what: str, measure: Callable[[], float], repeat: int = REPEAT) -> None:
     times = [measure() for _ in range(repeat)]
-    print(f"{what:44} {median(times):7.0f} ms (fastest {min(times):.0f}, slowest {max(times):.0f})", flush=True)
+    print(
+        f"{what:44} {median(times):7.0f} ms (fastest {min(times):.0f}, slowest {max(times):.0f})", flush=True
+    )
 
 
 def first_list(page: Page) -> float:
@@ -160,7 +162,9 @@ def measure(page: Page, length: float) -> None:
     page.get_by_role("searchbox", name="Filter by: Patient", exact=True).fill("")
     page.wait_for_timeout(1000)
     for part in (0.5, 0.25, 1, 0):
-        milliseconds(f"jump to {part:.0%} of the list", lambda: page.evaluate("part => window.jump(part)", part), 1)  # noqa: B023
+        milliseconds(
+            f"jump to {part:.0%} of the list", lambda: page.evaluate("part => window.jump(part)", part), 1
+        )  # noqa: B023
     for speed in (2000, 8000, 30_000):
         page.evaluate("window.jump(0.3)")
         page.wait_for_timeout(300)
@@ -187,7 +191,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("studies", type=int)
     parser.add_argument("--folder", type=Path, help="where the index is kept, or lies already")
-    parser.add_argument("--through", type=float, default=0, help="seconds of a scroll from the first row to the last")
+    parser.add_argument(
+        "--through", type=float, default=0, help="seconds of a scroll from the first row to the last"
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder: Path = arguments.folder or Path(temporary)

@@ -30,12 +30,27 @@ function scale(shape: Shape): number {
   return range > 0 ? (shape.count * shape.rowHeight - shape.view) / range : 1
 }
 
-/** What is drawn after scrolling by so many pixels, with some rows more on both sides. */
-export function slice(shape: Shape, scrolled: number, spare: number): Slice {
+/** Rows that are drawn above and below those in view. */
+export interface Spare {
+  above: number
+  below: number
+}
+
+const LEAST_SPARE = 20 // rows
+const MOST_SPARE = 100
+
+/** Rows for the frame that the browser paints before it tells how far it has scrolled: as far as in the last one. */
+export function spareFor(moved: number, rowHeight: number): Spare {
+  const ahead = Math.min(MOST_SPARE, LEAST_SPARE + Math.ceil(Math.abs(moved) / rowHeight))
+  return { above: moved < 0 ? ahead : LEAST_SPARE, below: moved > 0 ? ahead : LEAST_SPARE }
+}
+
+/** What is drawn after scrolling by so many pixels. */
+export function slice(shape: Shape, scrolled: number, spare: Spare): Slice {
   const { count, rowHeight, view } = shape
   const seen = scrolled * scale(shape) // pixels of rows above the view
-  const first = Math.min(Math.max(0, Math.floor(seen / rowHeight) - spare), count)
-  const end = Math.min(count, Math.ceil((seen + view) / rowHeight) + spare)
+  const first = Math.min(Math.max(0, Math.floor(seen / rowHeight) - spare.above), count)
+  const end = Math.min(count, Math.ceil((seen + view) / rowHeight) + spare.below)
   return { first, end, top: scrolled + first * rowHeight - seen }
 }
 
