@@ -1,5 +1,7 @@
 /** Requests to the server that the page came from, and its errors. */
 
+import { ref } from 'vue'
+
 /** The root of the REST API: the page stands at `<root>/ui/app/`, whatever path or proxy is before it. */
 export const ROOT = new URL('../../', document.baseURI)
 
@@ -13,9 +15,9 @@ export class ServerError extends Error {
     this.name = 'ServerError'
   }
 
-  /** Whether the server could not be reached. */
+  /** Whether the server could not be reached: by the browser, or by a proxy before it (RFC 9110, 15.6.3, 15.6.5). */
   get isUnreachable(): boolean {
-    return this.status === 0
+    return [0, 502, 504].includes(this.status)
   }
 }
 
@@ -39,6 +41,9 @@ async function failure(response: Response): Promise<ServerError> {
   }
 }
 
+/** Whether the last request found no server. */
+export const isAway = ref(false)
+
 /** A request; everything but a success is thrown as a {@link ServerError}. */
 export async function request(path: string, init: RequestInit = {}): Promise<Response> {
   let response: Response
@@ -46,9 +51,12 @@ export async function request(path: string, init: RequestInit = {}): Promise<Res
     response = await fetch(address(path), init)
   } catch (error) {
     if (error instanceof DOMException && error.name === 'AbortError') throw error
+    isAway.value = true
     throw new ServerError(0, String(error))
   }
-  if (!response.ok) throw await failure(response)
+  const problem = response.ok ? null : await failure(response)
+  isAway.value = problem?.isUnreachable ?? false
+  if (problem) throw problem
   return response
 }
 

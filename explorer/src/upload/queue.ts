@@ -6,11 +6,12 @@
  */
 import { computed, reactive, readonly } from 'vue'
 
-import { request, ServerError } from '@/api/client'
+import { isAway, request, ServerError } from '@/api/client'
+import { onReturn } from '@/connection'
 import { explain } from '@/notices'
 
 const PARALLEL = 4
-const LOOK_AGAIN = 3000 // ms after the server was away
+const BUSY_PAUSE = 3000 // ms after the server had too much to do
 const MOST_REFUSALS = 1000 // that are listed; all are counted
 
 export interface Refusal {
@@ -107,7 +108,8 @@ async function upload(file: File): Promise<void> {
   } catch (error) {
     if (error instanceof ServerError && (error.isUnreachable || error.status === 503)) {
       files.unshift(file)
-      waitForServer()
+      state.isOffline = true
+      if (!error.isUnreachable) setTimeout(goOn, BUSY_PAUSE)
       return
     }
     state.refused += 1
@@ -129,20 +131,13 @@ function count(answers: Stored[]): void {
   }
 }
 
-function waitForServer(): void {
-  if (state.isOffline) return
-  state.isOffline = true
-  const timer = setInterval(() => {
-    request('system').then(
-      () => {
-        clearInterval(timer)
-        state.isOffline = false
-        work()
-      },
-      () => undefined, // still away
-    )
-  }, LOOK_AGAIN)
+function goOn(): void {
+  if (isAway.value) return // its return is told
+  state.isOffline = false
+  work()
 }
+
+onReturn(goOn)
 
 window.addEventListener('beforeunload', (event) => {
   if (isBusy.value) event.preventDefault()
