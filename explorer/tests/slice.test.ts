@@ -48,10 +48,10 @@ describe('rows of a long list', () => {
   })
 
   it('draws more where it is going, and not more than a screen or two', () => {
-    expect(spareFor(0, 36)).toEqual({ above: 20, below: 20 })
-    expect(spareFor(360, 36)).toEqual({ above: 20, below: 30 })
-    expect(spareFor(-360, 36)).toEqual({ above: 30, below: 20 })
-    expect(spareFor(1e7, 36)).toEqual({ above: 20, below: 100 })
+    expect(spareFor(small, 0)).toEqual({ above: 20, below: 20 })
+    expect(spareFor(small, 360)).toEqual({ above: 20, below: 30 })
+    expect(spareFor(small, -360)).toEqual({ above: 30, below: 20 })
+    expect(spareFor(small, 1e7)).toEqual({ above: 20, below: 100 })
   })
 
   it.each([small, million])('brings any row into view, and moves no more than it must', (shape) => {

@@ -10,41 +10,15 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tests.support.records import dicom_file
+from tests.explorer.studies import png, stored, study
 from tests.support.server import Server, orthanclite, running
 
 HOSTILE = "<script>document.title=1</script><b>&amp;\u202eabc\u202c 🏥"
 _AXE = Path("explorer/node_modules/axe-core/axe.min.js")
 
 pytestmark = pytest.mark.usefixtures("built")
-
-
-def study(number: int, name: str, **tags: str) -> bytes:
-    given = {"StudyDate": "20240131", "StudyDescription": "Head", "Modality": "CT", **tags}
-    return dicom_file(
-        patient=f"p{number}",
-        study=f"1.2.{number}",
-        series=f"1.2.{number}.1",
-        instance=f"1.2.{number}.1.1",
-        PatientName=name,
-        **given,
-    )
-
-
-def stored(site: Server, number: int, name: str, **tags: str) -> str:
-    """The Orthanc identifier of the study."""
-    answer = site.client.post("/instances", content=study(number, name, **tags))
-    answer.raise_for_status()
-    return str(answer.json()["ParentStudy"])
-
-
-def png(width: int, height: int) -> bytes:
-    with io.BytesIO() as packed:
-        Image.linear_gradient("L").resize((width, height)).save(packed, "PNG")
-        return packed.getvalue()
 
 
 def rows(page: Page) -> list[str]:

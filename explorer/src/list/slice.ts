@@ -40,8 +40,8 @@ const LEAST_SPARE = 20 // rows
 const MOST_SPARE = 100
 
 /** Rows for the frame that the browser paints before it tells how far it has scrolled: as far as in the last one. */
-export function spareFor(moved: number, rowHeight: number): Spare {
-  const ahead = Math.min(MOST_SPARE, LEAST_SPARE + Math.ceil(Math.abs(moved) / rowHeight))
+export function spareFor(shape: Shape, moved: number): Spare {
+  const ahead = Math.min(MOST_SPARE, LEAST_SPARE + Math.ceil((Math.abs(moved) * scale(shape)) / shape.rowHeight))
   return { above: moved < 0 ? ahead : LEAST_SPARE, below: moved > 0 ? ahead : LEAST_SPARE }
 }
 
