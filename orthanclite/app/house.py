@@ -53,12 +53,14 @@ class House:
         resources = resources_wing(base, imaging, search, upkeep)
         jobs = jobs_wing(base)
         archive = archive_wing(base, imaging, jobs)
-        dicomweb = dicomweb_wing(base, content, imaging, ingest, search, resources, archive.archives)
+        worklists = worklists_wing(base, search)
+        dicomweb = dicomweb_wing(
+            base, content, imaging, ingest, search, resources, archive.archives, worklists.worklists
+        )
         edit = edit_wing(base, content, imaging, ingest, upkeep, resources, jobs)
         remotes = remotes_wing(base, imaging, jobs)
         dicomweb_client = dicomweb_client_wing(base, ingest, jobs, remotes)
         calling = calling_wing(base, content, imaging, search, resources, jobs, remotes)
-        worklists = worklists_wing(base, search)
         network = network_wing(base, ingest, search, jobs, remotes, calling, worklists)
         retrieve = retrieve_wing(base, ingest, jobs, search, remotes, calling, network)
         hooks = hooks_wing(base, lambda: self.application.table)

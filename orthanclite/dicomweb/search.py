@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import orjson
-from isal import igzip
 
-from orthanclite.core.errors import BadRequest, OrthancError
+from orthanclite.core.errors import OrthancError
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import IDENTIFIER_OF, MainTags
-from orthanclite.core.numbers import natural
-from orthanclite.core.query import AVAILABLE_TRANSFER_SYNTAX_UID, INSTANCE_AVAILABILITY, MAXIMUM_VALUE, ONLINE
+from orthanclite.core.query import AVAILABLE_TRANSFER_SYNTAX_UID, INSTANCE_AVAILABILITY, ONLINE
 from orthanclite.dicom.attributes import Attribute, Attributes
-from orthanclite.dicom.dictionary import TagDictionary, is_private_element
+from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.reading.dataset import SPECIFIC_CHARACTER_SET
-from orthanclite.dicom.renderings.dicomweb_json import attribute_of
 from orthanclite.dicom.renderings.dicomweb_xml import to_xml
 from orthanclite.dicomweb.addresses import Addresses
+from orthanclite.dicomweb.matches import attribute_model, whole_response, with_warnings
 from orthanclite.dicomweb.metadata import JSON, REPRESENTATIONS, XML, xml_response
 from orthanclite.dicomweb.negotiation import choose, ranges
+from orthanclite.dicomweb.queries import QUERY, QueryReader
 from orthanclite.services.dicomweb.locator import UidPath
 from orthanclite.services.search.query_retrieve import Query, QueryService
-from orthanclite.web.answers.compression import choose_encoding
-from orthanclite.web.answers.responses import Response, StreamResponse, bytes_response
+from orthanclite.web.answers.responses import Response, StreamResponse
 from orthanclite.web.call import Call
-from orthanclite.web.routing import Arg, Router
+from orthanclite.web.routing import Router
 
 _RETRIEVE_URL = 0x00081190
 
@@ -73,42 +70,9 @@ _INSTANCE = (
 _SHOWN = {Level.STUDY: _STUDY, Level.SERIES: _SERIES, Level.INSTANCE: _INSTANCE}
 """What is answered of each level, whatever is asked for (PS3.18 section 10.6.3.3)."""
 
-_BOOLEANS = {"true": True, "false": False}
-_FLAGS = ("fuzzymatching", "emptyvaluematching", "multiplevaluematching")
-_NO_KEYS = frozenset({"", "limit", "offset", "includefield", "accept", "charset", *_FLAGS})
-_UTF_8 = re.compile("utf-?8", re.IGNORECASE)
-_LIST_VRS = frozenset({"UI", "CS"})
-"""The value representations that have no comma in a value: it stands between several."""
 _MOST_KNOWN = 10_000
 """Matches that a limited search answers from memory."""
 _BATCH = 100
-_ZIPPED = 1024
-"""Bytes of an answer that is worth compressing."""
-
-_QUERY = (
-    Arg("includefield", "Further attributes, separated by commas, or all"),
-    Arg("limit", "Most matches to answer", "number"),
-    Arg("offset", "Matches to skip", "number"),
-    Arg("fuzzymatching", "Whether names match by the beginnings of their words", "boolean"),
-    Arg("accept", "Media types, in place of the header Accept"),
-)
-
-
-@dataclass(slots=True)
-class _Request:
-    """A search, read from the query of its URL."""
-
-    level: Level
-    keys: dict[int, Attribute] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-    all_fields: bool = False
-    fuzzy: bool = False
-    limit: int = 0
-    offset: int = 0
-
-    def query(self, case_sensitive: bool) -> Query:
-        folded = frozenset[str]() if case_sensitive else None
-        return Query(self.level, self.keys, folded, self.fuzzy, self.offset, self.limit)
 
 
 class SearchAnswers:
@@ -129,6 +93,7 @@ class SearchAnswers:
         self._services = services
         self._main_tags = main_tags
         self._dictionary = dictionary
+        self._reader = QueryReader(dictionary)
         self._addresses = addresses
         self._case_sensitive = case_sensitive
 
@@ -139,9 +104,8 @@ class SearchAnswers:
         :raises NotAcceptable: where the client accepts neither JSON nor XML.
         """
         chosen = choose(ranges(call), REPRESENTATIONS)
-        request = self._read(call, level)
+        query, warnings = self._read(call, level)
         base = self._addresses.base(call)
-        query = request.query(self._case_sensitive)
         is_short = 0 < query.limit <= _MOST_KNOWN
         # One more than is wanted tells whether there are more.
         wanted = replace(query, limit=query.limit + 1) if is_short else query
@@ -167,12 +131,10 @@ class SearchAnswers:
             more = (self._shown(one, level, base) for one in found)
             response = StreamResponse(_streamed(shown, more), media_type)
         else:
-            response = _whole(call, orjson.dumps(list(shown)), media_type)
+            response = whole_response(call, orjson.dumps(list(shown)), media_type)
         if ended:
-            request.warnings.append(self._left(query, len(known)))
-        for warning in request.warnings:
-            response.with_header("Warning", f"299 {base}: {warning}")
-        return response
+            warnings.append(self._left(query, len(known)))
+        return with_warnings(response, base, warnings)
 
     def _left(self, query: Query, answered: int) -> str:
         total = self._services[query.level].count(query)
@@ -181,7 +143,7 @@ class SearchAnswers:
 
     def _shown(self, found: Attributes, level: Level, base: str) -> dict[str, Any]:
         """A match as it is sent."""
-        shown = {tag: _attribute(attribute) for tag, attribute in found.items()}
+        shown = {tag: attribute_model(attribute) for tag, attribute in found.items()}
         shown[SPECIFIC_CHARACTER_SET] = {"vr": "CS", "Value": ["ISO_IR 192"]}
         shown[INSTANCE_AVAILABILITY] = {"vr": "CS", "Value": [ONLINE]}
         uids = [
@@ -194,32 +156,20 @@ class SearchAnswers:
 
     # -- the query -------------------------------------------------------------------------------
 
-    def _read(self, call: Call, level: Level) -> _Request:
-        request = _Request(level)
-        for name, value in call.arguments:
-            if len(value) > MAXIMUM_VALUE:
-                raise BadRequest(f"A value has at most {MAXIMUM_VALUE} characters")
-            if name == "includefield":
-                self._include(request, value)
-            elif name not in _NO_KEYS:
-                self._match(request, name, value)
+    def _read(self, call: Call, level: Level) -> tuple[Query, list[str]]:
+        """What a request asks for, and what of it is not supported."""
+        asked = self._reader.read(call)
         for tag, uid in (
             (IDENTIFIER_OF[Level.STUDY], call.params.get("study")),
             (IDENTIFIER_OF[Level.SERIES], call.params.get("series")),
         ):
             if uid is not None:
-                request.keys[tag] = Attribute("UI", uid)
-        self._add_shown(request, by_query=any(self._is_study_uid(name) for name, _ in call.arguments))
-        request.limit = _natural(call, "limit")
-        request.offset = _natural(call, "offset")
-        flags = {name: _flag(call, name) for name in _FLAGS}
-        request.fuzzy = flags["fuzzymatching"]
-        if flags["emptyvaluematching"]:
-            request.warnings.append("Empty value matching is not supported")
-        charset = call.argument("charset")
-        if charset and not _UTF_8.fullmatch(charset):
-            request.warnings.append("The character set of all answers is UTF-8")
-        return request
+                asked.keys[tag] = Attribute("UI", uid)
+        by_study = any(self._is_study_uid(name) for name, _ in call.arguments)
+        for tag in self._shown_tags(level, asked.all_fields, by_study):
+            asked.keys.setdefault(tag, self._reader.universal(tag))
+        folded = frozenset[str]() if self._case_sensitive else None
+        return Query(level, asked.keys, folded, asked.fuzzy, asked.offset, asked.limit), asked.warnings
 
     def _is_study_uid(self, name: str) -> bool:
         try:
@@ -227,62 +177,17 @@ class SearchAnswers:
         except OrthancError:
             return False
 
-    def _include(self, request: _Request, value: str) -> None:
-        for name in value.split(","):
-            if name.strip() == "all":
-                request.all_fields = True
-            elif name.strip():
-                for tag, attribute in self._keys(name.strip(), "").items():
-                    request.keys.setdefault(tag, attribute)
-
-    def _match(self, request: _Request, name: str, value: str) -> None:
-        for tag, attribute in self._keys(name, value).items():
-            present = request.keys.get(tag)
-            if present is not None and present.items and attribute.items:
-                # Two paths into one sequence are about the same item (PS3.4 section C.2.2.2.6).
-                attribute = Attribute("SQ", items=({**present.items[0], **attribute.items[0]},))
-            request.keys[tag] = attribute
-
-    def _keys(self, name: str, value: str) -> dict[int, Attribute]:
-        """The attribute, or path of attributes, that a parameter names, with a value.
-
-        :raises BadRequest: for what names none.
-        """
-        first, *rest = name.split(".", 1)
-        try:
-            tag = self._dictionary.parse_tag(first)
-        except OrthancError as exc:
-            raise BadRequest(f"Unknown parameter: {name}") from exc
-        if rest:
-            return {tag: Attribute("SQ", items=(self._keys(rest[0], value),))}
-        vr = self._dictionary.vr(tag, self._dictionary.creator_of(tag))
-        if vr == "SQ":
-            return {tag: Attribute("SQ", items=())}
-        if vr == "UN":  # a private attribute that the dictionary does not know: most are text
-            vr = "LO"
-        if vr in _LIST_VRS:
-            value = value.replace(",", "\\")
-        keys = {tag: Attribute(vr, value)}
-        creator = self._dictionary.creator_of(tag)
-        if creator and is_private_element(tag):
-            keys[tag & 0xFFFF0000 | tag >> 8 & 0xFF] = Attribute("LO", creator)
-        return keys
-
-    def _add_shown(self, request: _Request, by_query: bool) -> None:
+    def _shown_tags(self, level: Level, all_fields: bool, by_study: bool) -> Iterator[int]:
         """What is shown without being asked for; of the levels above, unless the query names the study."""
-        levels = [level for level in _SHOWN if level <= request.level]
-        if by_query:
-            levels = [request.level]
-        tags = [tag for level in levels for tag in _SHOWN[level]]
-        tags += [IDENTIFIER_OF[level] for level in _SHOWN if level <= request.level]
-        if request.all_fields:
-            tags += [
-                tag for level in Level if level <= request.level for tag in self._main_tags.by_level[level]
-            ]
-        for tag in tags:
-            vr = self._dictionary.vr(tag, self._dictionary.creator_of(tag))
-            empty = Attribute("SQ", items=()) if vr == "SQ" else Attribute(vr)
-            request.keys.setdefault(tag, empty)
+        at_or_above = [each for each in _SHOWN if each <= level]
+        for each in (level,) if by_study else at_or_above:
+            yield from _SHOWN[each]
+        for each in at_or_above:
+            yield IDENTIFIER_OF[each]
+        if all_fields:
+            for each in Level:
+                if each <= level:
+                    yield from self._main_tags.by_level[each]
 
 
 def search_routes(root: str, answers: SearchAnswers) -> Router:
@@ -294,7 +199,7 @@ def search_routes(root: str, answers: SearchAnswers) -> Router:
             f"{root}{path}",
             f"Search {level.plural} (QIDO-RS)",
             description="Any attribute is a parameter, by its keyword, its tag, or a path into a sequence.",
-            query=_QUERY,
+            query=QUERY,
             answers=(JSON, "multipart/related"),
         )
         def search(call: Call) -> Response:
@@ -309,23 +214,6 @@ def search_routes(root: str, answers: SearchAnswers) -> Router:
     return router
 
 
-def _attribute(attribute: Attribute) -> dict[str, Any]:
-    if attribute.items is None:
-        return attribute_of(attribute.vr, attribute.text)
-    items = [
-        {f"{tag:08X}": _attribute(item[tag]) for tag in sorted(item)} for item in attribute.items if item
-    ]
-    return {"vr": "SQ", "Value": items} if items else {"vr": "SQ"}
-
-
-def _whole(call: Call, body: bytes, media_type: str) -> Response:
-    accepted = choose_encoding(call.header("accept-encoding").encode("latin-1"))
-    if len(body) < _ZIPPED or accepted != b"gzip":
-        return bytes_response(body, media_type)
-    response = bytes_response(igzip.compress(body, 1), media_type)
-    return response.with_header("Content-Encoding", "gzip").with_header("Vary", "accept-encoding")
-
-
 def _streamed(
     known: Iterator[dict[str, Any]], more: Generator[dict[str, Any]] | Iterator[dict[str, Any]]
 ) -> Iterator[bytes]:
@@ -336,18 +224,3 @@ def _streamed(
         opening = b","
         batch = [one for _, one in zip(range(_BATCH), more, strict=False)]
     yield b"]"
-
-
-def _natural(call: Call, name: str) -> int:
-    text = call.argument(name, "0")
-    number = natural(text)
-    if number is None:
-        raise BadRequest(f"Not a number: {name}={text}")
-    return number
-
-
-def _flag(call: Call, name: str) -> bool:
-    text = call.argument(name, "false")
-    if text not in _BOOLEANS:
-        raise BadRequest(f"Neither true nor false: {name}={text}")
-    return _BOOLEANS[text]

@@ -25,6 +25,7 @@ from orthanclite.dicomweb.rendered import RenderedAnswers, rendered_routes
 from orthanclite.dicomweb.search import SearchAnswers, search_routes
 from orthanclite.dicomweb.store import StoreAnswers, store_routes
 from orthanclite.dicomweb.wado_uri import WadoUri, wado_uri_routes
+from orthanclite.dicomweb.workitems import WorkitemAnswers, refused_routes, workitem_routes
 from orthanclite.services.archive.service import ArchiveService
 from orthanclite.services.content.byte_cache import ByteCache
 from orthanclite.services.dicomweb.bulk import BulkService
@@ -37,6 +38,7 @@ from orthanclite.services.dicomweb.warming import MetadataWarming
 from orthanclite.services.search.query_retrieve import QueryService
 from orthanclite.services.search.requested_tags import FindWarnings, RequestedTags
 from orthanclite.services.server.system import BuiltIn
+from orthanclite.services.worklists import Workitems, WorklistService
 from orthanclite.web.routing import Router
 
 _VERSION = "1.24"
@@ -56,6 +58,7 @@ def dicomweb_wing(
     search: SearchWing,
     tree: ResourcesWing,
     archives: ArchiveService,
+    worklists: WorklistService | None,
 ) -> DicomWebWing:
     section, storage = base.settings.dicomweb, base.settings.storage
     resources = base.index.resources
@@ -105,9 +108,14 @@ def dicomweb_wing(
         information_routes(root),
         update_routes(metadata, lambda id: resources.descendant_ids(Level.STUDY, id, Level.SERIES)),
     )
+    refused: tuple[Router, ...] = ()
+    if worklists is not None:
+        workitems = Workitems(worklists, base.settings.find.case_sensitive_pn)
+        shown = WorkitemAnswers(workitems, base.dictionary, addresses)
+        routers, refused = (*routers, workitem_routes(root, shown)), (refused_routes(root, shown),)
     if section.allow_delete:
         routers = (*routers, deletion_routes(root, locator, tree.resources.delete))
-    routers = (*routers, capability_routes(root, routers, addresses), *wado_routers)
+    routers = (*routers, capability_routes(root, routers, addresses), *refused, *wado_routers)
     built_in = BuiltIn(
         "dicom-web",
         _VERSION,

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from orthanclite.services.worklists.service import WorklistOptions, WorklistService
 from orthanclite.services.worklists.stores import DatabaseStore, FolderStore, WorklistStore
+from orthanclite.services.worklists.workitems import Workitems
 
-__all__ = ["DatabaseStore", "FolderStore", "WorklistOptions", "WorklistService", "WorklistStore"]
+__all__ = ["DatabaseStore", "FolderStore", "Workitems", "WorklistOptions", "WorklistService", "WorklistStore"]

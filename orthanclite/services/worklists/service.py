@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,6 +86,14 @@ class WorklistService:
         query = self._query(identifier)
         return self._answers(query, query)
 
+    def all_attributes(self) -> Iterator[tuple[str, Attributes]]:
+        """The IDs and the attributes of all worklists that can be read."""
+        for worklist in self._store.all():
+            try:
+                yield worklist.id, self._attributes(worklist)
+            except OrthancError as exc:
+                log.warning("The worklist %s cannot be read: %s", worklist.id, exc)
+
     def list_all(self, style: Style) -> list[dict[str, Any]]:
         """All worklists that can be read, with their tags."""
         shown = []
@@ -152,12 +160,7 @@ class WorklistService:
         self, shown: IdentifierQuery, selecting: IdentifierQuery
     ) -> Generator[Attributes, None, bool]:
         limit, count = self._options.limit_answers, 0
-        for worklist in self._store.all():
-            try:
-                attributes = self._attributes(worklist)
-            except OrthancError as exc:
-                log.warning("The worklist %s cannot be read: %s", worklist.id, exc)
-                continue
+        for _, attributes in self.all_attributes():
             if not selecting.matches(attributes):
                 continue
             if limit and count >= limit:

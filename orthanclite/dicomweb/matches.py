@@ -1,0 +1,46 @@
+"""Matches of searches as they are sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from isal import igzip
+
+from orthanclite.dicom.attributes import Attribute, Attributes
+from orthanclite.dicom.renderings.dicomweb_json import attribute_of
+from orthanclite.web.answers.compression import choose_encoding
+from orthanclite.web.answers.responses import Response, bytes_response
+from orthanclite.web.call import Call
+
+_ZIPPED = 1024
+"""Bytes of an answer that is worth compressing."""
+
+
+def model_of(attributes: Attributes) -> dict[str, Any]:
+    """A data set in the DICOM JSON Model (PS3.18 annex F)."""
+    return {f"{tag:08X}": attribute_model(attributes[tag]) for tag in sorted(attributes)}
+
+
+def attribute_model(attribute: Attribute) -> dict[str, Any]:
+    """An attribute in the DICOM JSON Model."""
+    if attribute.items is None:
+        return attribute_of(attribute.vr, attribute.text)
+    items = [model_of(item) for item in attribute.items if item]
+    return {"vr": "SQ", "Value": items} if items else {"vr": "SQ"}
+
+
+def whole_response(call: Call, body: bytes, media_type: str) -> Response:
+    """An answer that is complete, in gzip where that is worth it and the client takes it."""
+    accepted = choose_encoding(call.header("accept-encoding").encode("latin-1"))
+    if len(body) < _ZIPPED or accepted != b"gzip":
+        return bytes_response(body, media_type)
+    response = bytes_response(igzip.compress(body, 1), media_type)
+    return response.with_header("Content-Encoding", "gzip").with_header("Vary", "accept-encoding")
+
+
+def with_warnings(response: Response, base: str, warnings: Iterable[str]) -> Response:
+    """``response`` with a header for each warning (PS3.18 section 8.4.3, RFC 7234 section 5.5)."""
+    for warning in warnings:
+        response.with_header("Warning", f"299 {base}: {warning}")
+    return response
