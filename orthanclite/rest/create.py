@@ -18,9 +18,11 @@ from orthanclite.dicom.writing.from_json import DataUri, parse_data_uri
 from orthanclite.services.edit.create import CreateService, CreationRequest, Slice
 from orthanclite.services.ingest.arrival import IngestOrigin
 from orthanclite.web.answers.responses import Response, json_response
-from orthanclite.web.call import LARGEST_JSON_WITH_DATA, Call
+from orthanclite.web.call import Call
 from orthanclite.web.routing import Body, Router
 
+_LARGEST_BODY = 256 << 20
+"""Bytes: files stand in it, as data URIs."""
 _PIXEL_DATA_NAMES = ("PixelData", "7fe0,0010", "7fe00010", "7fe0-0010")
 
 
@@ -41,12 +43,13 @@ def create_routes(creation: CreateService) -> Router:
                 "PrivateCreator": "string: Private creator of the private tags",
                 "InterpretBinaryTags": "boolean: Decode data URIs among the tags (the default)",
                 "Encapsulate": "boolean: Keep a JPEG picture compressed",
-            }
+            },
+            largest=_LARGEST_BODY,
         ),
         answers="application/json",
     )
     def create(call: Call) -> Response:
-        body = call.json_object(BadRequest, LARGEST_JSON_WITH_DATA)
+        body = call.json_object(BadRequest)
         request = _request(body) if "Tags" in body else _old_request(body)
         origin = IngestOrigin.of(call.principal)
         results = creation.create(request, origin)

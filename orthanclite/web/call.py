@@ -22,10 +22,6 @@ T = TypeVar("T")
 
 _JSON_MARKS = (b",", b"[", b"{")
 _MAXIMUM_JSON_VALUES = 1_000_000
-LARGEST_JSON = 16 << 20
-"""Bytes of JSON in the body of a request."""
-LARGEST_JSON_WITH_DATA = 256 << 20
-"""The same where files may stand in it, as data URIs."""
 """Commas and opening brackets, within texts or not; values are at most twice as many."""
 
 _BOOLEANS = {"0": False, "false": False, "1": True, "true": True}
@@ -163,14 +159,11 @@ class Call:
             raise BadFileFormat("Boolean value expected")
         return value
 
-    def json(self, error: type[OrthancError] = BadFileFormat, largest: int = LARGEST_JSON) -> Any:
+    def json(self, error: type[OrthancError] = BadFileFormat) -> Any:
         """The body parsed as JSON; raises ``error`` where it is none.
 
-        :param largest: bytes that the body may have: what is made of them takes several times as much
-        :raises BodyTooLarge: beyond, and for too many values: each takes many times its text
+        :raises BodyTooLarge: for too many values: each takes many times its text
         """
-        if len(self.body) > largest:
-            raise BodyTooLarge(f"The JSON of the body is larger than {largest >> 20} MB")
         if sum(map(self.body.count, _JSON_MARKS)) > _MAXIMUM_JSON_VALUES:
             raise BodyTooLarge("The JSON of the body has too many values")
         try:
@@ -178,11 +171,9 @@ class Call:
         except orjson.JSONDecodeError as exc:
             raise error from exc
 
-    def json_object(
-        self, error: type[OrthancError] = BadFileFormat, largest: int = LARGEST_JSON
-    ) -> dict[str, Any]:
+    def json_object(self, error: type[OrthancError] = BadFileFormat) -> dict[str, Any]:
         """The body, which must be a JSON object, or ``error`` is raised; see :meth:`json`."""
-        value = self.json(error, largest)
+        value = self.json(error)
         if not isinstance(value, dict):
             raise error
         return value

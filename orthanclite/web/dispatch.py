@@ -35,6 +35,7 @@ from orthanclite.web.bodies.reading import (
     count,
     inflate,
     read_chunks,
+    read_whole,
 )
 from orthanclite.web.budget import MemoryBudget, Overloaded, Share
 from orthanclite.web.call import Call
@@ -209,7 +210,7 @@ class Dispatcher:
             if operation.streaming:
                 call.chunks = count(chunks, share, _STREAMED)
             else:
-                call.body = b"".join([chunk async for chunk in count(chunks, share)])
+                call.body = await read_whole(count(chunks, share), operation.largest_body)
             return await self._handle(operation, call)
 
     async def _handle_form(
@@ -227,7 +228,7 @@ class Dispatcher:
             async for part in parts:
                 if name:
                     with Share(self._budget) as share:
-                        piece = b"".join([chunk async for chunk in count(part, share)])
+                        piece = await read_whole(count(part, share))
                     whole = self._pieces.add(name, total, piece)
                     if whole is None:
                         continue

@@ -43,6 +43,10 @@ AsyncHandler = Callable[[Call], Awaitable[Response | None]]
 Handler = SyncHandler | AsyncHandler
 ArgType = Literal["string", "number", "boolean"]
 
+LARGEST_BODY = 16 << 20
+"""Bytes of a body that is read as a whole, unless its operation says otherwise: what is made of JSON takes
+several times as much."""
+
 METHODS = ("GET", "POST", "PUT", "DELETE")
 UNSERVED_METHODS = ("HEAD", "OPTIONS")
 """Methods that no resource has: the reference answers them with 404, and all others with 400."""
@@ -64,6 +68,8 @@ class Body:
     types: tuple[str, ...] = ("application/json",)
     fields: Mapping[str, str] = field(default_factory=dict)  # JSON member -> "type: text"
     text: str = ""
+    largest: int = LARGEST_BODY
+    """Bytes, for a handler that is no coroutine function; 0 for no bound of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,11 @@ class Operation:
     slow: Callable[[Call], bool] | None = None  # whether a call is
     streaming: bool = False  # the handler is a coroutine function
     variables: tuple[str, ...] = ()
+
+    @property
+    def largest_body(self) -> int:
+        """Bytes of a body that is read as a whole; 0 for no bound of its own."""
+        return LARGEST_BODY if self.body is None else self.body.largest
 
 
 def _always(call: Call) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import http.client
 from collections.abc import Iterator
@@ -122,3 +123,28 @@ def test_half_a_gigabyte_over_dicom(server: Server, tmp_path: Path, monkeypatch:
     association.release()
     assert peak() < BOUND
     assert server.get("/statistics")["CountInstances"] == 2
+
+
+@pytest.mark.parametrize(
+    "path", ["/tools/find", "/tools/lookup", "/studies/x/modify", "/tools/execute-script"]
+)
+@pytest.mark.parametrize("gzipped", [False, True], ids=["plain", "gzipped"])
+def test_a_body_that_no_json_needs(server: Server, path: str, gzipped: bool) -> None:
+    body = b'{"Level":"Study","Query":{"PatientID":"' + b"x" * (200 << 20) + b'"}}'
+    headers = {"Content-Encoding": "gzip"} if gzipped else {}
+    peak = Peak(server)
+    answer = server.client.post(path, content=gzip.compress(body, 1) if gzipped else body, headers=headers)
+    assert answer.status_code in (403, 413)
+    assert peak() < BOUND // 2
+
+
+def test_a_body_of_json_up_to_its_bound(server: Server) -> None:
+    largest = 16 << 20
+    body = b'{"Level":"Study","Query":{"PatientID":"' + b"x" * 1000 + b'"}}'
+    for size, status in ((largest, 200), (largest + 1, 413)):
+        answer = server.client.post("/tools/find", content=body.ljust(size))
+        assert answer.status_code == status
+    assert "larger than 16 MB" in answer.json()["Details"]
+    answer = server.client.post("/tools/create-dicom", content=b'{"Tags":{}}'.ljust(largest + 1))
+    assert answer.status_code == 200
+    server.client.delete(f"/instances/{answer.json()['ID']}").raise_for_status()

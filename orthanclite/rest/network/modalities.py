@@ -130,7 +130,7 @@ def _add_store(router: Router, services: ModalityServices) -> None:
     @router.post(
         "/modalities/{id}/store-straight",
         "Send a DICOM file to a modality by C-STORE, without storing it",
-        body=Body(("application/dicom",)),
+        body=Body(("application/dicom",), largest=0),
         access=Access.SEND,
     )
     def store_straight(call: Call) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import math
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
@@ -103,6 +104,20 @@ async def inflate(chunks: AsyncIterator[Buffer], limit: int) -> AsyncGenerator[b
                 break
     if not inflater.eof:
         raise BadFileFormat("The body is not in the gzip format that it announces")
+
+
+async def read_whole(chunks: AsyncIterator[Buffer], largest: int = 0) -> bytes:
+    """A body in one piece, of which there is one copy at any time.
+
+    :param largest: bytes; 0 for no bound
+    :raises BodyTooLarge: beyond
+    """
+    whole = io.BytesIO()
+    async for chunk in chunks:
+        if largest and whole.tell() + len(chunk) > largest:
+            raise BodyTooLarge(f"The body of the request is larger than {largest >> 20} MB")
+        whole.write(chunk)
+    return whole.getvalue()
 
 
 async def count(
