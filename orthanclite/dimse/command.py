@@ -61,6 +61,8 @@ _LAST = 0x02
 _LAST_COMMAND_FRAGMENT = 0x03
 _UNLIMITED_FRAGMENT = 128 * 1024
 """Bytes of a fragment to a peer that accepts PDUs of any length."""
+_BUNCH = 128 * 1024
+"""Bytes that are sent at once: a call of the system for each PDU of 16 KB would cost more than the copy."""
 
 Value = int | str | bytes
 """Of an element in a command set: a US, a text (UID, AE title...), or the bytes of anything else."""
@@ -216,6 +218,20 @@ def data_pdus(context_id: int, chunks: Iterable[View], maximum_length: int) -> I
                 yield _pdu(context_id, 0, waiting)
             waiting = view[start : start + room]
     yield _pdu(context_id, _LAST, waiting)
+
+
+def bunches(pdus: Iterable[bytes]) -> Iterator[bytes]:
+    """Several PDUs in one piece."""
+    waiting: list[bytes] = []
+    size = 0
+    for pdu in pdus:
+        waiting.append(pdu)
+        size += len(pdu)
+        if size >= _BUNCH:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    if waiting:
+        yield b"".join(waiting)
 
 
 def _pdu(context_id: int, control: int, fragment: View) -> bytes:

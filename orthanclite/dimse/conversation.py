@@ -7,7 +7,7 @@ service is a module of ``scp`` with its provider, and one offer in ``scp/table.p
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -49,6 +49,7 @@ class Channel(Protocol):
         context: Context,
         elements: Mapping[int, Value],
         data: Iterable[View] | None = None,
+        meanwhile: Callable[[], None] | None = None,
     ) -> Message:
         """Send a request to the peer, and wait for its response.
 
@@ -56,6 +57,7 @@ class Channel(Protocol):
 
         :param elements: the command set without message ID and data set type, which are added
         :param data: the data set in pieces, which are taken while they are sent
+        :param meanwhile: called before the response is waited for: the peer has something to do
         :raises NetworkProtocol: if the association ends, or no response comes in time.
         """
         ...
@@ -83,11 +85,13 @@ class Conversation(Channel, Protocol):
         data: bytes | None = None,
         comment: str = "",
         elements: Mapping[int, Value] | None = None,
+        is_followed: bool = False,
     ) -> None:
         """Send a response; waits while a slow peer has much to read already.
 
         :param data: the data set, in the transfer syntax of the request's context
         :param elements: what the command set holds besides (numbers of sub-operations, an action type...)
+        :param is_followed: whether another message follows at once: both are then sent in one piece
         """
         ...
 

@@ -1,14 +1,16 @@
 """Stored instances on their way to a peer: the C-STORE-RQs that an SCU, a C-MOVE and a C-GET send.
 
 A data set goes out byte for byte as it is stored where the peer has accepted its transfer syntax, read from
-the disk while it is sent. Elsewhere it is transcoded, without loss, to a syntax that was accepted.
+the disk while it is sent. Elsewhere it is transcoded, without loss, to a syntax that was accepted. While the
+peer takes an instance in, the next one is read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
+from typing import Protocol, TypeVar
 
 from orthanclite.core.buffers import View
 from orthanclite.core.errors import (
@@ -52,6 +54,9 @@ _UNCOMPRESSED = (
 )
 """What files are transcoded to, behind the preferred syntax; lossless compressed ones come last."""
 
+_MOST_AHEAD = 1 << 20
+"""Bytes of a file that is read before its turn. All of it is then in memory: it may be gone by its turn."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sent:
@@ -93,6 +98,15 @@ class Transcoder(Protocol):
     def transcode_instance(self, id: str, transfer_syntax: str, lossy_quality: int | None) -> ScratchFile: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An instance that is ready to be sent over one association."""
+
+    context: Context
+    elements: dict[int, Value]
+    data: Iterator[View]
+
+
 class InstanceSender:
     """Sends instances over any association. Thread-safe.
 
@@ -122,21 +136,26 @@ class InstanceSender:
         originator: MoveOriginator | None = None,
         priority: int = MEDIUM_PRIORITY,
     ) -> Sent:
-        """Send one instance, and wait for the peer's status.
+        """Send one instance; see :meth:`InstanceLine.send`."""
+        return InstanceLine(
+            self, channel, allow_transcoding=allow_transcoding, originator=originator, priority=priority
+        ).send(instance)
 
-        What concerns this instance alone is told in the answer: others may be sent over the same association.
+    def prepare(
+        self,
+        instance: OutgoingInstance,
+        contexts: Sequence[Context],
+        allow_transcoding: bool,
+        originator: MoveOriginator | None,
+        priority: int,
+    ) -> Prepared:
+        """Choose a context, and begin to read.
 
-        :param allow_transcoding: ``AllowTranscoding`` of the modality
-        :raises NetworkProtocol: if the association ends, or no response comes in time.
+        :raises OrthancError: where the instance cannot be sent
         """
         transcodes = self._transcodes and allow_transcoding
-        try:
-            instance, context, data = self._prepare(instance, channel.contexts, transcodes)
-            request = _request(instance, originator, priority)
-        except OrthancError as exc:
-            return Sent(error=exc)
-        response = channel.ask(context, request, data).command
-        return Sent(response.number(STATUS), response.comment)
+        instance, context, data = self._prepare(instance, contexts, transcodes)
+        return Prepared(context, _request(instance, originator, priority), data)
 
     def _prepare(
         self, instance: OutgoingInstance, contexts: Sequence[Context], transcodes: bool
@@ -180,6 +199,76 @@ class InstanceSender:
         """What may be transcoded to, in the order of preference: nothing that loses, nor changes the UID."""
         order = dict.fromkeys((*self._order, *accepted))
         return [syntax for syntax in order if syntax in accepted and syntax in LOSSLESS]
+
+
+class InstanceLine:
+    """One association that instances are sent over. Used by one thread at a time.
+
+    :param allow_transcoding: ``AllowTranscoding`` of the modality
+    """
+
+    def __init__(
+        self,
+        sender: InstanceSender,
+        channel: Channel,
+        *,
+        allow_transcoding: bool = True,
+        originator: MoveOriginator | None = None,
+        priority: int = MEDIUM_PRIORITY,
+    ) -> None:
+        self._sender = sender
+        self._channel = channel
+        self._allow_transcoding = allow_transcoding
+        self._originator = originator
+        self._priority = priority
+        self._ahead: tuple[OutgoingInstance, Prepared | Sent] | None = None
+
+    def send(self, instance: OutgoingInstance, following: OutgoingInstance | None = None) -> Sent:
+        """Send one instance, and wait for the peer's status.
+
+        What concerns this instance alone is told in the answer: others may be sent over the same association.
+
+        :param following: what will be sent next, as far as is known
+        :raises NetworkProtocol: if the association ends, or no response comes in time.
+        """
+        ahead, self._ahead = self._ahead, None
+        ready = ahead[1] if ahead is not None and ahead[0] is instance else self._prepare(instance)
+        if isinstance(ready, Sent):
+            return ready
+        meanwhile = None
+        if following is not None and following.file.attachment.size <= _MOST_AHEAD:
+            meanwhile = partial(self._look_ahead, following)
+        response = self._channel.ask(ready.context, ready.elements, ready.data, meanwhile).command
+        return Sent(response.number(STATUS), response.comment)
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether the next instance can be sent at once."""
+        return self._ahead is not None
+
+    def _look_ahead(self, following: OutgoingInstance) -> None:
+        self._ahead = following, self._prepare(following)
+
+    def _prepare(self, instance: OutgoingInstance) -> Prepared | Sent:
+        try:
+            return self._sender.prepare(
+                instance, self._channel.contexts, self._allow_transcoding, self._originator, self._priority
+            )
+        except OrthancError as exc:
+            return Sent(error=exc)
+
+
+T = TypeVar("T")
+
+
+def with_next(items: Iterable[T]) -> Iterator[tuple[T, T | None]]:
+    """Each item with the one behind it; None behind the last."""
+    rest = iter(items)
+    for item in rest:
+        for following in rest:
+            yield item, following
+            item = following
+        yield item, None
 
 
 def _request(

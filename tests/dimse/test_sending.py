@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import tracemalloc
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,9 @@ from orthanclite.core.errors import (
     OrthancError,
 )
 from orthanclite.core.levels import Level
-from orthanclite.dimse.command import Command, Value, encode_command
+from orthanclite.dimse.command import AFFECTED_SOP_INSTANCE_UID, Command, Value, encode_command
 from orthanclite.dimse.conversation import Context, Message
-from orthanclite.dimse.sending import InstanceSender, Sent
+from orthanclite.dimse.sending import InstanceLine, InstanceSender, Sent, with_next
 from orthanclite.services.content.outgoing import OutgoingInstance, OutgoingInstances
 from orthanclite.services.content.scratch import ScratchFile
 from orthanclite.services.imaging.transcoding import TranscodingService
@@ -66,10 +66,16 @@ class Peer:
         self.data = b""
 
     def ask(
-        self, context: Context, elements: Mapping[int, Value], data: Iterable[View] | None = None
+        self,
+        context: Context,
+        elements: Mapping[int, Value],
+        data: Iterable[View] | None = None,
+        meanwhile: Callable[[], None] | None = None,
     ) -> Message:
         self.asked.append((context, elements))
         self.data = b"".join(data or ())
+        if meanwhile is not None:
+            meanwhile()
         return Message(Command(encode_command(self.answer)), context)
 
     @property
@@ -348,7 +354,11 @@ def test_a_large_file_takes_no_more_memory_than_a_piece(laboratory: Lab, outgoin
         count = 0
 
         def ask(
-            self, context: Context, elements: Mapping[int, Value], data: Iterable[View] | None = None
+            self,
+            context: Context,
+            elements: Mapping[int, Value],
+            data: Iterable[View] | None = None,
+            meanwhile: Callable[[], None] | None = None,
         ) -> Message:
             for piece in data or ():
                 self.count += len(piece)
@@ -363,3 +373,63 @@ def test_a_large_file_takes_no_more_memory_than_a_piece(laboratory: Lab, outgoin
         tracemalloc.stop()
     assert peer.count > 32 << 20
     assert peak < 8 << 20
+
+
+# -- the next one is read while the peer is at work ----------------------------------------------------
+
+
+def test_each_instance_goes_out_whatever_was_read_ahead(laboratory: Lab, outgoing: OutgoingInstances) -> None:
+    first, second, third = (
+        store(laboratory, outgoing, bytes_of(ct(SOPInstanceUID=f"1.2.{number}"))) for number in (1, 2, 3)
+    )
+    peer = Peer(ExplicitVRLittleEndian)
+    line = InstanceLine(InstanceSender(outgoing, never()), peer)
+    for instance, following, goes in (
+        (first, second, [second]),
+        (second, first, [first]),  # another one than was told
+        (third, None, []),
+        (first, None, []),
+    ):
+        assert line.send(instance, following).is_success
+        assert peer.asked[-1][1][AFFECTED_SOP_INSTANCE_UID] == instance.sop_instance_uid
+        assert instance.sop_instance_uid.encode() in peer.data
+        assert line.is_ahead == bool(goes)
+
+
+def test_what_was_read_ahead_goes_out_though_its_file_is_gone(
+    laboratory: Lab, outgoing: OutgoingInstances
+) -> None:
+    first, second = (
+        store(laboratory, outgoing, bytes_of(ct(SOPInstanceUID=f"1.2.{number}"))) for number in (1, 2)
+    )
+    peer = Peer(ExplicitVRLittleEndian)
+    line = InstanceLine(InstanceSender(outgoing, never()), peer)
+    assert line.send(first, second).is_success
+    laboratory.blobs.delete(second.file.attachment.uuid)
+    assert line.send(second).is_success
+    assert b"1.2.2" in peer.data
+
+
+def test_a_failure_ahead_is_that_of_its_instance(laboratory: Lab, outgoing: OutgoingInstances) -> None:
+    first, second = (
+        store(laboratory, outgoing, bytes_of(ct(SOPInstanceUID=f"1.2.{number}"))) for number in (1, 2)
+    )
+    laboratory.blobs.delete(second.file.attachment.uuid)
+    line = InstanceLine(InstanceSender(outgoing, never()), Peer(ExplicitVRLittleEndian))
+    assert line.send(first, second).is_success
+    assert isinstance(line.send(second).error, CorruptedFile)
+    assert line.send(first).is_success
+
+
+def test_large_files_are_not_read_ahead(laboratory: Lab, outgoing: OutgoingInstances) -> None:
+    small = store(laboratory, outgoing, bytes_of(ct(SOPInstanceUID="1.2.1")))
+    large = ct(SOPInstanceUID="1.2.2", Rows=1024, Columns=1024, PixelData=bytes(2 << 20))
+    line = InstanceLine(InstanceSender(outgoing, never()), Peer(ExplicitVRLittleEndian))
+    assert line.send(small, store(laboratory, outgoing, bytes_of(large))).is_success
+    assert not line.is_ahead
+
+
+def test_each_with_the_next() -> None:
+    assert list(with_next([])) == []
+    assert list(with_next([1])) == [(1, None)]
+    assert list(with_next([1, 2, 3])) == [(1, 2), (2, 3), (3, None)]

@@ -81,7 +81,9 @@ class Session:
             self.is_open = True
             self.peer.opened += 1
 
-    def send(self, instance: OutgoingInstance) -> OrthancError | None:
+    def send(
+        self, instance: OutgoingInstance, following: OutgoingInstance | None = None
+    ) -> OrthancError | None:
         assert self.is_open
         peer = self.peer
         with peer.lock:

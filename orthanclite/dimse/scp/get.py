@@ -10,7 +10,7 @@ from orthanclite.dicom.attributes import Attributes
 from orthanclite.dimse.conversation import Conversation, Message
 from orthanclite.dimse.scp.identifier import Identifiers
 from orthanclite.dimse.scp.suboperations import GONE, SubOperations, refuse
-from orthanclite.dimse.sending import Instances, InstanceSender, Sent
+from orthanclite.dimse.sending import InstanceLine, Instances, InstanceSender, Sent, with_next
 from orthanclite.services.content.outgoing import OutgoingInstance
 from orthanclite.services.remotes.selection import Selection
 
@@ -59,15 +59,16 @@ class GetScp:
             refuse(conversation, exc)
             return
         operations = SubOperations(request, conversation, len(ids))
-        for id, instance in zip(ids, self._instances.find(ids), strict=True):
+        line = InstanceLine(self._sender, conversation)
+        for id, (instance, following) in zip(ids, with_next(self._instances.find(ids)), strict=True):
             if conversation.is_cancelled:
                 operations.cancel()
                 return
             if instance is None:
                 operations.fail(id, "", GONE)
             else:
-                _count(operations, instance, self._sender.send(instance, conversation))
-            operations.tell()
+                _count(operations, instance, line.send(instance, following))
+            operations.tell(is_followed=line.is_ahead)
         operations.finish()
 
 

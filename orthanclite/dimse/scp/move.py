@@ -14,7 +14,7 @@ from orthanclite.dimse.conversation import Conversation, Message
 from orthanclite.dimse.scp.get import Select
 from orthanclite.dimse.scp.identifier import Identifiers
 from orthanclite.dimse.scp.suboperations import GONE, SubOperations, refuse
-from orthanclite.dimse.sending import Instances
+from orthanclite.dimse.sending import Instances, with_next
 from orthanclite.dimse.status import MOVE_DESTINATION_UNKNOWN
 from orthanclite.jobs.kinds.modality_store import StoreRequest
 from orthanclite.services.content.outgoing import OutgoingInstance
@@ -119,23 +119,23 @@ class _Transfer:
             batch = ids[start : start + _BATCH]
             found = list(instances.find(batch))
             self._session.expect(one for one in found if one is not None)
-            for id, instance in zip(batch, found, strict=True):
+            for id, (instance, following) in zip(batch, with_next(found), strict=True):
                 if self._conversation.is_over:
                     LOGGER.info("%s has left before its C-MOVE was complete", self._conversation.peer)
                     return
                 if self._conversation.is_cancelled:
                     self._operations.cancel()
                     return
-                self._send(id, instance)
+                self._send(id, instance, following)
         self._operations.finish()
 
-    def _send(self, id: str, instance: OutgoingInstance | None) -> None:
+    def _send(self, id: str, instance: OutgoingInstance | None, following: OutgoingInstance | None) -> None:
         """Send an instance, and tell the peer; once the destination is given up, at the end only."""
         uid = "" if instance is None else instance.sop_instance_uid
         if self._given_up:
             self._operations.fail(id, uid, self._given_up)
             return
-        reason = GONE if instance is None else self._failure(instance)
+        reason = GONE if instance is None else self._failure(instance, following)
         if reason is None:
             self._operations.complete()
         else:
@@ -143,7 +143,7 @@ class _Transfer:
         if not self._operations.is_complete and not self._given_up:
             self._operations.tell()
 
-    def _failure(self, instance: OutgoingInstance) -> str | None:
+    def _failure(self, instance: OutgoingInstance, following: OutgoingInstance | None) -> str | None:
         """Why an instance was not taken."""
         try:
             self._session.prepare(instance)
@@ -151,7 +151,7 @@ class _Transfer:
             self._given_up = str(exc)
             return self._given_up
         try:
-            error = self._session.send(instance)
+            error = self._session.send(instance, following)
         except OrthancError as exc:
             self._breaks += 1
             if self._breaks == _MOST_BREAKS:

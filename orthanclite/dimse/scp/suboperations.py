@@ -83,9 +83,13 @@ class SubOperations:
         level = logging.WARNING if len(self._failed) <= _MOST_WARNINGS else logging.DEBUG
         LOGGER.log(level, "Cannot send the instance %s for %s: %s", id, self._peer, reason)
 
-    def tell(self) -> None:
-        """Send a pending response."""
-        self._conversation.respond(PENDING, elements=self._counts(with_remaining=True))
+    def tell(self, is_followed: bool = False) -> None:
+        """Send a pending response.
+
+        :param is_followed: whether something else goes to the same peer at once
+        """
+        counts = self._counts(with_remaining=True)
+        self._conversation.respond(PENDING, elements=counts, is_followed=is_followed)
 
     def finish(self) -> None:
         """Send the final response."""

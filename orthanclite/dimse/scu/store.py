@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from orthanclite.core.errors import DimseFailure, NetworkProtocol, NoPresentationContext, OrthancError
 from orthanclite.dimse.outgoing import Association, Connector, Remote
 from orthanclite.dimse.scu.proposals import Need, storage_proposals
-from orthanclite.dimse.sending import InstanceSender, Sent
+from orthanclite.dimse.sending import InstanceLine, InstanceSender, Sent
 from orthanclite.services.content.outgoing import OutgoingInstance
 from orthanclite.services.remotes.client import MoveOriginator
 
@@ -41,6 +41,7 @@ class StoreSession:
         self._allow_transcoding = allow_transcoding
         self._originator = originator
         self._association: Association | None = None
+        self._line: InstanceLine | None = None  # over the association
         self._covered: frozenset[Need] = frozenset()
         self._expected: dict[Need, None] = {}
 
@@ -56,18 +57,21 @@ class StoreSession:
             self._expected = {need: None} | self._expected
             proposals, self._covered = storage_proposals(self._expected, self._preferred)
             self._association = self._connector.open(self._remote, proposals)
-
-    def send(self, instance: OutgoingInstance) -> OrthancError | None:
-        association = self._association
-        if association is None:
-            raise NetworkProtocol("There is no association")
-        try:
-            sent = self._sender.send(
-                instance,
-                association,
+            self._line = InstanceLine(
+                self._sender,
+                self._association,
                 allow_transcoding=self._allow_transcoding,
                 originator=self._originator,
             )
+
+    def send(
+        self, instance: OutgoingInstance, following: OutgoingInstance | None = None
+    ) -> OrthancError | None:
+        if self._line is None:
+            raise NetworkProtocol("There is no association")
+        is_covered = following is not None and _need(following) in self._covered
+        try:
+            sent = self._line.send(instance, following if is_covered else None)
         except OrthancError as exc:
             self.close()
             if isinstance(exc, NetworkProtocol):
@@ -76,7 +80,7 @@ class StoreSession:
         return _failure(sent, self._remote)
 
     def close(self) -> None:
-        association, self._association = self._association, None
+        association, self._association, self._line = self._association, None, None
         if association is not None:
             association.close()
 

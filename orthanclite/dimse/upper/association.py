@@ -11,7 +11,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -23,7 +23,15 @@ from pynetdicom.presentation import PresentationContext
 from orthanclite.core.budget import MemoryBudget
 from orthanclite.core.buffers import View
 from orthanclite.core.errors import NetworkProtocol, OrthancError
-from orthanclite.dimse.command import C_CANCEL_RQ, Command, Value, command_pdu, data_pdus, request_of
+from orthanclite.dimse.command import (
+    C_CANCEL_RQ,
+    Command,
+    Value,
+    bunches,
+    command_pdu,
+    data_pdus,
+    request_of,
+)
 from orthanclite.dimse.conversation import Context, Incoming, Message, Offers, Provider, Receiver
 from orthanclite.dimse.peer import Peer, plain_ip
 from orthanclite.dimse.service import Service
@@ -144,18 +152,30 @@ class EventDrivenAssociation(Association):
             return WholeDataSet(self._budget, partial(self._take_response, command, context))
         return self._begin_request(command, context)
 
-    def ask(self, context: Context, elements: Mapping[int, Value], data: Iterable[View] | None) -> Message:
+    def ask(
+        self,
+        context: Context,
+        elements: Mapping[int, Value],
+        data: Iterable[View] | None = None,
+        meanwhile: Callable[[], None] | None = None,
+        before: bytes = b"",
+    ) -> Message:
         """Send a request, and wait for its response; in the thread of the association.
+
+        See ``upper.exchange.ExchangeOwner``.
 
         :raises NetworkProtocol: if the association ends, or no response comes in time.
         """
         self._asked = self._asked % _MAX_MESSAGE_ID + 1
-        command = command_pdu(context.context_id, request_of(self._asked, data is not None, elements))
+        request = request_of(self._asked, data is not None, elements)
+        command = before + command_pdu(context.context_id, request)
         if data is None:
             self.provider.send_encoded(command)
         else:
             pdus = data_pdus(context.context_id, data, self.peer_maximum_length)
-            self.provider.send_stream(chain((command,), pdus))
+            self.provider.send_stream(bunches(chain((command,), pdus)))
+        if meanwhile is not None:
+            meanwhile()
         return self._await_response(self._asked)
 
     def _await_response(self, message_id: int) -> Message:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from orthanclite.core.buffers import View
@@ -35,8 +35,18 @@ class ExchangeOwner(Protocol):
         ...
 
     def ask(
-        self, context: Context, elements: Mapping[int, Value], data: Iterable[View] | None
-    ) -> Message: ...
+        self,
+        context: Context,
+        elements: Mapping[int, Value],
+        data: Iterable[View] | None = None,
+        meanwhile: Callable[[], None] | None = None,
+        before: bytes = b"",
+    ) -> Message:
+        """See ``dimse.conversation.Channel``.
+
+        :param before: encoded PDUs that are sent in one piece with the request
+        """
+        ...
 
 
 class Exchange:
@@ -46,6 +56,7 @@ class Exchange:
         self._owner = owner
         self._request = request
         self._is_cancelled = False
+        self._held = b""  # responses that go out with the next message
 
     @property
     def peer(self) -> Peer:
@@ -73,18 +84,27 @@ class Exchange:
         data: bytes | None = None,
         comment: str = "",
         elements: Mapping[int, Value] | None = None,
+        is_followed: bool = False,
     ) -> None:
         context_id = self._request.context.context_id
         command = response_to(self._request.command, status, data is not None, comment, elements)
         pdus = command_pdu(context_id, command)
         if data is not None:
             pdus += b"".join(data_pdus(context_id, (data,), self._owner.peer_maximum_length))
-        self._owner.send_encoded(pdus)
+        if is_followed:
+            self._held += pdus
+        else:
+            self._owner.send_encoded(self._release() + pdus)
 
     def ask(
         self,
         context: Context,
         elements: Mapping[int, Value],
         data: Iterable[View] | None = None,
+        meanwhile: Callable[[], None] | None = None,
     ) -> Message:
-        return self._owner.ask(context, elements, data)
+        return self._owner.ask(context, elements, data, meanwhile, self._release())
+
+    def _release(self) -> bytes:
+        held, self._held = self._held, b""
+        return held

@@ -29,6 +29,7 @@ from orthanclite.dimse.command import (
     STATUS,
     Command,
     Value,
+    bunches,
     cancel_of,
     command_pdu,
     data_pdus,
@@ -61,8 +62,6 @@ LOGGER = logging.getLogger(__name__)
 _MAX_MESSAGE_ID = 0xFFFF
 _LONGEST_PDU = 1 << 20
 """Bytes, whatever was announced: an answer to 128 presentation contexts takes 10 KB, data 128 KB."""
-_BUNCH = 128 * 1024
-"""Bytes that are sent at once: a call of the system for each PDU of 16 KB would cost more than the copy."""
 _RELEASE_PATIENCE = 5.0  # seconds for the answer to a release
 _ABORT_PATIENCE = 0.5  # seconds for an abort to be sent
 _ABORTED = "Peer aborted Association (or never connected)"
@@ -159,8 +158,12 @@ class RequestedAssociation:
         context: Context,
         elements: Mapping[int, Value],
         data: Iterable[View] | None = None,
+        meanwhile: Callable[[], None] | None = None,
+        before: bytes = b"",
     ) -> Message:
-        self._send_request(context, elements, data)
+        self._send_request(context, elements, data, before=before)
+        if meanwhile is not None:
+            meanwhile()
         response = self._await_response()
         self._is_asking = False
         assert response is not None
@@ -270,6 +273,7 @@ class RequestedAssociation:
         elements: Mapping[int, Value],
         data: Iterable[View] | None,
         message_id: int | None = None,
+        before: bytes = b"",
     ) -> None:
         self._doing = _NAMES.get(int(elements[COMMAND_FIELD]), "asking")
         if not self.is_open:
@@ -282,7 +286,7 @@ class RequestedAssociation:
         command = request_of(self._message_id, data is not None, elements)
         pdus = () if data is None else data_pdus(context.context_id, data, self.peer_maximum_length)
         try:
-            for bunch in _bunches(chain((command_pdu(context.context_id, command),), pdus)):
+            for bunch in bunches(chain((before + command_pdu(context.context_id, command),), pdus)):
                 with self._ending_on_error():
                     self.send_encoded(bunch)
         # Also where the data set ends early: nothing else can be sent amid a message.
@@ -383,17 +387,3 @@ class RequestedAssociation:
             self._assembly.abort()
             self._link.close()
             self._on_end(self)
-
-
-def _bunches(pdus: Iterable[bytes]) -> Iterator[bytes]:
-    """Several PDUs in one piece."""
-    waiting: list[bytes] = []
-    size = 0
-    for pdu in pdus:
-        waiting.append(pdu)
-        size += len(pdu)
-        if size >= _BUNCH:
-            yield b"".join(waiting)
-            waiting, size = [], 0
-    if waiting:
-        yield b"".join(waiting)

@@ -246,7 +246,8 @@ class _Line:
     def next(self) -> _Sent:
         """What became of the next instance, in their order."""
         if self._threads is None:
-            return self._send(self._take())
+            instance = self._take()
+            return self._send(instance, self._found[0] if self._found else None)
         while self._next < len(self._ids) and len(self._under_way) < _AHEAD * len(self._sessions):
             self._under_way.append(self._threads.submit(self._send, self._take()))
         return self._under_way.popleft().result()
@@ -266,7 +267,7 @@ class _Line:
         self._next += 1
         return self._found.popleft()
 
-    def _send(self, instance: OutgoingInstance | None) -> _Sent:
+    def _send(self, instance: OutgoingInstance | None, following: OutgoingInstance | None = None) -> _Sent:
         if instance is None:
             return _Sent(_Fate.REFUSED, UnknownResource("It was deleted before it could be sent"))
         session = self._free.get()
@@ -275,14 +276,16 @@ class _Line:
         except OrthancError as exc:
             return _Sent(_Fate.UNREACHABLE, exc)
         else:
-            return self._send_over(session, instance)
+            return self._send_over(session, instance, following)
         finally:
             self._free.put(session)
 
     @staticmethod
-    def _send_over(session: StorageSession, instance: OutgoingInstance) -> _Sent:
+    def _send_over(
+        session: StorageSession, instance: OutgoingInstance, following: OutgoingInstance | None
+    ) -> _Sent:
         try:
-            error = session.send(instance)
+            error = session.send(instance, following)
         except OrthancError as exc:
             return _Sent(_Fate.BROKEN, exc)
         return _Sent(_Fate.TAKEN if error is None else _Fate.REFUSED, error)

@@ -59,9 +59,12 @@ class StorageSession(Protocol):
         """
         ...
 
-    def send(self, instance: OutgoingInstance) -> OrthancError | None:
+    def send(
+        self, instance: OutgoingInstance, following: OutgoingInstance | None = None
+    ) -> OrthancError | None:
         """Send the instance that was prepared for: why the modality has not taken it, or None.
 
+        :param following: what will be sent next, as far as is known: it is read while the modality is at work
         :raises OrthancError: if the association breaks
         """
         ...
