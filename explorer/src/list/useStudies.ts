@@ -9,7 +9,7 @@ import { REQUESTED_TAGS } from './columns'
 import { conditions, order, type Search } from './search'
 
 const PAGE = 100 // studies
-const AHEAD = 300 // studies on both sides of those in view that are fetched before they are
+const AHEAD = 500 // studies where the list is scrolling to, which are fetched before they are in view
 const KEPT = 30_000 // ms for pages out of view: who scrolls through a million does not keep them all
 const LOOK_FOR_CHANGES = 5000 // ms
 const MOST_OF_CSV = 10_000 // studies
@@ -40,6 +40,10 @@ function page(search: Search, number: number, signal?: AbortSignal) {
   return find(conditions(search), slice, signal)
 }
 
+function range(from: number, to: number): number[] {
+  return Array.from({ length: Math.max(0, to - from + 1) }, (_, index) => from + index)
+}
+
 /** What the list shows: of one search, whole. */
 interface Shown {
   search: Search | null
@@ -51,19 +55,27 @@ export function useStudies(search: Ref<Search>) {
   const client = useQueryClient()
   const first = ref(0)
   const last = ref(0)
+  const isUpwards = ref(false)
 
   const total = useQuery({
     queryKey: computed(() => ['studies', 'count', conditions(search.value)]),
     queryFn: ({ signal }) => count(conditions(search.value), signal),
   })
 
-  // Pages ahead wait until those in view are there.
-  const isAhead = ref(false)
+  // The rows of the search before stand until those of the new one are there, so that nothing flickers.
+  const shown = shallowRef<Shown>({ search: null, total: 0, pages: new Map() })
+
+  const isAsking = computed(() => shown.value.search !== search.value)
+
+  // Pages in view come first; those ahead wait for the first answer to a search.
   const numbers = computed(() => {
-    const ahead = isAhead.value ? AHEAD : 0
-    const to = Math.floor(Math.min(last.value + ahead, Math.max((total.data.value ?? 0) - 1, last.value)) / PAGE)
-    const from = Math.min(Math.floor(Math.max(0, first.value - ahead) / PAGE), to)
-    return Array.from({ length: to - from + 1 }, (_, index) => from + index)
+    const inView = range(Math.floor(first.value / PAGE), Math.floor(last.value / PAGE))
+    if (isAsking.value) return inView
+    const end = Math.floor(((total.data.value ?? 0) - 1) / PAGE)
+    const ahead = isUpwards.value
+      ? range(Math.floor(Math.max(0, first.value - AHEAD) / PAGE), (inView[0] ?? 0) - 1).reverse()
+      : range((inView.at(-1) ?? 0) + 1, Math.min(end, Math.floor((last.value + AHEAD) / PAGE)))
+    return [...inView, ...ahead]
   })
   const pages = useQueries({
     queries: computed(() =>
@@ -75,8 +87,6 @@ export function useStudies(search: Ref<Search>) {
     ),
   })
 
-  // The rows of the search before stand until those of the new one are there, so that nothing flickers.
-  const shown = shallowRef<Shown>({ search: null, total: 0, pages: new Map() })
   watchEffect(() => {
     const found = new Map<number, Resource[]>()
     numbers.value.forEach((number, position) => {
@@ -84,7 +94,6 @@ export function useStudies(search: Ref<Search>) {
       if (data) found.set(number, data)
     })
     const isInView = [first.value, last.value].every((index) => found.has(Math.floor(index / PAGE)))
-    isAhead.value = isInView
     const counted = total.data.value
     if (counted === undefined || !(isInView || shown.value.search === search.value)) return
     shown.value = { search: search.value, total: counted, pages: found }
@@ -95,10 +104,11 @@ export function useStudies(search: Ref<Search>) {
     return shown.value.pages.get(Math.floor(index / PAGE))?.[index % PAGE]
   }
 
-  /** Tell which rows are in view. */
-  function show(from: number, to: number): void {
+  /** Tell which rows are in view, and where the list is scrolling to. */
+  function show(from: number, to: number, upwards: boolean): void {
     first.value = Math.max(0, from)
     last.value = Math.max(first.value, to)
+    isUpwards.value = upwards
   }
 
   async function all(): Promise<Resource[]> {
@@ -110,7 +120,6 @@ export function useStudies(search: Ref<Search>) {
   onChanges(() => void refresh())
 
   const error = computed(() => total.error.value ?? pages.value.find((one) => one.error)?.error ?? null)
-  const isAsking = computed(() => shown.value.search !== search.value)
   const isPending = computed(() => shown.value.search === null)
   return { total: computed(() => shown.value.total), row, show, all, refresh, error, isPending, isAsking }
 }
