@@ -22,6 +22,11 @@ settings.register_profile(
 settings.load_profile("tests")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest tests first: of several processes that share the tests, none works on after the others."""
+    items.sort(key=lambda item: "tests/safety/" not in item.nodeid)
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Cluster]:
     """A PostgreSQL cluster of this test process."""

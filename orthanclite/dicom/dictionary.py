@@ -120,6 +120,11 @@ def _tags_by_name() -> Mapping[str, int]:
     return names
 
 
+@lru_cache(maxsize=1)
+def _public_sequences() -> frozenset[int]:
+    return frozenset(tag for tag in (*DicomDictionary, *_OLD_ATTRIBUTES) if _public(tag)[0] == "SQ")
+
+
 @dataclass(frozen=True, slots=True)
 class PrivateEntry:
     """One private attribute; ``creator`` is empty where the definition binds to no creator."""
@@ -152,19 +157,14 @@ class TagDictionary:
         ``load_private`` adds the private attributes that vendors have published (option
         ``LoadPrivateDictionary``).
         """
-        private: dict[tuple[str, int], PrivateEntry] = {}
-        if load_private:
-            for creator, attributes in private_dictionaries.items():
-                for mask, (vr, _, name, _) in attributes.items():
-                    _add_published(private, creator, mask, _AMBIGUOUS.get(vr, vr), name)
+        private = dict(_published()) if load_private else {}
         names = {entry.name: entry.tag for entry in private.values()}
         declared = {tag: PrivateEntry(tag, *entry) for tag, entry in (entries or {}).items()}
         for tag, entry in declared.items():
             private[(entry.creator, _without_block(tag) if entry.creator else tag)] = entry
             names[entry.name] = tag
-        sequences = {tag for tag in (*DicomDictionary, *_OLD_ATTRIBUTES) if _public(tag)[0] == "SQ"}
-        sequences.update(tag for tag, entry in declared.items() if entry.vr == "SQ" and not entry.creator)
-        return TagDictionary(private, declared, names, frozenset(sequences))
+        sequences = {tag for tag, entry in declared.items() if entry.vr == "SQ" and not entry.creator}
+        return TagDictionary(private, declared, names, _public_sequences() | sequences)
 
     def entry(self, tag: int, creator: str = "") -> tuple[str, str]:
         """VR and name of ``tag``; ``creator`` is the private creator of its block."""
@@ -205,6 +205,16 @@ class TagDictionary:
         """The private creator under which ``tag`` was declared by the configuration, or empty."""
         entry = self.declared.get(tag)
         return "" if entry is None else entry.creator
+
+
+@lru_cache(maxsize=1)
+def _published() -> Mapping[tuple[str, int], PrivateEntry]:
+    """The private attributes that vendors have published."""
+    private: dict[tuple[str, int], PrivateEntry] = {}
+    for creator, attributes in private_dictionaries.items():
+        for mask, (vr, _, name, _) in attributes.items():
+            _add_published(private, creator, mask, _AMBIGUOUS.get(vr, vr), name)
+    return private
 
 
 def _without_block(tag: int) -> int:
