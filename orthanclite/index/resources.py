@@ -130,6 +130,10 @@ FIND_KEY = {
 }
 LOCK_KEY = {level: statement.with_for_update(key_share=True) for level, statement in FIND_KEY.items()}
 """The same, and whoever else changes or removes the resource waits for the end of the transaction."""
+_STORED = {
+    level: select(table.c.public_id).where(any_of(table.c.public_id, "values"))
+    for level, table in TABLES.items()
+}
 _ALL_IDS = {level: select(table.c.public_id).order_by(table.c.public_id) for level, table in TABLES.items()}
 _TOTALS = select(
     totals.c.patients,
@@ -251,6 +255,14 @@ class SqlResources:
                 if session.one(FIND_KEY[level], public_id=id) is not None:
                     return level
         return None
+
+    def locate_many(self, ids: Iterable[str]) -> dict[str, Level]:
+        found: dict[str, Level] = {}
+        with self._database.reader() as session:
+            for batch in chunks(ids):
+                for level in Level:
+                    found.update(dict.fromkeys(session.column(_STORED[level], values=batch), level))
+        return found
 
     def list_ids(self, level: Level, since: int = 0, limit: int | None = None) -> list[str]:
         with self._database.reader() as session:

@@ -210,11 +210,16 @@ def test_large_files_are_edited_in_pieces(site: Server) -> None:
 
 def test_wrong_requests_leave_nothing_behind(site: Server) -> None:
     (stored,) = store(site, dicom("1.2.30", "1", "1"))
-    path, before = f"/studies/{stored['ParentStudy']}/modify", site.get("/statistics")
+    path, before = f"/studies/{stored['ParentStudy']}/modify", site.get("/instances")
     jobs = site.get("/jobs")
     assert refused(site, "/studies/nope/modify") == (400, 3)
     assert refused(site, path, Replace={"PatientID": "X"}) == (400, 8)
     assert refused(site, path, Replace={"NoSuchTag": "X"}) == (500, 27)
+    many = [f"0011{number:04x}" for number in range(10_001)]
+    assert refused(site, path, Keep=many) == (400, 8)
+    split = path.replace("modify", "split")
+    assert refused(site, split, Series=[stored["ParentSeries"]], Remove=many) == (400, 8)
+    assert refused(site, path, Remove=["RequestAttributesSequence[0]." * 65 + "PatientID"]) == (400, 3)
     assert refused(site, path, Transcode="1.2.3") == (400, 15)
     assert refused(site, path, KeepSource="yes") == (400, 15)
     assert refused(site, path, Priority="high") == (400, 15)
@@ -222,7 +227,7 @@ def test_wrong_requests_leave_nothing_behind(site: Server) -> None:
     assert refused(site, "/tools/bulk-modify", Resources=5) == (400, 15)
     large = site.client.post(path, content=b'{"Replace": {"PatientComments": "' + b"x" * (17 << 20) + b'"}}')
     assert large.status_code == 413
-    assert site.get("/statistics") == before
+    assert site.get("/instances") == before
     assert site.get("/jobs") == jobs
 
 

@@ -72,18 +72,18 @@ def survive(server: Server) -> None:
         check_ended(server, paths)
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(180 + 20 * KILLS)
 def test_kill_on_sqlite(tmp_path: Path) -> None:
     survive(orthanclite(tmp_path, {"JobsHistorySize": 100, "MediaArchiveSize": 100}))
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(180 + 20 * KILLS)
 def test_kill_on_postgresql(tmp_path: Path, postgres: Cluster) -> None:
     with postgres.database() as name:
         survive(orthanclite(tmp_path, config(postgres, name)))
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(180 + 20 * KILLS)
 def test_the_jobs_of_a_killed_server_are_done_by_the_other(tmp_path: Path, postgres: Cluster) -> None:
     with postgres.database() as name:
         folder = str(tmp_path / "storage")

@@ -60,12 +60,12 @@ def survive(server: Server) -> None:
         assert server.get("/statistics")["CountInstances"] == COUNT * KILLS
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(180 + 20 * KILLS)
 def test_on_sqlite(tmp_path: Path) -> None:
     survive(orthanclite(tmp_path, {"JobsHistorySize": 100}))
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(180 + 20 * KILLS)
 def test_on_postgresql(tmp_path: Path, postgres: Cluster) -> None:
     with postgres.database() as name:
         place = {"Host": postgres.host, "Port": postgres.port, "Database": name, "Username": postgres.user}

@@ -25,6 +25,10 @@ class Resources(Protocol):
         """The level at which an Orthanc ID is stored."""
         ...
 
+    def locate_many(self, ids: Iterable[str]) -> dict[str, Level]:
+        """The levels at which Orthanc IDs are stored, of those that are: a few statements for thousands."""
+        ...
+
     def list_ids(self, level: Level, since: int = 0, limit: int | None = None) -> list[str]:
         """Orthanc IDs of a level in their order."""
         ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from orthanclite.dicom.edit.cleaning import DATE_VRS
 from orthanclite.dicom.edit.plan import EditPlan
 from orthanclite.dicom.edit.profiles import Action
 from orthanclite.dicom.edit.rewrite import Change, Changes, Items, Replacement, Value, items_encoding
-from orthanclite.dicom.edit.rules import NOTHING, Entry, Rules
+from orthanclite.dicom.edit.rules import NOTHING, Rules
 from orthanclite.dicom.edit.treatment import DoesNotFit, Treatment
 from orthanclite.dicom.encoding import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LE, UNCOMPRESSED_SYNTAXES, Encoding
 from orthanclite.dicom.reading.dataset import (
@@ -66,8 +66,8 @@ class Changer:
         implies = profile is not None and (profile.shifts or profile.safe_private)
         self._is_plain = recoding is None and not implies
         """Whether what no rule names stays, but for what refers to others."""
-        self._kept = {path.tag for path in plan.keep if not path.steps}
-        self._removed = {path.tag for path in plan.remove if not path.steps} if plan.profile else set()
+        self._kept = plan.rules.keep
+        self._removed: Set[int] = plan.rules.remove if plan.profile else frozenset()
 
     def changes(self) -> Changes:
         """The changed elements.
@@ -75,12 +75,8 @@ class Changer:
         :raises DoesNotFit: where a text does not fit its character set.
         :raises OrthancError: for a value that its VR cannot express, see :class:`.JsonEncoder`.
         """
-        plan = self._plan
-        entries: list[Entry] = [(path, "keep", None) for path in plan.keep]
-        entries += [(path, "replace", value) for path, value in plan.replace.items()]
-        entries += [(path, "remove", None) for path in plan.remove]
-        rules = Rules.of(entries)
-        return self._dataset(self._file.dataset, rules, self._file.encoding, self._charset, nested=False)
+        file, rules = self._file, self._plan.rules
+        return self._dataset(file.dataset, rules, file.encoding, self._charset, nested=False)
 
     def _dataset(
         self, dataset: DataSet, rules: Rules, encoding: Encoding, charset: Charset, nested: bool

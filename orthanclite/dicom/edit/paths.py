@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from orthanclite.core.errors import ParameterOutOfRange
 from orthanclite.dicom.dictionary import TagDictionary
+from orthanclite.dicom.encoding import MAX_DEPTH
 
 Step = tuple[int, int | None]
 """A sequence, and which of its items: None for all."""
@@ -21,20 +22,17 @@ class TagPath:
     tag: int
     steps: tuple[Step, ...] = ()  # from the outermost sequence on; empty for the data set itself
 
-    def below(self, sequence: int, index: int) -> TagPath | None:
-        """The rest of the path in an item of a sequence; None where it does not lead there."""
-        if not self.steps or self.steps[0][0] != sequence or self.steps[0][1] not in (None, index):
-            return None
-        return TagPath(self.tag, self.steps[1:])
-
 
 def parse_path(text: str, dictionary: TagDictionary) -> TagPath:
     """The path that ``text`` means.
 
     :raises UnknownDicomTag: for a name that is no tag, and for a path that ends in an item.
-    :raises ParameterOutOfRange: for an index that is missing, negative or no number.
+    :raises ParameterOutOfRange: for an index that is missing, negative or no number, and for a path that
+        leads deeper than sequences are nested in files that can be read.
     """
     *parents, last = text.split(".")
+    if len(parents) > MAX_DEPTH:
+        raise ParameterOutOfRange(f"A path leads through at most {MAX_DEPTH} sequences")
     return TagPath(dictionary.parse_tag(last), tuple(_step(part, dictionary) for part in parents))
 
 

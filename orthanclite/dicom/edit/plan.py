@@ -9,6 +9,7 @@ from typing import Any
 from orthanclite.dicom.edit.cleaning import Cleaning
 from orthanclite.dicom.edit.paths import TagPath
 from orthanclite.dicom.edit.profiles import Profile
+from orthanclite.dicom.edit.rules import Entry, Rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +34,11 @@ class EditPlan:
     cleaning: Cleaning = field(default_factory=Cleaning)
     remove_overlays: bool = False  # groups 60xx
     remove_icons: bool = False  # IconImageSequence, wherever it stands
+    rules: Rules = field(init=False, repr=False, compare=False)
+    """What of this names single elements: made once for all files."""
+
+    def __post_init__(self) -> None:
+        lines: list[Entry] = [(path, "keep", None) for path in self.keep]
+        lines += [(path, "replace", value) for path, value in self.replace.items()]
+        lines += [(path, "remove", None) for path in self.remove]
+        object.__setattr__(self, "rules", Rules.of(lines))

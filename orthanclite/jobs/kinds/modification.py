@@ -104,7 +104,7 @@ class ModificationKind:
         request = self._read(body, anonymize)
         level = Level.PATIENT if anonymize else _wanted_level(body, request)
         sources = sorted(set(ids))
-        known = {id: at for id in sources if (at := self._tools.resources.locate(id)) is not None}
+        known = self._tools.resources.locate_many(sources)
         if sources and not known:
             raise ParameterOutOfRange
         self._rules.check(request, level, known, _keep_source(body))
@@ -166,10 +166,11 @@ class ModificationKind:
 
     def _instances(self, sources: Sequence[str]) -> list[str]:
         """The instances of resources in the order of their IDs, each once; an unknown ID is one of them."""
-        found: set[str] = set()
-        for id in sources:
-            level = self._tools.resources.locate(id) or Level.INSTANCE
-            found.update(instances_below(self._tools.resources, level, id))
+        resources = self._tools.resources
+        known = resources.locate_many(sources)
+        found = {id for id in sources if id not in known}
+        for id, level in known.items():
+            found.update(instances_below(resources, level, id))
         return sorted(found)
 
     def _name(self, request: ModificationRequest, body: Mapping[str, Any]) -> str:
@@ -184,8 +185,9 @@ class ModificationKind:
         :raises BadRequest: where one names a resource of which no instance is edited
         """
         resources, edited = self._tools.resources, set(instances)
+        known = resources.locate_many(request.pixels.resources)
         for id in sorted(request.pixels.resources):
-            level = resources.locate(id)
+            level = known.get(id)
             below = [] if level is None else resources.descendant_ids(level, id, Level.INSTANCE)
             if edited.isdisjoint({id, *below}):
                 raise BadRequest(f"MaskPixels names a resource that is not edited: {id}")

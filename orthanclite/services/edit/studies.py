@@ -17,7 +17,7 @@ from orthanclite.dicom.modules import MODULE_TAGS
 from orthanclite.dicom.reading.dataset import DataSet
 from orthanclite.dicom.renderings.tags_json import Renderer, Style
 from orthanclite.services.content.files import InstanceFiles
-from orthanclite.services.edit.request import ModificationRequest, RequestReader
+from orthanclite.services.edit.request import ModificationRequest, RequestReader, refuse_too_many
 from orthanclite.services.edit.sources import instances_below
 
 _OF_A_STUDY = MODULE_TAGS[Level.PATIENT] | MODULE_TAGS[Level.STUDY]
@@ -51,6 +51,7 @@ class StudyChanges:
         :raises ParameterOutOfRange: for a tag that does not describe a study or its patient
         :raises UnknownDicomTag: for a name that is no tag
         """
+        refuse_too_many(body)
         replace, remove = body.get("Replace", {}), body.get("Remove", [])
         if not isinstance(replace, dict) or not all(isinstance(one, str) for one in replace.values()):
             raise BadFileFormat
@@ -124,8 +125,10 @@ class StudyChanges:
         if "Resources" not in body:
             raise BadFileFormat("List of strings expected in field: Resources")
         found: set[str] = set()
-        for id in dict.fromkeys(string_list(body, "Resources")):
-            level = self._resources.locate(id)
+        wanted = dict.fromkeys(string_list(body, "Resources"))
+        known = self._resources.locate_many(wanted)
+        for id in wanted:
+            level = known.get(id)
             if level is None:
                 raise UnknownResource(f"Cannot find this resource: {id}")
             if level is Level.PATIENT:

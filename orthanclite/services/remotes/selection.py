@@ -102,8 +102,9 @@ class Selector:
         """
         refs: dict[str, ResourceRef] = {}
         instances: list[str] = []
+        known = self._resources.locate_many(ids)
         for id in ids:
-            level = self._resources.locate(id)
+            level = known.get(id)
             if level is None:
                 raise UnknownResource(f"Unknown resource: {id}")
             refs[id] = ResourceRef(level, id)

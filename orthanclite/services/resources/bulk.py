@@ -33,10 +33,7 @@ class BulkContent:
     def at_level(self, ids: Sequence[str], level: Level) -> list[str]:
         """The sorted IDs of the resources of one level that are above, at or below those of ``ids``."""
         found: set[str] = set()
-        for id in dict.fromkeys(ids):
-            own = self._resources.locate(id)
-            if own is None:
-                continue
+        for id, own in self._resources.locate_many(dict.fromkeys(ids)).items():
             if own < level:
                 found.update(self._resources.descendant_ids(own, id, level))
             else:

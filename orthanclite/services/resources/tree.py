@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from orthanclite.core.errors import ParameterOutOfRange, UnknownResource
@@ -111,8 +111,10 @@ class ResourceService:
 
     def delete_many(self, wanted: Iterable[str | ResourceRef]) -> None:
         """Delete resources, given by reference or by the ID alone; unknown ones are skipped."""
-        refs = [ref for item in wanted if (ref := self._reference(item)) is not None]
-        self._finish(self._resources.delete_many(refs))
+        items = list(wanted)
+        known = self._resources.locate_many(item for item in items if isinstance(item, str))
+        found = (_reference(item, known) for item in items)
+        self._finish(self._resources.delete_many(ref for ref in found if ref is not None))
 
     def _finish(self, outcome: DeleteOutcome) -> DeleteOutcome:
         """Do what follows the commit of a deletion."""
@@ -144,11 +146,12 @@ class ResourceService:
         requested = self._requested_tags.resolve(resources, tags)
         return [render(resource, view, values) for resource, values in zip(resources, requested, strict=True)]
 
-    def _reference(self, item: str | ResourceRef) -> ResourceRef | None:
-        if isinstance(item, ResourceRef):
-            return item
-        level = self._resources.locate(item)
-        return None if level is None else ResourceRef(level, item)
+
+def _reference(item: str | ResourceRef, known: Mapping[str, Level]) -> ResourceRef | None:
+    if isinstance(item, ResourceRef):
+        return item
+    level = known.get(item)
+    return None if level is None else ResourceRef(level, item)
 
 
 def _parts(view: View, level: Level, tags: Sequence[int]) -> Parts:

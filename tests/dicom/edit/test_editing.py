@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import struct
+import time
 from typing import Any
 
 import pydicom
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
 
 from orthanclite.core.errors import BadFileFormat, BadRequest, ParameterOutOfRange, UnknownDicomTag
 from orthanclite.dicom.dictionary import TagDictionary
@@ -378,3 +380,48 @@ def test_a_bad_index_is_refused(text: str) -> None:
 def test_a_path_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(UnknownDicomTag):
         path(text)
+
+
+def test_a_path_is_no_deeper_than_files_are() -> None:
+    step = "RequestAttributesSequence[*]."
+    assert len(path(step * 64 + "PatientID").steps) == 64
+    with pytest.raises(ParameterOutOfRange):
+        path(step * 65 + "PatientID")
+
+
+def test_a_line_for_one_item_goes_before_nothing_and_beside_those_for_all() -> None:
+    dataset = Dataset()
+    dataset.RequestAttributesSequence = [Dataset() for _ in range(3)]
+    for one in dataset.RequestAttributesSequence:
+        one.ScheduledProcedureStepID, one.RequestedProcedureID = "s", "r"
+    plan = EditPlan(
+        replace={
+            path("RequestAttributesSequence[*].ScheduledProcedureStepID"): "all",
+            path("RequestAttributesSequence[1].ScheduledProcedureStepID"): "one",
+        },
+        remove=frozenset({path("RequestAttributesSequence[2].RequestedProcedureID")}),
+    )
+    items = read(edited(pydicom_file(dataset), plan)).RequestAttributesSequence
+    assert [one.ScheduledProcedureStepID for one in items] == ["all", "one", "all"]
+    assert ["RequestedProcedureID" in one for one in items] == [True, True, False]
+
+
+@pytest.mark.parametrize("index", ["[*]", "[{}]"])
+def test_many_lines_for_many_items(index: str) -> None:
+    """The time grows with lines and items, and not with their product."""
+    dataset = Dataset()
+    dataset.RequestAttributesSequence = [Dataset() for _ in range(1500)]
+    tags = [f"{0x0010 + 2 * (n >> 12):04x},{n & 0xFFF:04x}" for n in range(9000)]
+    remove = {path(f"RequestAttributesSequence{index.format(n)}.{tag}") for n, tag in enumerate(tags)}
+    file, started = parse(pydicom_file(dataset), DICTIONARY, whole=True), time.thread_time()
+    edit(file, EditPlan(remove=frozenset(remove)), DICTIONARY).tobytes()
+    assert time.thread_time() - started < 3
+
+
+def pydicom_file(dataset: Dataset) -> bytes:
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.SOPClassUID, dataset.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.2", "1.2.3"
+    buffer = io.BytesIO()
+    dataset.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
