@@ -96,6 +96,11 @@ class Search(Protocol):
         """The Orthanc IDs of the matches, in order, ``since`` and ``limit`` applied."""
         ...
 
+    def ids_of_uids(self, uids: Sequence[str]) -> list[str]:
+        """The Orthanc IDs of the resources with these UIDs: of a study, then of a series in it, then of an
+        instance in that; of the last level that is named, sorted. Far cheaper than :meth:`find_ids`."""
+        ...
+
     def count(self, request: FindRequest) -> int:
         """How many resources match, whatever ``since`` and ``limit``."""
         ...

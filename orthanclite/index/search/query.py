@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, Table, and_, bindparam, exists, select
 
 from orthanclite.core.levels import Level
-from orthanclite.core.main_tags import MainTags
+from orthanclite.core.main_tags import IDENTIFIER_OF, MainTags
+from orthanclite.core.normalize import normalize
 from orthanclite.core.query import (
     COMPUTED_TAGS,
     COUNTED_LEVELS,
@@ -21,7 +22,7 @@ from orthanclite.index.database import Database
 from orthanclite.index.pages import IdPages
 from orthanclite.index.remove import unpacked
 from orthanclite.index.resources import FIND_KEY
-from orthanclite.index.schema import TABLES, series
+from orthanclite.index.schema import COLUMNS, TABLES, series
 from orthanclite.index.search.conditions import Condition, Conditions, Dialect
 from orthanclite.index.search.order import Order
 from orthanclite.index.search.plan import Search
@@ -47,6 +48,15 @@ class SqlSearch:
         with self._database.reader() as session:
             search = self._search(session, request)
             return [] if search is None else search.ids()
+
+    def ids_of_uids(self, uids: Sequence[str]) -> list[str]:
+        """The Orthanc IDs of the resources with these UIDs: of a study, then of a series in it, then of an
+        instance in that; of the last level that is named, sorted."""
+        named = {
+            level.name: normalize(uid).replace("\0", "") for level, uid in zip(_BY_UIDS, uids, strict=False)
+        }
+        with self._database.reader() as session:
+            return sorted(id for (id,) in session.all(_BY_UIDS[Level(len(uids) + 1)], **named))
 
     def count(self, request: FindRequest) -> int:
         """How many resources match; ``since`` and ``limit`` do not count."""
@@ -109,6 +119,22 @@ class SqlSearch:
 
 
 _SOP_CLASSES = select(series.c.parent, series.c.sop_classes).where(any_of(series.c.parent, "keys"))
+
+
+def _has_uids(table: Table, level: Level) -> ColumnElement[bool]:
+    """That a resource, and those above it, have the UIDs that the parameters name."""
+    own = table.c[COLUMNS[level][IDENTIFIER_OF[level]]] == bindparam(level.name)
+    if level is Level.STUDY:
+        return own
+    above = TABLES[Level(level - 1)]
+    # Not joined: the lowest UID is the rarest, and no plan shall begin with all instances of a study.
+    return and_(own, exists().where(above.c.id == table.c.parent, _has_uids(above, Level(level - 1))))
+
+
+_BY_UIDS = {
+    level: select(TABLES[level].c.public_id).where(_has_uids(TABLES[level], level))
+    for level in (Level.STUDY, Level.SERIES, Level.INSTANCE)
+}
 
 
 def _text(value: object) -> str:

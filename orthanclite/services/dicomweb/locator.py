@@ -9,12 +9,10 @@ from dataclasses import dataclass
 
 from orthanclite.core.errors import UnknownResource
 from orthanclite.core.levels import Level
-from orthanclite.core.main_tags import IDENTIFIER_OF
 from orthanclite.core.model import Parts, Resource, ResourceRef
 from orthanclite.core.ports import Resources, Search
-from orthanclite.core.query import MAXIMUM_PATTERN, Constraint, FindRequest, Match
+from orthanclite.core.query import MAXIMUM_PATTERN
 
-_LEVELS = (Level.STUDY, Level.SERIES, Level.INSTANCE)
 _REMEMBERED = 20_000
 """UIDs whose resources are remembered."""
 
@@ -95,11 +93,7 @@ class Locator:
             return known
         if any(len(uid) > MAXIMUM_PATTERN for uid in path.uids):
             raise _unknown(path)
-        constraints = tuple(
-            Constraint(IDENTIFIER_OF[level], Match.EQUAL, (uid,))
-            for level, uid in zip(_LEVELS, path.uids, strict=False)
-        )
-        found = tuple(self._search.find_ids(FindRequest(path.level, constraints)))
+        found = tuple(self._search.ids_of_uids(path.uids))
         with self._lock:
             self._known.pop(path, None)
             # A second study of the same UID may come: only what is unique for sure is remembered.

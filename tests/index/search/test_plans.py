@@ -15,7 +15,7 @@ from orthanclite.core.levels import Level
 from orthanclite.core.model import Attachment, Parts, ResourceRef
 from orthanclite.index import SqlIndex
 from orthanclite.index.session import Session
-from tests.support.records import record
+from tests.support.records import MAIN_TAGS, record
 
 EVERYTHING = Parts.SHOWN | Parts.CHILDREN | Parts.LABELS | Parts.METADATA | Parts.ATTACHMENTS | Parts.STATUS
 
@@ -95,6 +95,7 @@ def use(index: SqlIndex) -> None:
                 assert resources.descendant_ids(level, id, target)
             else:
                 assert resources.ancestor_id(level, id, target)
+    assert index.search(MAIN_TAGS).ids_of_uids(["1.0", "1.0.1", "1.0.1.0"]) == [ids.instance]
     assert resources.modalities_in_study(ids.study)
     assert resources.sop_classes_in_study(ids.study)
     assert index.changes.changes(limit=2).changes

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from orthanclite.core.constants import Metadata
 from orthanclite.core.identifiers import hierarchy
 from orthanclite.core.levels import Level
-from orthanclite.core.main_tags import DEFAULT_MAIN_TAGS, MainTags, tag_key
+from orthanclite.core.main_tags import DEFAULT_MAIN_TAGS, IDENTIFIER_OF, MainTags, tag_key
 from orthanclite.core.matching import predicate
 from orthanclite.core.model import InstanceRecord, Parts, Resource, ResourceRef
 from orthanclite.core.query import (
@@ -286,6 +286,20 @@ def test_parents(world: World) -> None:
             else:
                 assert found == ([parent.id] if below is level else [])
     assert world.find(FindRequest(Level.STUDY, parent=ResourceRef(Level.PATIENT, "nope"))) == []
+
+
+def test_resources_by_their_uids(world: World) -> None:
+    search = world.index.search(MAIN_TAGS)
+    for level in (Level.STUDY, Level.SERIES, Level.INSTANCE):
+        for resource in world.resources[level]:
+            lineage = [resource]
+            while lineage[0].level > Level.STUDY:
+                lineage.insert(0, world.by_id[lineage[0].parent_id or ""])
+            uids = [one.tags[tag_key(IDENTIFIER_OF[one.level])] for one in lineage]
+            assert search.ids_of_uids(uids) == [resource.id]
+            for wrong in range(len(uids)):
+                assert search.ids_of_uids([*uids[:wrong], "1.999", *uids[wrong + 1 :]]) == []
+    assert search.ids_of_uids(["x" * 5000, "\0", "'"]) == []
 
 
 def test_labels_and_metadata(world: World) -> None:

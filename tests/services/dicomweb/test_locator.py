@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -9,7 +10,6 @@ import pytest
 from orthanclite.core.errors import UnknownResource
 from orthanclite.core.levels import Level
 from orthanclite.core.model import Parts
-from orthanclite.core.query import FindRequest
 from orthanclite.services.dicomweb.locator import Locator, UidPath
 
 PATH = UidPath("1.1", "1.2", "1.3")
@@ -22,7 +22,7 @@ class CountingIndex:
         self.searches = 0
         self.known = {"first"}
 
-    def find_ids(self, request: FindRequest) -> list[str]:
+    def ids_of_uids(self, uids: Sequence[str]) -> list[str]:
         self.searches += 1
         return sorted(self.known)
 
