@@ -6,9 +6,10 @@ from io import BytesIO
 
 import numpy as np
 import pytest
+from imagecodecs import htj2k_decode
 from pydicom import dcmread
 from pydicom.encaps import generate_frames
-from pydicom.uid import JPEG2000Lossless, RLELossless
+from pydicom.uid import HTJ2KLossless, JPEG2000Lossless, RLELossless
 
 from tests.dicomweb.support import EXPLICIT, get, parts, store, store_sample
 from tests.support.records import dicom_file
@@ -73,6 +74,9 @@ def test_frames_are_encoded(server: Server) -> None:
     (part,) = parts(get(server, f"{stored.instance}/frames/1", 'multipart/related; type="image/jp2"'))
     assert part.headers["content-type"] == f"image/jp2; transfer-syntax={JPEG2000Lossless}"
     assert part.content.startswith(b"\xff\x4f\xff\x51")
+    (part,) = parts(get(server, f"{stored.instance}/frames/1", 'multipart/related; type="image/jphc"'))
+    assert part.headers["content-type"] == f"image/jphc; transfer-syntax={HTJ2KLossless}"
+    assert np.array_equal(htj2k_decode(part.content), stored.dataset.pixel_array)
     old = "image/dicom+jpeg; transfer-syntax=1.2.840.10008.1.2.4.70"
     assert get(server, f"{stored.instance}/frames/1", old).headers["content-type"] == old
 
@@ -96,7 +100,7 @@ def test_frames_that_are_not_there(server: Server, path: str, status: int) -> No
 
 def test_formats_that_are_not_there(server: Server) -> None:
     stored = store_sample(server, "CT_small.dcm")
-    for accept in ("text/plain", "image/jphc", f"{OCTETS}; transfer-syntax=1.2.3", "image/jxl", "video/mp4"):
+    for accept in ("text/plain", f"{OCTETS}; transfer-syntax=1.2.3", "image/jxl", "video/mp4"):
         assert get(server, f"{stored.instance}/frames/1", accept).status_code == 406, accept
 
 

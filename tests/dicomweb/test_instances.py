@@ -131,7 +131,7 @@ def test_zip(server: Server, level: str) -> None:
         "image/png",
         "application/dicom",  # of a series
         f"{DICOM}; transfer-syntax=1.2.3",
-        f"{DICOM}; transfer-syntax=1.2.840.10008.1.2.4.203",
+        f"{DICOM}; transfer-syntax=1.2.840.10008.1.2.4.92",
         "*/*;q=0",
     ],
 )

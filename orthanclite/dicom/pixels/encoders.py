@@ -182,6 +182,36 @@ def _small_jpeg_2000(samples: Samples, found: FrameFormat) -> bytes:
     return output.getvalue()
 
 
+def _high_throughput(lossy: bool) -> Callable[[Samples, FrameFormat, int], bytes]:
+    """HTJ2K (ISO 15444-15), in the order of resolutions (RPCL): syntax 202 asks for it, others allow it."""
+
+    def encode(samples: Samples, found: FrameFormat, quality: int) -> bytes:
+        # Imported by who needs it: it brings fifty codecs.
+        from imagecodecs import htj2k_encode
+
+        container = 8 if found.bits_stored <= 8 else 16
+        # The library takes all bits of a value for its range: the middle of the stored range goes to the
+        # middle of that, and the true range is written into the bit stream afterwards.
+        shift = 0 if found.signed else (1 << (container - 1)) - (1 << (found.bits_stored - 1))
+        kind = f"{'i' if found.signed else 'u'}{container // 8}"
+        # One grey level of 256 at the default quality of 90, as a part of the range.
+        step = max(100 - quality, 1) / 10 / 256
+        stream = bytearray(
+            htj2k_encode(
+                (samples.astype(np.int32) + shift).astype(kind),
+                step if lossy else None,
+                rgb=found.photometric == "RGB" if found.samples == 3 else None,
+                reversible=not lossy,
+            )
+        )
+        depth = found.bits_stored - 1 | found.signed << 7
+        for component in range(found.samples):
+            stream[_FIRST_DEPTH + 3 * component] = depth
+        return bytes(stream)
+
+    return encode
+
+
 def _rle(samples: Samples, found: FrameFormat, quality: int) -> bytes:
     return bytes(
         encode_rle(
@@ -217,6 +247,8 @@ def _is_lossy_input(low: int, high: int, colour: int) -> Callable[[FrameFormat],
     return check
 
 
+_FIRST_DEPTH = 42
+"""The byte of a JPEG 2000 code stream that tells the bits of its first component (ISO 15444-1 A.5.1)."""
 _MIN_SIDE = 32  # pixels: five halvings of the wavelet transform
 
 _ENCODERS = {
@@ -237,5 +269,18 @@ _ENCODERS = {
         lambda found: found.bits_stored <= 16 and found.photometric != "PALETTE COLOR",
         _transformed("YBR_ICT"),
         "ISO_15444_1",
+    ),
+    **dict.fromkeys(
+        (ts.HTJ2K_LOSSLESS, ts.HTJ2K_LOSSLESS_RPCL),
+        Encoder(
+            _high_throughput(lossy=False), lambda found: found.bits_stored <= 16, _transformed("YBR_RCT")
+        ),
+    ),
+    ts.HTJ2K: Encoder(
+        _high_throughput(lossy=True),
+        # The steps of lossy values are parts of the range, which can then not be told afterwards.
+        lambda found: found.bits_stored in (8, 16) and found.photometric != "PALETTE COLOR",
+        _transformed("YBR_ICT"),
+        "ISO_15444_15",
     ),
 }

@@ -8,6 +8,9 @@ import itertools
 import numpy as np
 import pydicom
 import pytest
+from imagecodecs import htj2k_decode
+from openjpeg.utils import get_parameters
+from pydicom.encaps import generate_frames
 
 from orthanclite.core.errors import BadFileFormat, NotImplementedInServer, ParameterOutOfRange
 from orthanclite.dicom.dictionary import TagDictionary
@@ -29,8 +32,15 @@ LOSSLESS = {
     "jpeg first order": f"{PREFIX}.4.70",
     "jpeg-ls": f"{PREFIX}.4.80",
     "jpeg 2000": f"{PREFIX}.4.90",
+    "htj2k": f"{PREFIX}.4.202",
 }
-LOSSY = {"baseline": ".4.50", "extended": ".4.51", "near-lossless": ".4.81", "jpeg 2000": ".4.91"}
+LOSSY = {
+    "baseline": ".4.50",
+    "extended": ".4.51",
+    "near-lossless": ".4.81",
+    "jpeg 2000": ".4.91",
+    "htj2k": ".4.203",
+}
 IMAGES = (
     "grey8",
     "grey12",
@@ -73,6 +83,36 @@ def test_signed_images_of_usual_size_keep_every_value_in_jpeg_2000() -> None:
     data = file_of(image_files.image("signed", pixels))
     result = transcode(transcode(data, LOSSLESS["jpeg 2000"], dictionary=DICTIONARY), LOSSLESS["jpeg-ls"])
     assert np.array_equal(values(result)[0], pixels)
+
+
+@pytest.mark.parametrize(
+    "name", ["grey8", "signed8", "grey12", "signed12", "grey16", "signed16", "rgb8", "rgb16"]
+)
+def test_high_throughput_jpeg_2000_is_written(name: str) -> None:
+    """Another library reads every value as it was, and the true number of bits."""
+    data = plain(name)
+    file = pydicom.dcmread(io.BytesIO(transcode(data, f"{PREFIX}.4.201")))
+    (stream,) = generate_frames(file.PixelData, number_of_frames=1)
+    parameters = get_parameters(stream)
+    assert (parameters["precision"], parameters["is_signed"]) == (
+        file.BitsStored,
+        file.PixelRepresentation == 1,
+    )
+    assert stream[stream.index(b"\xff\x52") + 5] == 2, "RPCL (ISO 15444-1 table A.16)"
+    assert file.PhotometricInterpretation == ("YBR_RCT" if file.SamplesPerPixel == 3 else "MONOCHROME2")
+    assert np.array_equal(htj2k_decode(stream), values(data)[0])
+    assert np.array_equal(values(transcode(data, f"{PREFIX}.4.201"))[0], values(data)[0])
+
+
+def test_lossy_high_throughput_jpeg_2000_is_as_good_as_is_wanted() -> None:
+    data, sizes, errors = plain("grey16"), [], []
+    for quality in (10, 90, 100):
+        result = transcode(data, f"{PREFIX}.4.203", TranscodeOptions(quality))
+        sizes.append(len(result))
+        errors.append(int(np.abs(values(result)[0].astype(int) - values(data)[0]).max()))
+    assert sizes == sorted(set(sizes))
+    assert errors[0] > errors[1] > errors[2]
+    assert errors[1] < 65536 / 256 * 2
 
 
 @pytest.mark.parametrize("name", ["grey16", "signed16", "rgb8", "frames16"])
@@ -120,7 +160,8 @@ def test_a_file_that_has_the_syntax_stays_as_it_is() -> None:
         ("grey12", f"{PREFIX}.4.50", NotImplementedInServer),
         ("bits", f"{PREFIX}.4.80", NotImplementedInServer),
         ("grey12", f"{PREFIX}.4.102", NotImplementedInServer),
-        ("grey16", f"{PREFIX}.4.201", NotImplementedInServer),
+        ("bits", f"{PREFIX}.4.201", NotImplementedInServer),
+        ("grey12", f"{PREFIX}.4.203", NotImplementedInServer),
     ],
 )
 def test_what_cannot_be_written_is_refused(name: str, target: str, error: type[Exception]) -> None:

@@ -126,6 +126,6 @@ def test_a_failure_leaves_no_file(service: TranscodingService, folder: Path, com
     with pytest.raises(BadFileFormat):
         service.transcode(data[: len(data) // 2], JPEG_LS)
     with pytest.raises(NotImplementedInServer):
-        service.transcode(data, "1.2.840.10008.1.2.4.201")
+        service.transcode(data, "1.2.840.10008.1.2.4.92")
     gc.collect()
     assert list(folder.iterdir()) == []
