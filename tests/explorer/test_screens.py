@@ -160,6 +160,28 @@ def test_files_are_uploaded_and_refusals_reported(
     complaints.clear()
 
 
+def test_dropped_files_are_uploaded_and_named(page: Page, site: Server) -> None:
+    """Dropped anywhere; a file that does not come from a disk has no entry of a file system."""
+    page.goto("/ui/app/")
+    expect(page.get_by_text("Nothing is stored yet")).to_be_visible()
+    content = base64.b64encode(study(1, "Doe^John")).decode()
+    page.evaluate(
+        """(content) => {
+          const bytes = Uint8Array.from(atob(content), (one) => one.charCodeAt(0))
+          const dataTransfer = new DataTransfer()
+          dataTransfer.items.add(new File([bytes], 'one.dcm'))
+          for (const type of ['dragover', 'drop'])
+            window.dispatchEvent(new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true }))
+        }""",
+        content,
+    )
+    expect(page.locator(".upload-dock [role=status]")).to_contain_text("1 new")
+    expect(page.locator(".grid .line a")).to_have_text(["Doe, John"])
+    page.locator(".upload-dock a").click()
+    page.get_by_role("link", name="Doe, John · Head").click()
+    expect(page.locator("h1")).to_contain_text("Doe, John")
+
+
 def test_an_upload_survives_a_lost_connection(
     page: Page, site: Server, tmp_path: Path, complaints: list[str]
 ) -> None:

@@ -9,7 +9,8 @@ import { done, failed } from '@/notices'
 
 const MOST_NAMES = 5
 
-function nameOf(study: Resource): string {
+/** A study as people call it: patient and description. */
+export function nameOf(study: Resource): string {
   const patient = personName(study.PatientMainDicomTags?.['PatientName'] ?? '')
   const description = study.MainDicomTags['StudyDescription'] ?? study.MainDicomTags['StudyDate'] ?? ''
   return [patient || study.PatientMainDicomTags?.['PatientID'], description].filter(Boolean).join(' · ') || study.ID

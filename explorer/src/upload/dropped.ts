@@ -27,6 +27,9 @@ async function* walk(entry: FileSystemEntry): AsyncGenerator<File> {
 
 export async function* droppedFiles(transfer: DataTransfer): AsyncGenerator<File> {
   // The list is emptied when the event has been handled, so all of it is taken first.
-  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry())
-  for (const entry of entries) if (entry) yield* walk(entry)
+  const dropped = [...transfer.items].map((item) => ({ entry: item.webkitGetAsEntry(), file: item.getAsFile() }))
+  for (const { entry, file } of dropped) {
+    if (entry) yield* walk(entry)
+    else if (file) yield file // of another page, say, and not of a disk
+  }
 }
