@@ -31,6 +31,14 @@ def dumps(value: Any) -> bytes:
     return _render(value, "\n", "   ").encode("ascii")
 
 
+def text_within(value: Any, depth: int) -> str:
+    """``value`` as it stands within an answer, that many levels deep.
+
+    :raises TypeError: as :func:`dumps`
+    """
+    return _render(value, "\n" + "   " * depth, "   ")
+
+
 def dumps_error(value: Mapping[str, Any]) -> bytes:
     """``value`` as Orthanc writes the body of an error: indented by tabs, with a final newline."""
     return _render(dict(value), "\n", "\t").encode("ascii") + b"\n"
@@ -58,6 +66,8 @@ def _render_object(value: dict[str, Any], pad: str, unit: str) -> str:
         kind = type(item)
         if kind is str:
             lines.append(f"{_quote(key)} : {_quote(item)}")
+        elif kind is int:
+            lines.append(f"{_quote(key)} : {item}")
         elif item and kind in _CONTAINERS:
             lines.append(f"{_quote(key)} : {inner}{_render(item, inner, unit)}")
         else:

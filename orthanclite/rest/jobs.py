@@ -15,7 +15,7 @@ from orthanclite.core.error_codes import ERROR_MESSAGES
 from orthanclite.core.errors import InexistentItem
 from orthanclite.core.jobs import Job
 from orthanclite.core.principal import Access
-from orthanclite.core.styled_json import dumps
+from orthanclite.core.styled_json import text_within
 from orthanclite.jobs.engine import JobEngine
 from orthanclite.jobs.events import JobEvent, JobEvents
 from orthanclite.rest.views import EXPAND_ARGUMENT
@@ -139,9 +139,8 @@ class RenderedJobs:
 
 def _around_time(job: Job) -> tuple[str, str]:
     """The text of a job in a list, before and after the time of the answer."""
-    before, name, after = dumps(describe(job)).decode("ascii").partition('\n   "Timestamp" : "')
-    text = (before + name).replace("\n", "\n   ")
-    return text, after[after.index('"') :].replace("\n", "\n   ")
+    before, name, after = text_within(describe(job), 1).partition('\n      "Timestamp" : "')
+    return before + name, after[after.index('"') :]
 
 
 def describe(job: Job) -> dict[str, Any]:
