@@ -11,7 +11,8 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -91,11 +92,7 @@ def check(server: Server, kind: str, job: str, source: str) -> None:
         assert server.client.get(f"/instances/{instance['ID']}/file").content[128:132] == b"DICM"
     remaining = server.client.get(f"/studies/{source}/instances")
     assert (len(remaining.json()) if remaining.status_code == 200 else 0) == left
-    changes = all_changes(server)
-    assert (
-        max(Counter(change["ID"] for change in changes if change["ChangeType"] == "NewInstance").values())
-        == 1
-    )
+    assert max(Counter(new_instances(server)).values()) == 1
 
 
 def all_changes(server: Server) -> list[dict[str, Any]]:
@@ -160,11 +157,13 @@ def test_each_job_of_two_servers_takes_effect_once(tmp_path: Path, postgres: Clu
             assert len(set(results)) == count
             assert three.get("/statistics")["CountInstances"] == COUNT * (count + 1)
             assert {len(three.get(f"/studies/{result}/instances")) for result in results} == {COUNT}
-            changes = Counter(
-                change["ID"] for change in all_changes(three) if change["ChangeType"] == "NewInstance"
-            )
+            changes = Counter(new_instances(three))
             assert set(changes.values()) == {1}
             assert len(changes) == COUNT * (count + 1)
+
+
+def new_instances(server: Server) -> list[str]:
+    return [change["ID"] for change in all_changes(server) if change["ChangeType"] == "NewInstance"]
 
 
 def begin(server: Server, study: str) -> str:
@@ -199,6 +198,51 @@ def test_a_full_disk_fails_the_job_and_no_other(tmp_path: Path) -> None:
             done = wait(server, job)
             assert (done["State"], done["Content"]["FailedInstancesCount"]) == ("Success", 0)
             assert server.get("/statistics")["CountInstances"] == 8
+
+
+@contextmanager
+def paused(own: Cluster) -> Iterator[None]:
+    """PostgreSQL without any progress, as of a machine that hangs: connections stay open."""
+    with own.connect() as connection:
+        (folder,) = connection.execute("SHOW data_directory").fetchone() or ("",)
+    main = int((Path(str(folder)) / "postmaster.pid").read_text().split()[0])
+    children = Path(f"/proc/{main}/task/{main}/children")
+    all_of_it = [main]
+    try:
+        os.kill(main, signal.SIGSTOP)  # first of all: then no more come
+        for child in map(int, children.read_text().split()):
+            os.kill(child, signal.SIGSTOP)
+            all_of_it.append(child)
+        yield
+    finally:
+        for pid in reversed(all_of_it):
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_a_database_that_stands_still_ends_no_engine(tmp_path: Path) -> None:
+    pause = float(os.environ.get("ORTHANCLITE_PAUSE", "3"))  # seconds
+    with (
+        cluster() as own,
+        own.database() as name,
+        running(orthanclite(tmp_path, config(own, name, **OPTIONS))) as server,
+    ):
+        study, _ = fill(server, "1.7")
+        jobs = [begin(server, study) for _ in range(6)]
+        body = {"Asynchronous": True}
+        archive = str(server.client.post(f"/studies/{study}/archive", json=body).json()["ID"])
+        with paused(own):
+            time.sleep(pause)
+            assert server.client.get("/tools/now").status_code == 200
+        for job in [*jobs, archive]:
+            ended = wait(server, job)
+            if ended["State"] == "Failure":
+                assert ended["ErrorCode"] in (11, 36), ended
+                assert ended["ErrorDetails"]
+                server.client.post(f"/jobs/{job}/resubmit").raise_for_status()
+                assert wait(server, job)["State"] == "Success"
+        assert server.get("/statistics")["CountInstances"] == COUNT * 7
+        assert len(set(results_of(server, jobs))) == 6
+        assert set(Counter(new_instances(server)).values()) == {1}
 
 
 def test_a_database_that_goes_away_fails_the_job_and_not_the_engine(tmp_path: Path) -> None:
