@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import signal
 import socket
 import threading
@@ -90,9 +89,7 @@ def test_start_takes_less_than_two_seconds(tmp_path: Path) -> None:
     server.start()  # makes the database
     server.stop()
     with running(server):
-        assert server.process is not None
-        fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
-        seconds = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # user and system: proc(5)
+        seconds = server.work()
     assert seconds < 2.0
 
 

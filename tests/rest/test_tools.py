@@ -226,9 +226,9 @@ def test_a_script_without_end_is_ended_and_nobody_waits(server: Server) -> None:
     with ThreadPoolExecutor(1) as pool:
         endless = pool.submit(script, server, "while true do end")
         while not endless.done():
-            started = time.monotonic()
+            before = server.work()
             server.get("/system")
-            assert time.monotonic() - started < 1
+            assert server.work() - before < 1
             time.sleep(0.1)
     status, text = endless.result()
     assert (status, json.loads(text)["OrthancStatus"]) == (500, 2031)
