@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
 import time
 import zipfile
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.explorer.studies import png, stored, study
 from tests.support.server import Server, orthanclite, running
@@ -54,7 +55,7 @@ def test_the_search_box_understands_words(page: Page, site: Server) -> None:
     expect(page.locator(".grid .line a")).to_have_text(["Doe, John"])
 
 
-def test_ten_thousand_rows_are_scrolled_without_blanks(page: Page, site: Server) -> None:
+def test_hundreds_of_rows_are_scrolled_without_blanks(page: Page, site: Server) -> None:
     with io.BytesIO() as packed:
         with zipfile.ZipFile(packed, "w") as archive:
             for number in range(600):
@@ -68,6 +69,55 @@ def test_ten_thousand_rows_are_scrolled_without_blanks(page: Page, site: Server)
     page.keyboard.press("Home")
     expect(page.locator(".grid .line a").first).to_have_text("P00000")
     assert page.locator(".grid .line").count() < 80
+
+
+def test_every_row_of_a_million_is_reached(page: Page, site: Server) -> None:
+    """More pixels than browsers draw; the server is one that counts a million studies."""
+    million = 1_000_000
+
+    def found(route: Route) -> None:
+        asked = json.loads(route.request.post_data or "{}")
+        first = asked.get("Since", million)  # a preview asks for series, of which there are none
+        rows = range(first, min(first + asked.get("Limit", 0), million))
+        studies = [
+            {
+                "ID": str(row),
+                "Type": "Study",
+                "Labels": [],
+                "MainDicomTags": {},
+                "PatientMainDicomTags": {"PatientName": f"P{row}"},
+            }
+            for row in rows
+        ]
+        route.fulfill(body=json.dumps(studies))
+
+    page.route("**/tools/count-resources", lambda route: route.fulfill(body=json.dumps({"Count": million})))
+    page.route("**/tools/find", found)
+    page.goto("/ui/app/")
+    names = page.locator(".grid .line a")
+    expect(names.first).to_have_text("P0")
+    page.get_by_role("grid").focus()
+    page.keyboard.press("End")
+    expect(names.last).to_have_text("P999999")
+    expect(names.last).to_be_in_viewport()
+    page.keyboard.press("ArrowUp")
+    expect(page.locator(".line.active")).to_contain_text("P999998")
+    expect(page.locator(".line.active a")).to_be_in_viewport(ratio=1)
+    for part in (0.5, 0.123):
+        middle = page.evaluate(
+            """part => {
+              const grid = document.querySelector('.grid')
+              grid.scrollTop = (grid.scrollHeight - grid.clientHeight) * part
+              return part * 1_000_000
+            }""",
+            part,
+        )
+        near = page.locator(".grid .line a", has_text=re.compile(f"^P{str(round(middle))[:3]}"))
+        expect(near.first).to_be_attached()
+        expect(page.locator(".grid .waiting")).to_have_count(0)
+    page.keyboard.press("Home")
+    expect(names.first).to_have_text("P0")
+    expect(names.first).to_be_in_viewport()
 
 
 def test_the_list_follows_what_arrives(page: Page, site: Server) -> None:
