@@ -76,8 +76,12 @@ def test_a_read_only_server_recycles_nothing(tmp_path: Path) -> None:
             server.upload(dicom_file(patient=one))
     limits = {"MaximumPatientCount": 1, "MaximumStorageMode": "Recycle", "ReadOnly": True}
     with running(orthanclite(tmp_path, limits)) as server:
-        time.sleep(1)  # the first look would be over
-        assert server.get("/statistics")["CountPatients"] == len(PATIENTS)
+        stop_at = time.monotonic() + 1  # the first look would be over
+        while time.monotonic() < stop_at:
+            statistics = server.client.get("/statistics")
+            assert statistics.status_code == 200, statistics.text
+            assert statistics.json()["CountPatients"] == len(PATIENTS)
+            time.sleep(0.1)
 
 
 @pytest.mark.parametrize("mode", ["Recycle", "Reject"])
