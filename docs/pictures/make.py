@@ -101,7 +101,7 @@ def main() -> None:
             browser = playwright.chromium.launch(
                 executable_path=shutil.which("chromium"), args=["--no-sandbox"]
             )
-            page = browser.new_page(viewport={"width": 1200, "height": 560}, locale="en-GB")
+            page = browser.new_page(viewport={"width": 1440, "height": 640}, locale="en-GB")
             page.goto(f"{server.url}/ui/app/")
             page.locator(".grid .line").first.click()
             page.wait_for_timeout(2000)

@@ -20,7 +20,7 @@ function text(key: string, value: Column['value'], width = 'minmax(7rem, 1fr)'):
 }
 
 export const COLUMNS: readonly Column[] = [
-  text('PatientName', patient('PatientName'), 'minmax(10rem, 2fr)'),
+  text('PatientName', patient('PatientName'), 'minmax(13rem, 2fr)'),
   text('PatientID', patient('PatientID')),
   { ...text('PatientBirthDate', patient('PatientBirthDate'), '8.5rem'), filter: 'date' },
   text('PatientSex', patient('PatientSex'), '4.5rem'),
