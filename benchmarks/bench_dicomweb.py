@@ -1,10 +1,12 @@
 """DICOMweb beside the installed plugin of the reference: metadata, frames, series, searches, storing.
 
-python -m benchmarks.bench_dicomweb
+``python -m benchmarks.bench_dicomweb`` measures all but large archives.
+``python -m benchmarks.bench_dicomweb search N`` fills both servers with N studies by uploads, and searches.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 from io import BytesIO
 from pathlib import Path
@@ -13,6 +15,7 @@ from pydicom import dcmread
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGBaseline8Bit, generate_uid
 
+from benchmarks import bench_find
 from benchmarks.bench_upload import upload
 from benchmarks.corpus import ct_slices
 from benchmarks.pair import compare, machine, resident_mb, servers
@@ -53,6 +56,9 @@ def main() -> None:
             lambda one: repeated(one, f"{series}/metadata", GZIP, 5),
             "/s",
         )
+        for name, server in pair.items():
+            speed = rate(server.http_port, CONNECTIONS, frames, as_stored)
+            print(f"{name}: {SLICES} frames, {CONNECTIONS} connections, for the first time: {speed:.0f}/s")
         compare(
             f"{SLICES} frames, {CONNECTIONS} connections",
             pair,
@@ -77,6 +83,28 @@ def main() -> None:
         compare(f"{STORED} slices stored", pair, lambda one: stow(one, *next(stows)), "/s", repeat=2)
         for name, server in pair.items():
             print(f"Memory of {name}: {resident_mb(server):.0f} MB")
+
+
+SEARCHES = {
+    "100 studies": "studies?limit=100",
+    "100 studies, as OHIF asks": "studies?limit=101&offset=0&includefield=00081030,00080060",
+    "100 studies in the middle": "studies?limit=100&offset={middle}",
+    "100 of a part of a name": "studies?PatientName=*mi*&limit=100",
+    "100 of two months": "studies?StudyDate=20200101-20200301&limit=100",
+    "100 series": "series?limit=100",
+}
+
+
+def search(studies: int) -> None:
+    """Searches in an archive."""
+    print(machine())
+    unsynced = {"SyncStorageArea": False}
+    with servers(unsynced, {"Plugins": [str(PLUGIN)]}) as pair:
+        for server in pair.values():
+            bench_find.upload(server.http_port, studies, 60)
+        for what, query in SEARCHES.items():
+            path = f"{ROOT}/{query.format(middle=studies // 2)}"
+            compare(f"{what}, of {studies}", pair, lambda one, path=path: repeated(one, path, GZIP, 4), "/s")
 
 
 def multi_frame() -> tuple[bytes, str]:
@@ -148,4 +176,7 @@ def stow(server: Server, body: bytes, media_type: str) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["search"]:
+        search(int(sys.argv[2]))
+    else:
+        main()

@@ -83,7 +83,7 @@ def dicomweb_wing(
     )
     searches = SearchAnswers(
         {
-            level: _queries(base, content, search, MetadataTags(metadata, level is Level.INSTANCE))
+            level: _queries(base, content, search, MetadataTags(metadata, resources, level is Level.INSTANCE))
             for level in (Level.STUDY, Level.SERIES, Level.INSTANCE)
         },
         base.main_tags,
