@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pydicom.config import IGNORE
 from pydicom.uid import UID
 
 from orthanclite.dicom.encoding import GE_BIG_ENDIAN_PIXELS, UNCOMPRESSED_SYNTAXES
@@ -54,5 +55,5 @@ def frame_media_type(transfer_syntax: str) -> str:
 
 def is_transfer_syntax(uid: str) -> bool:
     """Whether ``uid`` is a registered transfer syntax."""
-    known = UID(uid)
+    known = UID(uid, IGNORE)  # without a warning of what is no UID
     return not known.is_private and known.type == "Transfer Syntax"
