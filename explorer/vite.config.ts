@@ -31,9 +31,29 @@ function precompress(): Plugin {
   }
 }
 
+const BY_ATTRIBUTE = "textElement.setAttribute('style', combinedStyle)"
+const BY_PROPERTY = 'textElement.style.cssText = combinedStyle'
+
+/** Cornerstone styles its texts by an attribute, which the content security policy forbids; the property may be set. */
+function styleByProperty(): Plugin {
+  let isFound = false
+  return {
+    name: 'style-by-property',
+    apply: 'build',
+    transform(code, id) {
+      if (!id.includes('drawTextBox') || !code.includes(BY_ATTRIBUTE)) return null
+      isFound = true
+      return { code: code.replace(BY_ATTRIBUTE, BY_PROPERTY), map: null }
+    },
+    buildEnd(error) {
+      if (!error && !isFound) this.error(`@cornerstonejs/tools no longer has ${BY_ATTRIBUTE}: is this still needed?`)
+    },
+  }
+}
+
 export default defineConfig({
   base: './', // the server may stand below any path
-  plugins: [vue(), precompress()],
+  plugins: [vue(), styleByProperty(), precompress()],
   resolve: { alias: { '@': fileURLToPath(new URL('src', import.meta.url)) } },
   define: { __VUE_OPTIONS_API__: false, __INTLIFY_PROD_DEVTOOLS__: false, __VUE_I18N_LEGACY_API__: false },
   build: {

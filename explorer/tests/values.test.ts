@@ -7,8 +7,6 @@ import { keys } from '@/query/keys'
 import { replacements } from '@/study/edit'
 import { matches } from '@/study/elements'
 import { parseMetrics, polyline } from '@/system/metrics'
-import { imageIds } from '@/viewer/frames'
-import { range, windowOf } from '@/viewer/presets'
 
 describe('values', () => {
   it.each([
@@ -106,22 +104,5 @@ describe('metrics', () => {
   it('are drawn from bottom to top', () => {
     expect(polyline([1, 3], 10, 8, 2)).toBe('0.0,8.0 10.0,0.0')
     expect(polyline([5, 5], 10, 8, 2)).toBe('0.0,8.0 10.0,8.0')
-  })
-})
-
-describe('pictures', () => {
-  it('are in the order of their numbers, each frame by itself', () => {
-    const instance = (id: string, number: string, frames?: string) => ({
-      ID: id,
-      Type: 'Instance' as const,
-      Labels: [],
-      MainDicomTags: { InstanceNumber: number, ...(frames ? { NumberOfFrames: frames } : {}) },
-    })
-    const ids = imageIds([instance('b', '10'), instance('a', '9', '2')], (path) => `/${path}`)
-    expect(ids).toEqual(['wadouri:/instances/a/file?frame=1', 'wadouri:/instances/a/file?frame=2', 'wadouri:/instances/b/file'])
-  })
-  it('are seen through a window', () => {
-    expect(range({ width: 400, center: 40 })).toEqual({ lower: -160, upper: 239 })
-    expect(windowOf(-160, 239)).toEqual({ width: 400, center: 40 })
   })
 })

@@ -39,10 +39,13 @@ class Offered:
     EnableSettings: bool
 
 
-def explorer_routes(offered: Offered, read_only: bool, folder: Path = STATIC) -> Router:
+def explorer_routes(
+    offered: Offered, read_only: bool, dicomweb_root: str | None = None, folder: Path = STATIC
+) -> Router:
     """The web interface (``OrthancExplorerEnabled``), or a page that says that it was not built.
 
     :param read_only: whether nothing may be changed
+    :param dicomweb_root: path of DICOMweb, from which the viewer has its pictures; None where there is none
     """
     router = Router("Web interface")
     site = BuiltSite(folder)
@@ -73,7 +76,14 @@ def explorer_routes(offered: Offered, read_only: bool, folder: Path = STATIC) ->
         "/ui/api/configuration", "What the web interface offers", answers="application/json", inline=True
     )
     def configuration(call: Call) -> Response:
-        return json_response({"UiOptions": asdict(offered), "ReadOnly": read_only})
+        return json_response(
+            {
+                "UiOptions": asdict(offered),
+                "ReadOnly": read_only,
+                # The API may stand below another path, for the client.
+                "DicomWebRoot": None if dicomweb_root is None else dicomweb_root.removeprefix("/"),
+            }
+        )
 
     @router.get("/ui/app/{name:path}", "The web interface", answers="text/html")
     def page(call: Call) -> Response | None:

@@ -30,11 +30,17 @@ _NO_REFERRER = header("referrer-policy", "no-referrer")
 _SAFETY = (header("content-security-policy", _POLICY.format("script-src 'self';")), _NO_REFERRER)
 _SAFETY_WITH_DECODERS = (
     header(
-        "content-security-policy", _POLICY.format("script-src 'self' 'wasm-unsafe-eval'; worker-src 'self';")
+        "content-security-policy",
+        _POLICY.format(
+            "script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; frame-src 'self'; media-src 'self';"
+        ),
     ),
     _NO_REFERRER,
 )
-"""Decoders of images are WebAssembly, in workers. It is compiled, but never from text."""
+"""Decoders of images are WebAssembly, in workers. It is compiled, but never from text.
+
+Documents (PDF) are shown in a frame, by the browser's own viewer, and videos by its player: both from here.
+"""
 _REVALIDATED = header("cache-control", "no-cache")
 _FOR_EVER = header("cache-control", "public, max-age=31536000, immutable")
 

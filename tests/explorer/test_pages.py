@@ -116,7 +116,8 @@ def test_what_may_be_offered_follows_the_configuration(tmp_path: Path) -> None:
 
 def test_an_installation_without_it_says_so(tmp_path: Path) -> None:
     table = {
-        operation.path: operation for operation in explorer_routes(_EVERYTHING, False, tmp_path).operations
+        operation.path: operation
+        for operation in explorer_routes(_EVERYTHING, False, folder=tmp_path).operations
     }
     handler = cast(SyncHandler, table["/ui/app/{name:path}"].handler)
     answer = handler(Call("GET", "/ui/app/", Principal(Origin.REST_API), {"name": ""}))

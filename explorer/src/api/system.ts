@@ -15,6 +15,8 @@ export interface System {
 export interface UserInterface {
   UiOptions: Record<string, unknown>
   ReadOnly: boolean
+  /** The path of DICOMweb, relative to the root of the API; null where the server has none. */
+  DicomWebRoot: string | null
 }
 
 export interface ServerStatistics {

@@ -1,8 +1,16 @@
 /** Cornerstone3D, made ready once: rendering, decoding in workers, and the tools of the viewer. */
-import { init as initCore } from '@cornerstonejs/core'
+import {
+  Enums,
+  getRenderingCapabilities,
+  imageLoadPoolManager,
+  imageRetrievalPoolManager,
+  init as initCore,
+  setUseCPURendering,
+} from '@cornerstonejs/core'
 import { init as initLoader } from '@cornerstonejs/dicom-image-loader'
 import {
   AngleTool,
+  CrosshairsTool,
   EllipticalROITool,
   LengthTool,
   PanTool,
@@ -13,30 +21,53 @@ import {
   ZoomTool,
   addTool,
   init as initTools,
+  utilities,
 } from '@cornerstonejs/tools'
 
-/** What the main mouse button may do, by the key that chooses it. */
-export const TOOLS = {
-  window: { tool: WindowLevelTool, key: 'w' },
-  pan: { tool: PanTool, key: 'p' },
-  zoom: { tool: ZoomTool, key: 'z' },
-  length: { tool: LengthTool, key: 'l' },
-  angle: { tool: AngleTool, key: 'a' },
-  rectangle: { tool: RectangleROITool, key: 'b' },
-  ellipse: { tool: EllipticalROITool, key: 'e' },
-  probe: { tool: ProbeTool, key: 'o' },
-} as const
+import { ACCEPT_FRAME } from './images/accept'
+import type { ToolName } from './tools'
 
-export type ToolName = keyof typeof TOOLS
+/** Cornerstone's tool for each of the viewer's. */
+export const TOOL_CLASSES = {
+  window: WindowLevelTool,
+  pan: PanTool,
+  zoom: ZoomTool,
+  length: LengthTool,
+  angle: AngleTool,
+  rectangle: RectangleROITool,
+  ellipse: EllipticalROITool,
+  probe: ProbeTool,
+  crosshairs: CrosshairsTool,
+} as const satisfies Record<ToolName, unknown>
 
 const MOST_WORKERS = 4
+/** Requests ahead of need, at a time. A browser has six connections: two stay free for what is wanted now. */
+const MOST_AHEAD = 4
+
+/** Whether there is no graphics processor: WebGL in software draws a picture several times slower than a 2D canvas. */
+export function isWithoutGraphics(): boolean {
+  const { webgl, softwareRasterizer } = getRenderingCapabilities()
+  return !webgl || softwareRasterizer
+}
+
 let ready: Promise<void> | undefined
 
 async function start(): Promise<void> {
-  await initCore()
-  initLoader({ maxWebWorkers: Math.min(MOST_WORKERS, navigator.hardwareConcurrency || 1) })
+  initCore()
+  setUseCPURendering(isWithoutGraphics())
+  initLoader({
+    maxWebWorkers: Math.min(MOST_WORKERS, navigator.hardwareConcurrency || 1),
+    beforeSend: (_, imageId) => (imageId.startsWith('wadors:') ? { Accept: ACCEPT_FRAME } : undefined),
+  })
+  // What waits here can still be put into another order; what the browser has taken cannot.
+  for (const pool of [imageLoadPoolManager, imageRetrievalPoolManager]) {
+    pool.setMaxSimultaneousRequests(Enums.RequestType.Prefetch, MOST_AHEAD)
+  }
   initTools()
-  for (const { tool } of Object.values(TOOLS)) addTool(tool)
+  // Ahead in the direction of scrolling first, then all the rest.
+  const { stackContextPrefetch } = utilities
+  stackContextPrefetch.setConfiguration({ ...stackContextPrefetch.getConfiguration(), minBefore: 2, maxAfter: 10, directionExtraImages: 20 })
+  for (const tool of Object.values(TOOL_CLASSES)) addTool(tool)
   addTool(StackScrollTool)
 }
 

@@ -13,7 +13,7 @@ export const CT_PRESETS: readonly Preset[] = [
   { key: 'mediastinum', width: 350, center: 50 },
 ]
 
-type Window = Pick<Preset, 'width' | 'center'>
+export type Window = Pick<Preset, 'width' | 'center'>
 
 /** The range of values that a window shows (PS3.3 C.11.2.1.2). */
 export function range({ width, center }: Window): { lower: number; upper: number } {
@@ -23,4 +23,10 @@ export function range({ width, center }: Window): { lower: number; upper: number
 /** The window that shows a range of values. */
 export function windowOf(lower: number, upper: number): Window {
   return { width: upper - lower + 1, center: (lower + upper + 1) / 2 }
+}
+
+/** A range of values as the window that shows it: `W 400 L 40`. */
+export function described({ lower, upper }: { lower: number; upper: number }): string {
+  const { width, center } = windowOf(lower, upper)
+  return `W ${Math.round(width)} L ${Math.round(center)}`
 }

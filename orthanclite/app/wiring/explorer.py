@@ -30,4 +30,8 @@ def explorer_wing(base: Foundation, worklists: WorklistsWing) -> ExplorerWing:
         EnableJobsList=options.jobs,
         EnableSettings=options.settings,
     )
-    return ExplorerWing(Additions(routers=(explorer_routes(offered, base.settings.storage.read_only),)))
+    dicomweb = base.settings.dicomweb
+    routes = explorer_routes(
+        offered, base.settings.storage.read_only, dicomweb.root if dicomweb.enabled else None
+    )
+    return ExplorerWing(Additions(routers=(routes,)))
