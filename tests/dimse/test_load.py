@@ -5,13 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import pytest
 
+from orthanclite.dimse.command import AFFECTED_SOP_CLASS_UID, C_ECHO_RQ, COMMAND_FIELD
+from orthanclite.dimse.options import DicomClientOptions
+from orthanclite.dimse.outgoing import Proposal, Remote
+from orthanclite.dimse.upper.requestor import AssociationRequestor
 from orthanclite.services.ingest.service import IngestService
 from tests.dimse.conftest import StartServer
-from tests.dimse.support import CT, IMPLICIT, Site, ct, eventually, implicit, store_request
+from tests.dimse.support import CT, ECHO, IMPLICIT, Site, ct, eventually, implicit, store_request
 
 REJECTED_FOR_NOW = (0x02, 0x03, 0x02)  # transient, by the presentation layer: local limit exceeded
 
@@ -122,6 +127,33 @@ def test_a_storm_of_associations_loses_nothing(start: StartServer) -> None:
     assert len(site.instances()) == len(stored)
     assert eventually(lambda: site.server.active_associations == 0)
     assert site.is_alive()
+
+
+def test_fifty_associations_in_and_twenty_out_at_the_same_time(start: StartServer) -> None:
+    site = start(threads=4, maximum_associations=150)
+    called = start(maximum_associations=50)
+    requestor = AssociationRequestor(DicomClientOptions())
+    everybody = threading.Barrier(50 + 20)
+    statuses: list[int] = []
+
+    def send(number: int) -> None:
+        with site.associate(CT) as association:
+            assert association.is_established
+            everybody.wait(60)
+            statuses.append(association.send_c_store(ct(SOPInstanceUID=f"1.2.{number}")).Status)
+
+    def call() -> None:
+        remote = Remote("SITE", "127.0.0.1", called.port, "US", 60)
+        with requestor.open(remote, [Proposal(ECHO, tuple(IMPLICIT))]) as association:
+            everybody.wait(60)
+            elements = {AFFECTED_SOP_CLASS_UID: ECHO, COMMAND_FIELD: C_ECHO_RQ}
+            statuses.append(association.ask(association.contexts[0], elements).command.status)
+
+    at_once([*(partial(send, number) for number in range(50)), *([call] * 20)])
+    assert statuses == [0] * 70
+    assert len(site.instances()) == 50
+    assert requestor.active_associations == 0
+    assert eventually(lambda: site.server.active_associations == called.server.active_associations == 0)
 
 
 def test_associations_that_break_off_under_load_make_room(
