@@ -9,8 +9,9 @@ import pytest
 from imagecodecs import htj2k_decode
 from pydicom import dcmread
 from pydicom.encaps import generate_frames
-from pydicom.uid import HTJ2KLossless, JPEG2000Lossless, RLELossless
+from pydicom.uid import DeflatedExplicitVRLittleEndian, HTJ2KLossless, JPEG2000Lossless, RLELossless
 
+from orthanclite.dicom.pixels.transcode import transcode
 from tests.dicomweb.support import EXPLICIT, get, parts, store, store_sample
 from tests.support.records import dicom_file
 from tests.support.server import Server
@@ -129,6 +130,19 @@ def test_frames_of_one_bit_begin_at_a_byte(server: Server) -> None:
     for index in range(3):
         (part,) = parts(get(server, f"{stored.instance}/frames/{index + 1}"))
         assert part.content == np.packbits(bits[index].ravel(), bitorder="little").tobytes()
+
+
+def test_frames_of_a_deflated_file(server: Server) -> None:
+    """Offsets in the file mean nothing there: frames are found in what it inflates to."""
+    pixels = np.random.default_rng(2).integers(0, 4096, (3, 20, 20)).astype("<u2")
+    plain = dicom_file(
+        study="6.11", series="6.12", instance="6.13", side=20, pixels=pixels.tobytes(), NumberOfFrames=3
+    )
+    stored = store(server, transcode(plain, DeflatedExplicitVRLittleEndian))
+    for numbers in ("3", "1", "2,3,1"):
+        found = parts(get(server, f"{stored.instance}/frames/{numbers}", f"{OCTETS}; transfer-syntax=*"))
+        expected = [pixels[int(number) - 1].tobytes() for number in numbers.split(",")]
+        assert [part.content for part in found] == expected
 
 
 def test_a_range_of_a_frame(server: Server) -> None:
