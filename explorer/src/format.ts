@@ -1,5 +1,7 @@
 /** Values of DICOM as people read them. */
 
+import { offered } from './options'
+
 const MEGABYTE = 2 ** 20
 
 /** A name (PS3.5 6.2.1.2): the first group with letters, its components in reading order. */
@@ -17,6 +19,8 @@ export function date(value: string, locale: string): string {
   const moment = new Date(Date.UTC(Number(parts[1]), Number(parts[2]) - 1, Number(parts[3])))
   const isDate = moment.getUTCMonth() === Number(parts[2]) - 1 && moment.getUTCDate() === Number(parts[3])
   if (!isDate) return value
+  const format = offered.UiOptions.DateFormat
+  if (format) return format.replace('yyyy', parts[1] ?? '').replace('MM', parts[2] ?? '').replace('dd', parts[3] ?? '')
   return new Intl.DateTimeFormat(locale, { timeZone: 'UTC', year: 'numeric', month: '2-digit', day: '2-digit' }).format(
     moment,
   )
@@ -44,4 +48,13 @@ export function size(bytes: number, locale: string): string {
   if (bytes < MEGABYTE) return `${format(bytes / 1024)} KB`
   if (bytes < 1024 * MEGABYTE) return `${format(bytes / MEGABYTE)} MB`
   return `${format(bytes / 1024 / MEGABYTE)} GB`
+}
+
+/** A value by the keyword of its tag, or the name of its metadata: names, dates and moments as people read them. */
+export function shownTag(keyword: string, value: string, locale: string): string {
+  if (keyword.endsWith('Date')) return keyword === 'ReceptionDate' ? moment(value, locale) : date(value, locale)
+  if (keyword === 'LastUpdate') return moment(value, locale)
+  if (keyword === 'ModalitiesInStudy') return value.replaceAll('\\', ', ')
+  const isPerson = /(?:Patient|Physician|Physicians|Operators)Name$/.test(keyword)
+  return isPerson ? personName(value) : value
 }

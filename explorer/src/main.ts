@@ -2,9 +2,11 @@ import { VueQueryPlugin, QueryClient } from '@tanstack/vue-query'
 import { createApp } from 'vue'
 
 import { ServerError } from './api/client'
+import { offer } from './api/system'
 import App from './App.vue'
 import { i18n } from './i18n'
 import { failed } from './notices'
+import { offered } from './options'
 import { preload } from './preload'
 import { router } from './router'
 import './styles/tokens.css'
@@ -22,6 +24,17 @@ const queryClient = new QueryClient({
 // A page whose files do not come: the server is away, or has been updated.
 router.onError((error) => failed(error instanceof TypeError ? new ServerError(0, error.message) : error))
 
-createApp(App).use(VueQueryPlugin, { queryClient }).use(i18n).use(router).mount('#app')
+const ASK_AGAIN_AFTER = 5000 // ms
 
-void router.isReady().then(() => (window.requestIdleCallback ?? setTimeout)(() => void preload(router)))
+/** Learn what the server offers. Without an answer the pages are shown, too, and tell what is wrong. */
+async function learn(): Promise<void> {
+  await offer().then(
+    (told) => Object.assign(offered, told),
+    () => setTimeout(() => void learn(), ASK_AGAIN_AFTER),
+  )
+}
+
+void learn().then(() => {
+  createApp(App).use(VueQueryPlugin, { queryClient }).use(i18n).use(router).mount('#app')
+  void router.isReady().then(() => (window.requestIdleCallback ?? setTimeout)(() => void preload(router)))
+})

@@ -1,32 +1,38 @@
-/** What the server lets the user do: its configuration (`UiOptions`) and its mode. */
-import { useQuery } from '@tanstack/vue-query'
+/** What may be done: by the server's configuration (`UiOptions`), its mode, and the user's rights. */
+import { offered, type Right, type UiOptions } from './options'
 
-import { userInterface } from './api/system'
+type Switch = { [Name in keyof UiOptions]: UiOptions[Name] extends boolean ? Name : never }[keyof UiOptions]
 
-/** Each ability, the keys of `UiOptions` that take it away when false, and whether it changes the server. */
+/** Each ability, the key of `UiOptions` that takes it away when false, and the right that it needs. */
 const ABILITIES = {
-  upload: { option: 'EnableUpload', changes: true },
-  delete: { option: 'EnableDeleteResources', changes: true },
-  modify: { option: 'EnableModification', changes: true },
-  anonymize: { option: 'EnableAnonymization', changes: true },
-  labels: { option: 'EnableEditLabels', changes: true },
-  send: { option: 'EnableSendTo', changes: false },
-  download: { option: 'EnableDownloadZip', changes: false },
-  downloadFile: { option: 'EnableDownloadDicomFile', changes: false },
-  worklists: { option: 'EnableWorklists', changes: false },
-  jobs: { option: 'EnableJobsList', changes: false },
-  settings: { option: 'EnableSettings', changes: false },
-  change: { option: '', changes: true },
-} as const
+  upload: { option: 'EnableUpload', right: 'write' },
+  delete: { option: 'EnableDeleteResources', right: 'write' },
+  modify: { option: 'EnableModification', right: 'write' },
+  anonymize: { option: 'EnableAnonymization', right: 'write' },
+  addSeries: { option: 'EnableAddSeries', right: 'write' },
+  labels: { option: 'EnableEditLabels', right: 'write' },
+  send: { option: 'EnableSendTo', right: 'send' },
+  queryModalities: { option: 'EnableDicomModalities', right: 'send' },
+  queryDicomWeb: { option: 'EnableDicomWebServers', right: 'send' },
+  download: { option: 'EnableDownloadZip', right: 'read' },
+  downloadMedia: { option: 'EnableDownloadDicomDir', right: 'read' },
+  downloadFile: { option: 'EnableDownloadDicomFile', right: 'read' },
+  apiLinks: { option: 'EnableApiViewMenu', right: 'read' },
+  worklists: { option: 'EnableWorklists', right: 'read' },
+  jobs: { option: 'EnableJobsList', right: 'read' },
+  settings: { option: 'EnableSettings', right: 'read' },
+  change: { option: undefined, right: 'write' },
+  reach: { option: undefined, right: 'send' },
+  administer: { option: undefined, right: 'administer' },
+} as const satisfies Record<string, { option: Switch | undefined; right: Right }>
 
 export type Ability = keyof typeof ABILITIES
 
+export function may(ability: Ability): boolean {
+  const { option, right } = ABILITIES[ability]
+  return offered.Rights.includes(right) && (option === undefined || offered.UiOptions[option])
+}
+
 export function usePermissions() {
-  const { data } = useQuery({ queryKey: ['user-interface'], queryFn: userInterface, staleTime: Infinity })
-  function may(ability: Ability): boolean {
-    const { option, changes } = ABILITIES[ability]
-    if (!data.value) return false
-    return !(changes && data.value.ReadOnly) && data.value.UiOptions[option] !== false
-  }
   return { may }
 }

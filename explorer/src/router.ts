@@ -1,12 +1,15 @@
 import { createRouter, createWebHashHistory, type RouteRecordRaw } from 'vue-router'
 
+import { formerRoutes } from './former'
 import StudyList from './list/StudyList.vue'
 
 // After the "#", so that the pages work below any path and behind any proxy.
 const routes: RouteRecordRaw[] = [
   { path: '/', component: StudyList, name: 'studies' },
-  { path: '/filtered-studies', redirect: (to) => ({ name: 'studies', query: to.query }) },
   { path: '/studies/:id', component: () => import('./study/StudyPage.vue'), name: 'study', props: true },
+  { path: '/patients/:id', component: () => import('./pages/LeadOn.vue'), name: 'patient', props: (to) => ({ level: 'Patient', id: to.params.id }) },
+  { path: '/series/:id', component: () => import('./pages/LeadOn.vue'), name: 'series', props: (to) => ({ level: 'Series', id: to.params.id }) },
+  { path: '/instances/:id', component: () => import('./pages/LeadOn.vue'), name: 'instance', props: (to) => ({ level: 'Instance', id: to.params.id }) },
   { path: '/view/:id/:series?', component: () => import('./viewer/ViewerPage.vue'), name: 'viewer', props: true },
   { path: '/upload', component: () => import('./upload/UploadPage.vue'), name: 'upload' },
   { path: '/query', component: () => import('./query/QueryPage.vue'), name: 'query' },
@@ -14,7 +17,7 @@ const routes: RouteRecordRaw[] = [
   { path: '/jobs', component: () => import('./jobs/JobsPage.vue'), name: 'jobs' },
   { path: '/network', component: () => import('./network/NetworkPage.vue'), name: 'network' },
   { path: '/system', component: () => import('./system/SystemPage.vue'), name: 'system' },
-  { path: '/settings', redirect: { name: 'system' } },
+  ...formerRoutes,
   { path: '/:rest(.*)*', component: () => import('./pages/NotFound.vue') },
 ]
 

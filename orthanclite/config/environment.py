@@ -109,7 +109,7 @@ def _key_path(name: str) -> tuple[tuple[str, ...], Row | None]:
     first, *rest = name.removeprefix(PREFIX).split("__")
     sections_by_name = {_folded(row.key.name): row for row in sections(Settings)}
     if rest and (section := sections_by_name.get(_folded(first))) is not None:
-        return _in_section(section, rest)
+        return _in_section(section, (section.key.name,), rest)
     known = {_folded(row.key.name): row for row in all_rows()}
     top = known.get(_folded(first))
     if top is None:
@@ -117,11 +117,14 @@ def _key_path(name: str) -> tuple[tuple[str, ...], Row | None]:
     return (top.key.name, *map(_camel_case, rest)), None if rest else top
 
 
-def _in_section(section: Row, names: list[str]) -> tuple[tuple[str, ...], Row | None]:
+def _in_section(section: Row, path: tuple[str, ...], names: list[str]) -> tuple[tuple[str, ...], Row | None]:
+    for inner in sections(section.type) if len(names) > 1 else ():
+        if _folded(inner.key.name) == _folded(names[0]):
+            return _in_section(inner, (*path, inner.key.name), names[1:])
     known: dict[str, Row] = {_folded(row.key.name): row for row in rows(section.type)}
     row = known.get(_folded(names[0]))
     name = _camel_case(names[0]) if row is None else row.key.name
-    return (section.key.name, name, *map(_camel_case, names[1:])), row
+    return (*path, name, *map(_camel_case, names[1:])), row
 
 
 def _folded(name: str) -> str:

@@ -12,7 +12,7 @@ from orthanclite.config import environment, jsonc
 from orthanclite.config.clients import THREADED_JOBS
 from orthanclite.config.convert import Where, convert
 from orthanclite.config.settings import UNUSED, Settings, all_rows
-from orthanclite.config.table import Fate, Row, groups, rows, sections
+from orthanclite.config.table import Fate, Row, groups, nested, rows, sections
 from orthanclite.core.errors import BadFileFormat, IncompatibleConfigurations
 from orthanclite.core.registry import MODALITY_KEYS
 
@@ -166,19 +166,27 @@ def _leaves(override: environment.Override) -> Iterator[tuple[str, ...]]:
 
 def _unknown(content: Mapping[str, object]) -> Iterator[tuple[str, ...]]:
     """The keys that no table knows, in objects whose keys are known."""
-    nested = {row.key.name: {inner.key.name for inner in rows(row.type)} for row in sections(Settings)}
-    known = {row.key.name for row in all_rows()} | set(nested)
+    known = {row.key.name for row in all_rows()} | {row.key.name for row in sections(Settings)}
+    for path, section in nested(Settings):
+        inside = {row.key.name for row in (*rows(section.type), *sections(section.type))}
+        yield from ((*path, name) for name in _at(content, path) if name not in inside)
     for key, value in content.items():
         if key not in known:
             yield (key,)
-        elif key in nested and isinstance(value, dict):
-            yield from ((key, name) for name in value if name not in nested[key])
         elif key == "JobsEngineThreadsCount" and isinstance(value, dict):
             yield from ((key, name) for name in value if name not in THREADED_JOBS)
         elif key == "DicomModalities" and isinstance(value, dict):
             for name, modality in value.items():
                 if isinstance(modality, dict):
                     yield from ((key, name, item) for item in modality if item not in MODALITY_KEYS)
+
+
+def _at(content: Mapping[str, object], path: Iterable[str]) -> Mapping[str, object]:
+    """The object that the names of ``path`` lead to; empty where there is none."""
+    for name in path:
+        inner = content.get(name)
+        content = inner if isinstance(inner, dict) else {}
+    return content
 
 
 def _check_whole(settings: Settings) -> None:

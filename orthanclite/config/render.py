@@ -22,7 +22,7 @@ def default_file() -> str:
     for title, chapter in chapters():
         heading = f"{_INDENT}/**\n{_INDENT} * {title}\n{_INDENT} **/\n\n"
         for position, row in enumerate(chapter):
-            text = _section(row) if row.key.name in nested else _entry(row, _INDENT)
+            text = _section(row, _INDENT) if row.key.name in nested else _entry(row, _INDENT)
             entries.append((heading if position == 0 else "") + text)
     return "{\n" + _joined(entries) + "}\n"
 
@@ -34,11 +34,20 @@ def documentation() -> str:
         lines.append(f"\n## {title}\n")
         for row in chapter:
             if row.type in {section.type for section in sections(Settings)}:
-                lines.append(f"{row.key.help}\n")
-                lines.extend(_documented(inner, (row.key.name,)) for inner in rows(row.type))
+                lines.extend(_documented_section(row, (row.key.name,)))
             else:
                 lines.append(_documented(row, ()))
     return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _documented_section(section: Row, path: tuple[str, ...]) -> Iterator[str]:
+    yield f"{section.key.help}\n"
+    for row in rows(section.type):
+        yield _documented(row, path)
+    for row in sections(section.type):
+        inner = (*path, row.key.name)
+        yield f"\n### {'.'.join(inner)}\n"
+        yield from _documented_section(row, inner)
 
 
 def _joined(entries: list[str]) -> str:
@@ -46,9 +55,10 @@ def _joined(entries: list[str]) -> str:
     return ",\n\n".join(entries) + "\n"
 
 
-def _section(row: Row) -> str:
-    inner = [_entry(item, _INDENT * 2) for item in rows(row.type)]
-    return f'{_comment(row.key.help, _INDENT)}\n{_INDENT}"{row.key.name}" : {{\n{_joined(inner)}{_INDENT}}}'
+def _section(row: Row, indent: str) -> str:
+    inner = [_entry(item, indent + _INDENT) for item in rows(row.type)]
+    inner += [_section(item, indent + _INDENT) for item in sections(row.type)]
+    return f'{_comment(row.key.help, indent)}\n{indent}"{row.key.name}" : {{\n{_joined(inner)}{indent}}}'
 
 
 def _entry(row: Row, indent: str) -> str:

@@ -105,6 +105,14 @@ def sections(settings: type[Any]) -> Iterator[Row]:
             yield Row(key, hints[item.name], item.name)
 
 
+def nested(settings: type[Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Row]]:
+    """All sections, those inside of others too, with the names that lead to each."""
+    for row in sections(settings):
+        here = (*path, row.key.name)
+        yield here, row
+        yield from nested(row.type, here)
+
+
 def groups(settings: type[Any]) -> Iterator[tuple[str, type[Any]]]:
     """The groups of a settings dataclass: field name and dataclass."""
     hints = get_type_hints(settings)

@@ -6,10 +6,12 @@ below any path and behind any proxy.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
+from orthanclite.core.principal import Access
 from orthanclite.web.answers.responses import Response, header, json_response, redirect
 from orthanclite.web.call import Call
 from orthanclite.web.routing import Router
@@ -24,29 +26,22 @@ _NOT_BUILT = (
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """What the web interface offers, by the names of the options of Orthanc Explorer 2."""
+    """What the pages may offer, apart from the rights of who looks at them."""
 
-    EnableUpload: bool
-    EnableDeleteResources: bool
-    EnableModification: bool
-    EnableAnonymization: bool
-    EnableEditLabels: bool
-    EnableSendTo: bool
-    EnableDownloadZip: bool
-    EnableDownloadDicomFile: bool
-    EnableWorklists: bool
-    EnableJobsList: bool
-    EnableSettings: bool
+    options: Mapping[str, object]
+    """By the names of the ``UiOptions`` of Orthanc Explorer 2."""
+    read_only: bool
+    """Whether nothing that is stored may be changed."""
+    theme: str
+    """``light`` or ``dark``; empty for that of the user's system."""
+    title: str
+    """What the browser's tab is called; empty for the name of the server."""
+    dicomweb_root: str | None
+    """Path of DICOMweb, relative to the root of the API; None where there is none."""
 
 
-def explorer_routes(
-    offered: Offered, read_only: bool, dicomweb_root: str | None = None, folder: Path = STATIC
-) -> Router:
-    """The web interface (``OrthancExplorerEnabled``), or a page that says that it was not built.
-
-    :param read_only: whether nothing may be changed
-    :param dicomweb_root: path of DICOMweb, from which the viewer has its pictures; None where there is none
-    """
+def explorer_routes(offered: Offered, folder: Path = STATIC) -> Router:
+    """The web interface (``OrthancExplorerEnabled``), or a page that says that it was not built."""
     router = Router("Web interface")
     site = BuiltSite(folder)
     is_built = "index.html" in site
@@ -76,12 +71,16 @@ def explorer_routes(
         "/ui/api/configuration", "What the web interface offers", answers="application/json", inline=True
     )
     def configuration(call: Call) -> Response:
+        refused = {Access.WRITE} if offered.read_only else set[Access]()
+        rights = call.principal.rights - refused
         return json_response(
             {
-                "UiOptions": asdict(offered),
-                "ReadOnly": read_only,
-                # The API may stand below another path, for the client.
-                "DicomWebRoot": None if dicomweb_root is None else dicomweb_root.removeprefix("/"),
+                "UiOptions": offered.options,
+                "ReadOnly": offered.read_only,
+                "Rights": sorted(rights),
+                "Theme": offered.theme,
+                "Title": offered.title,
+                "DicomWebRoot": offered.dicomweb_root,
             }
         )
 

@@ -9,12 +9,12 @@ import pytest
 from orthanclite.config import Settings, load
 from orthanclite.config.environment import Override, overrides, variable_name
 from orthanclite.config.settings import all_rows
-from orthanclite.config.table import rows, sections
+from orthanclite.config.table import nested, rows
 from orthanclite.core.errors import BadFileFormat, BadParameterType
 
 PATHS = [
     *((row.key.name,) for row in all_rows()),
-    *((section.key.name, row.key.name) for section in sections(Settings) for row in rows(section.type)),
+    *((*path, row.key.name) for path, section in nested(Settings) for row in rows(section.type)),
 ]
 
 
@@ -40,6 +40,10 @@ def test_every_variable_sets_one_key() -> None:
         ("ORTHANC__CASE_SENSITIVE_PN", ("CaseSensitivePN",)),
         ("ORTHANC__HTTPS_CA_CERTIFICATES", ("HttpsCACertificates",)),
         ("ORTHANC__STORE_MD5_FOR_ATTACHMENTS", ("StoreMD5ForAttachments",)),
+        (
+            "ORTHANC__ORTHANC_EXPLORER_2__UI_OPTIONS__ENABLE_UPLOAD",
+            ("OrthancExplorer2", "UiOptions", "EnableUpload"),
+        ),
         ("ORTHANC__DICOM_WEB__STUDIES_METADATA", ("DicomWeb", "StudiesMetadata")),
     ],
 )

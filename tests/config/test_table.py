@@ -9,7 +9,7 @@ import pytest
 from orthanclite.config import jsonc, load
 from orthanclite.config.render import default_file, documentation
 from orthanclite.config.settings import UNUSED, Settings, all_rows, chapters
-from orthanclite.config.table import Fate, Row, rows, sections
+from orthanclite.config.table import Fate, Row, nested, rows, sections
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,7 +51,7 @@ REFERENCE_KEYS = _REFERENCE.split()
 
 
 def every_row() -> list[Row]:
-    return [*all_rows(), *(row for section in sections(Settings) for row in rows(section.type))]
+    return [*all_rows(), *(row for _, section in nested(Settings) for row in rows(section.type))]
 
 
 @pytest.mark.parametrize("name", REFERENCE_KEYS)

@@ -234,8 +234,10 @@ def test_what_a_user_may_not_do_is_told_and_changes_nothing(page: Page, site: Se
 
 def offered(page: Page) -> set[str]:
     """The names of all buttons and links of the page that change something."""
-    names: list[str] = page.locator("button, a.button, nav a, input[type=file]").all_inner_texts()
+    controls = "button, a.button, nav a, input[type=file], [role=menuitem]"
+    names: list[str] = page.locator(controls).all_inner_texts()
     changing = {"Upload", "Modify", "Anonymize", "Delete", "Protect the patient", "Read files again", "Add"}
+    changing |= {"Split", "Merge", "Attach to patient", "Add a PDF or pictures", "Edit"}
     return {name.strip() for name in names} & changing
 
 
@@ -263,6 +265,9 @@ def test_nothing_that_changes_the_server_is_offered_where_it_is_read_only(
             page.goto(f"/ui/app/#/{where}")
             expect(page.locator("h1")).to_be_visible()
             page.wait_for_load_state("networkidle")
+            if where.startswith("studies"):
+                page.get_by_role("button", name="More").click()
+                expect(page.get_by_role("menuitem", name="Copy link")).to_be_visible()
             assert offered(page) == set(), where
         context.close()
     assert complaints == []

@@ -120,7 +120,7 @@ def test_hostile_texts_show_as_texts(
     expect(page.locator(".jobs")).to_contain_text("onerror")
     sound(page, "jobs")
     page.goto("/ui/app/#/query")
-    page.get_by_label("Modality").select_option("self")
+    page.get_by_label("Ask").select_option("self")
     page.get_by_role("button", name="Search").click()
     expect(page.locator("tbody tr")).not_to_have_count(0)
     sound(page, "query")

@@ -18,7 +18,7 @@ from orthanclite.web.call import Call
 from orthanclite.web.routing import SyncHandler
 from tests.support.server import Server, orthanclite, running
 
-_EVERYTHING = Offered(**dict.fromkeys(Offered.__dataclass_fields__, True))
+_OFFERED = Offered(options={}, read_only=False, theme="", title="", dicomweb_root=None)
 
 
 def test_the_documentation_shows_every_operation(page: Page, site: Server) -> None:
@@ -42,6 +42,7 @@ def test_the_documentation_shows_every_operation(page: Page, site: Server) -> No
         ("/ui/", "/ui/app/"),
         ("/ui/app", "/ui/app/"),
         ("/app/explorer.html", "/ui/app/"),
+        ("/app/explorer.html?x=1", "/ui/app/"),
         (
             "/ui/app/filtered-studies?StudyInstanceUID=1.2&x=%22",
             "/ui/app/#/filtered-studies?StudyInstanceUID=1.2&x=%22",
@@ -104,7 +105,10 @@ def test_nothing_but_files_of_the_build_is_served(built: None, site: Server, nam
 def test_what_may_be_offered_follows_the_configuration(tmp_path: Path) -> None:
     settings = {
         "ReadOnly": True,
-        "OrthancExplorer2": {"UiOptions": {"EnableUpload": False}},
+        "OrthancExplorer2": {
+            "Theme": "dark",
+            "UiOptions": {"EnableUpload": False, "Modifications": {"DefaultMode": "modify-new-uids"}},
+        },
     }
     with running(orthanclite(tmp_path, settings)) as server:
         told = server.get("/ui/api/configuration")
@@ -112,13 +116,13 @@ def test_what_may_be_offered_follows_the_configuration(tmp_path: Path) -> None:
     assert told["UiOptions"]["EnableUpload"] is False
     assert told["UiOptions"]["EnableSendTo"] is True
     assert told["UiOptions"]["EnableWorklists"] is False  # the server has none
+    assert told["UiOptions"]["Modifications"]["DefaultMode"] == "modify-new-uids"
+    assert told["Rights"] == ["administer", "read", "send"]
+    assert (told["Theme"], told["DicomWebRoot"]) == ("dark", "dicom-web/")
 
 
 def test_an_installation_without_it_says_so(tmp_path: Path) -> None:
-    table = {
-        operation.path: operation
-        for operation in explorer_routes(_EVERYTHING, False, folder=tmp_path).operations
-    }
+    table = {operation.path: operation for operation in explorer_routes(_OFFERED, tmp_path).operations}
     handler = cast(SyncHandler, table["/ui/app/{name:path}"].handler)
     answer = handler(Call("GET", "/ui/app/", Principal(Origin.REST_API), {"name": ""}))
     assert answer is not None

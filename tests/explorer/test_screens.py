@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.explorer.studies import png, stored, study
-from tests.support.server import Server, orthanclite, running
+from tests.support.server import Server
 
 pytestmark = pytest.mark.usefixtures("built")
 
@@ -276,42 +276,6 @@ def test_a_study_is_anonymised_from_its_page(page: Page, site: Server) -> None:
     assert names == {"Doe^John", "Nobody"}
 
 
-def test_modalities_are_added_tested_and_removed(page: Page, site: Server, complaints: list[str]) -> None:
-    page.goto("/ui/app/#/network")
-    section = page.locator("section", has_text="DICOM modalities")
-    section.get_by_role("button", name="Add").click()
-    dialog = page.get_by_role("dialog")
-    for label, value in (("Name", "self"), ("AET", "ORTHANC"), ("Host", "127.0.0.1"), ("Port", "1")):
-        dialog.get_by_label(label, exact=True).fill(value)
-    dialog.get_by_role("button", name="Save").click()
-    row = section.get_by_role("row", name=re.compile("self"))
-    expect(row).to_contain_text("127.0.0.1")
-    row.get_by_role("button", name="Test").click()
-    expect(row.get_by_role("status")).to_have_class("bad", timeout=20_000)
-    row.get_by_role("button", name="Delete").click()
-    page.get_by_role("alertdialog").get_by_role("button", name="Delete").click()
-    expect(section.get_by_role("row", name=re.compile("self"))).to_have_count(0)
-    assert site.get("/modalities") == []
-    complaints.clear()
-
-
-def test_worklists_are_made_and_removed(page: Page, site: Server) -> None:
-    page.goto("/ui/app/#/worklists")
-    expect(page.get_by_text("The worklist is empty.")).to_be_visible()
-    page.get_by_role("button", name="Add").click()
-    dialog = page.get_by_role("dialog")
-    dialog.get_by_label("Patient", exact=True).fill("Doe^John")
-    dialog.get_by_label("Patient ID").fill("4711")
-    dialog.get_by_label("Modality").fill("CT")
-    dialog.get_by_label("Scheduled").fill("2026-12-24")
-    dialog.get_by_role("button", name="Save").click()
-    row = page.get_by_role("row", name=re.compile("4711"))
-    expect(row).to_contain_text("24/12/2026")
-    row.get_by_role("button", name="Delete").click()
-    page.get_by_role("alertdialog").get_by_role("button", name="Delete").click()
-    expect(page.get_by_text("The worklist is empty.")).to_be_visible()
-
-
 def test_the_server_shows_itself(page: Page, site: Server) -> None:
     stored(site, 1, "Doe^John")
     page.goto("/ui/app/#/system")
@@ -365,33 +329,6 @@ def test_other_languages(page: Page, site: Server, language: str, word: str) -> 
     assert page.locator("html").get_attribute("lang") == language
     page.reload()
     expect(page.locator("nav a").first).to_have_text(word)
-
-
-def test_a_modality_is_asked_and_its_studies_are_fetched(page: Page, site: Server, tmp_path: Path) -> None:
-    with running(orthanclite(tmp_path, {"DicomAet": "REMOTE", "DicomAlwaysAllowFind": True})) as remote:
-        remote.client.post("/instances", content=study(1, "Doe^John")).raise_for_status()
-        remote.client.post("/instances", content=study(2, "Doe^Jane")).raise_for_status()
-        remote.client.put(
-            "/modalities/here", json={"AET": "ORTHANC", "Host": "127.0.0.1", "Port": site.dicom_port}
-        ).raise_for_status()
-        site.client.put(
-            "/modalities/remote", json={"AET": "REMOTE", "Host": "127.0.0.1", "Port": remote.dicom_port}
-        ).raise_for_status()
-        stored(site, 2, "Doe^Jane")
-        page.goto("/ui/app/#/query")
-        expect(page.get_by_label("Modality")).to_have_value("remote")
-        page.get_by_label("Patient", exact=True).fill("doe")
-        page.get_by_role("button", name="Search").click()
-        expect(page.get_by_role("row", name=re.compile("Doe, Jane"))).to_contain_text("already here")
-        row = page.get_by_role("row", name=re.compile("Doe, John"))
-        expect(row).not_to_contain_text("already here")
-        row.get_by_role("button", name="Retrieve").click()
-        deadline = time.monotonic() + 20
-        while page.request.get("/statistics").json()["CountStudies"] < 2 and time.monotonic() < deadline:
-            page.wait_for_timeout(100)
-        page.get_by_role("button", name="Search").click()
-        expect(row).to_contain_text("already here")
-    site.client.request("DELETE", "/modalities/remote").raise_for_status()
 
 
 def test_a_dry_run_shows_what_would_change(page: Page, site: Server) -> None:

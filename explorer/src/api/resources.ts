@@ -62,8 +62,10 @@ export async function count(conditions: Conditions, signal?: AbortSignal): Promi
   return (await post<{ Count: number }>('tools/count-resources', conditions, signal)).Count
 }
 
-export function resource(level: Level, id: string): Promise<Resource> {
-  return get<Resource>(`${COLLECTION[level]}/${id}`)
+/** @param requested keywords of tags to tell besides the main ones */
+export function resource(level: Level, id: string, requested: readonly string[] = []): Promise<Resource> {
+  const query = requested.length > 0 ? `?requested-tags=${encodeURIComponent([...new Set(requested)].join(';'))}` : ''
+  return get<Resource>(`${COLLECTION[level]}/${id}${query}`)
 }
 
 export function deleteMany(ids: string[]): Promise<unknown> {

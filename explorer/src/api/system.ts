@@ -1,3 +1,5 @@
+import type { Offered } from '@/options'
+
 import { get } from './client'
 
 export interface System {
@@ -6,17 +8,11 @@ export interface System {
   ApiVersion: number
   DicomAet: string
   DicomPort: number
+  DicomDefaultRetrieveMethod: string
   ReadOnly: boolean
+  OverwriteInstances: boolean
   HasLabels: boolean
   [key: string]: unknown
-}
-
-/** What the pages may offer, by the server's configuration. */
-export interface UserInterface {
-  UiOptions: Record<string, unknown>
-  ReadOnly: boolean
-  /** The path of DICOMweb, relative to the root of the API; null where the server has none. */
-  DicomWebRoot: string | null
 }
 
 export interface ServerStatistics {
@@ -30,4 +26,4 @@ export interface ServerStatistics {
 
 export const system = () => get<System>('system')
 export const serverStatistics = () => get<ServerStatistics>('statistics')
-export const userInterface = () => get<UserInterface>('ui/api/configuration')
+export const offer = () => get<Offered>('ui/api/configuration')

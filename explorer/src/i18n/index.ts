@@ -2,6 +2,7 @@
 import { computed, watch } from 'vue'
 import { createI18n } from 'vue-i18n'
 
+import { offered } from '../options'
 import { kept } from '../settings'
 import en from './en.json'
 
@@ -18,11 +19,23 @@ function isLanguage(name: string): name is Language {
   return name in LANGUAGES
 }
 
+/** The languages that the server lets users choose. */
+export const offeredLanguages = computed<Language[]>(() => {
+  const found = offered.UiOptions.AvailableLanguages.filter(isLanguage)
+  return found.length > 0 ? found : ['en']
+})
+
 function preferred(): Language {
-  return navigator.languages.map((name) => name.slice(0, 2)).find(isLanguage) ?? 'en'
+  const wanted = [offered.UiOptions.DefaultLanguage ?? '', ...navigator.languages.map((name) => name.slice(0, 2))]
+  const choice = offeredLanguages.value
+  return wanted.filter(isLanguage).find((name) => choice.includes(name)) ?? choice[0] ?? 'en'
 }
 
-export const language = kept<Language>('language', preferred())
+const chosen = kept<Language>('language', preferred)
+export const language = computed({
+  get: () => (offeredLanguages.value.includes(chosen.value) ? chosen.value : preferred()),
+  set: (name) => (chosen.value = name),
+})
 /** The chosen language as it is used where the user lives, for dates and numbers. */
 export const locale = computed(() => navigator.languages.find((name) => name.startsWith(language.value)) ?? language.value)
 

@@ -2,8 +2,9 @@
 import type { LocationQuery, LocationQueryRaw } from 'vue-router'
 
 import type { Conditions, Order, Tags } from '@/api/resources'
+import { offered } from '@/options'
 
-import { COLUMNS } from './columns'
+import { columnOf } from './columns'
 
 export interface Search {
   filters: Tags
@@ -13,7 +14,6 @@ export interface Search {
 }
 
 export const NEWEST_FIRST = '-LastUpdate'
-const FILTERED = COLUMNS.filter((column) => column.filter !== 'none')
 
 export function emptySearch(): Search {
   return { filters: {}, labels: [], labelsConstraint: 'All', sort: NEWEST_FIRST }
@@ -26,13 +26,10 @@ function single(query: LocationQuery, key: string): string {
 
 export function fromAddress(query: LocationQuery): Search {
   const search = emptySearch()
-  for (const { key } of FILTERED) {
+  for (const key of Object.keys(query)) {
     const value = single(query, key)
-    if (value) search.filters[key] = value
+    if (value && (columnOf(key)?.filter ?? 'none') !== 'none') search.filters[key] = value
   }
-  // Links from elsewhere name a study by its UID.
-  const uid = single(query, 'StudyInstanceUID')
-  if (uid) search.filters['StudyInstanceUID'] = uid
   search.labels = single(query, 'labels').split(',').filter(Boolean)
   const constraint = single(query, 'labels-constraint')
   if (constraint === 'Any' || constraint === 'None') search.labelsConstraint = constraint
@@ -62,7 +59,7 @@ export function pattern(typed: string): string {
   const trimmed = typed.trim()
   const quoted = /^"(.*)"$/.exec(trimmed)
   if (quoted) return quoted[1] ?? ''
-  return /[*?\\]/.test(trimmed) ? trimmed : `*${trimmed}*`
+  return /[*?\\]/.test(trimmed) || !offered.UiOptions.AutoAddWildcardsToSearchFields ? trimmed : `*${trimmed}*`
 }
 
 /** Dates as people write them, as DICOM writes them: 2026-11-28, 28.11.2026, 20261128 and ranges of them. */
@@ -88,14 +85,12 @@ export function isDates(text: string): boolean {
 
 export function conditions(search: Search): Conditions {
   const query: Tags = {}
-  for (const { key, filter } of FILTERED) {
-    const typed = search.filters[key]
-    if (!typed) continue
-    if (filter === 'text') query[key] = pattern(typed)
+  for (const [key, typed] of Object.entries(search.filters)) {
+    const filter = columnOf(key)?.filter
+    if (filter === 'text') query[key] = key.endsWith('UID') ? typed : pattern(typed)
     else if (filter === 'date') query[key] = dicomDates(typed)
-    else query[key] = typed.replaceAll(',', '\\')
+    else if (filter === 'modality') query[key] = typed.replaceAll(',', '\\')
   }
-  if (search.filters['StudyInstanceUID']) query['StudyInstanceUID'] = search.filters['StudyInstanceUID']
   const found: Conditions = { Level: 'Study', Query: query }
   if (search.labels.length > 0) {
     found.Labels = search.labels
@@ -106,7 +101,7 @@ export function conditions(search: Search): Conditions {
 
 export function order(sort: string): Order[] {
   const key = sort.replace(/^-/, '')
-  const column = COLUMNS.find((one) => one.key === key && one.order !== null)
+  const column = columnOf(key)
   if (!column?.order) return order(NEWEST_FIRST)
   return [{ Type: column.order, Key: key, Direction: sort.startsWith('-') ? 'DESC' : 'ASC' }]
 }

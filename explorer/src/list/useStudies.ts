@@ -4,9 +4,10 @@ import { computed, onUnmounted, ref, shallowRef, watchEffect, type Ref } from 'v
 
 import { get } from '@/api/client'
 import { count, find, type Resource } from '@/api/resources'
+import { offered } from '@/options'
 
-import { REQUESTED_TAGS } from './columns'
-import { conditions, order, type Search } from './search'
+import { requestedTags } from './columns'
+import { conditions, isEmpty, order, type Search } from './search'
 
 const PAGE = 100 // studies
 const AHEAD = 500 // studies where the list is scrolling to, which are fetched before they are in view
@@ -35,8 +36,14 @@ function onChanges(callback: () => void): void {
   onUnmounted(() => clearInterval(timer))
 }
 
-function page(search: Search, number: number, signal?: AbortSignal) {
-  const slice = { Since: number * PAGE, Limit: PAGE, OrderBy: order(search.sort), RequestedTags: [...REQUESTED_TAGS] }
+/** Whether nothing is shown before anything is searched for. */
+export function isUnasked(search: Search): boolean {
+  return isEmpty(search) && offered.UiOptions.StudyListContentIfNoSearch === 'empty'
+}
+
+async function page(search: Search, number: number, signal?: AbortSignal): Promise<Resource[]> {
+  if (isUnasked(search)) return []
+  const slice = { Since: number * PAGE, Limit: PAGE, OrderBy: order(search.sort), RequestedTags: requestedTags() }
   return find(conditions(search), slice, signal)
 }
 
@@ -59,7 +66,7 @@ export function useStudies(search: Ref<Search>) {
 
   const total = useQuery({
     queryKey: computed(() => ['studies', 'count', conditions(search.value)]),
-    queryFn: ({ signal }) => count(conditions(search.value), signal),
+    queryFn: async ({ signal }) => (isUnasked(search.value) ? 0 : count(conditions(search.value), signal)),
   })
 
   // The rows of the search before stand until those of the new one are there, so that nothing flickers.
@@ -112,7 +119,7 @@ export function useStudies(search: Ref<Search>) {
   }
 
   async function all(): Promise<Resource[]> {
-    const slice = { Limit: MOST_OF_CSV, OrderBy: order(search.value.sort), RequestedTags: [...REQUESTED_TAGS] }
+    const slice = { Limit: MOST_OF_CSV, OrderBy: order(search.value.sort), RequestedTags: requestedTags() }
     return find(conditions(search.value), slice)
   }
 

@@ -1,45 +1,95 @@
-/** The kinds of servers that this one knows, and what describes one of them. */
+/** The kinds of servers that this one knows, what describes one of them, and how it is asked and sent to. */
+import { offered } from '@/options'
 
 export interface Field {
   key: string
-  type: 'text' | 'number' | 'password' | 'url'
-  isRequired: boolean
+  type: 'text' | 'number' | 'password' | 'url' | 'checkbox'
+  isRequired?: boolean
 }
 
+type Value = string | number | boolean
+export type Description = Readonly<Record<string, Value | readonly string[] | null>>
+
 export interface Remote {
-  path: 'modalities' | 'peers'
+  kind: 'modalities' | 'peers' | 'dicomweb'
+  /** Where they are in the API; empty where the server has none of this kind. */
+  path: () => string
   fields: readonly Field[]
-  /** The request that tells whether one answers. */
-  test: (name: string) => { path: string; method: 'GET' | 'POST' }
+  /** What is asked below the path of one to learn whether it answers: a GET, or a POST where there is a body. */
+  test: { path: string; body?: unknown }
+  /** What is added to the path of one to send to it. */
+  send: string
 }
+
+const CREDENTIALS: readonly Field[] = [
+  { key: 'Url', type: 'url', isRequired: true },
+  { key: 'Username', type: 'text' },
+  { key: 'Password', type: 'password' },
+  { key: 'Timeout', type: 'number' },
+]
 
 export const REMOTES: readonly Remote[] = [
   {
-    path: 'modalities',
+    kind: 'modalities',
+    path: () => 'modalities',
     fields: [
       { key: 'AET', type: 'text', isRequired: true },
       { key: 'Host', type: 'text', isRequired: true },
       { key: 'Port', type: 'number', isRequired: true },
-      { key: 'Manufacturer', type: 'text', isRequired: false },
+      { key: 'Manufacturer', type: 'text' },
     ],
-    test: (name) => ({ path: `modalities/${encodeURIComponent(name)}/echo`, method: 'POST' }),
+    test: { path: 'echo', body: {} },
+    send: 'store',
   },
   {
-    path: 'peers',
+    kind: 'peers',
+    path: () => 'peers',
+    fields: CREDENTIALS,
+    test: { path: 'system' },
+    send: 'store',
+  },
+  {
+    kind: 'dicomweb',
+    path: () => (offered.DicomWebRoot === null ? '' : `${offered.DicomWebRoot}servers`),
     fields: [
-      { key: 'Url', type: 'url', isRequired: true },
-      { key: 'Username', type: 'text', isRequired: false },
-      { key: 'Password', type: 'password', isRequired: false },
+      ...CREDENTIALS,
+      { key: 'HasDelete', type: 'checkbox' },
+      { key: 'HasWadoRsUniversalTransferSyntax', type: 'checkbox' },
     ],
-    test: (name) => ({ path: `peers/${encodeURIComponent(name)}/system`, method: 'GET' }),
+    test: { path: 'qido', body: { Uri: 'studies', Arguments: { limit: '1' } } },
+    send: 'stow',
   },
 ]
 
-/** A filled form as the server takes it: numbers as numbers, and no empty fields. */
-export function described(remote: Remote, values: Readonly<Record<string, string>>): Record<string, string | number> {
+export function pathOf(remote: Remote, name: string): string {
+  return `${remote.path()}/${encodeURIComponent(name)}`
+}
+
+/** What a form shows of a known server. */
+export function filled(remote: Remote, known: Description): Record<string, string | boolean> {
   return Object.fromEntries(
-    remote.fields
-      .filter((field) => (values[field.key] ?? '') !== '')
-      .map((field) => [field.key, field.type === 'number' ? Number(values[field.key]) : (values[field.key] ?? '')]),
+    remote.fields.map(({ key, type }) => {
+      const value = known[key]
+      if (type === 'checkbox') return [key, value === undefined ? key !== 'HasDelete' : value === true || value === '1']
+      return [key, type === 'password' || value === null || value === undefined ? '' : String(value)]
+    }),
   )
+}
+
+/** A filled form as the server takes it, with what is known of the server beside the fields of the form. */
+export function described(
+  remote: Remote,
+  values: Readonly<Record<string, string | boolean>>,
+  known: Description = {},
+): Record<string, Value> {
+  const keys = remote.fields.map((field) => field.key)
+  const beside = Object.entries(known).filter(([key, value]) => !keys.includes(key) && isPlain(value))
+  const given = remote.fields
+    .filter(({ key }) => values[key] !== undefined && values[key] !== '')
+    .map(({ key, type }) => [key, type === 'number' ? Number(values[key]) : values[key]])
+  return Object.fromEntries([...beside, ...given]) as Record<string, Value>
+}
+
+function isPlain(value: Description[string] | undefined): boolean {
+  return value !== null && typeof value !== 'object'
 }

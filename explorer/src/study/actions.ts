@@ -58,7 +58,3 @@ export function thumbnail(instance: string): string {
   return address(`instances/${instance}/preview?returnUnsupportedImage`)
 }
 
-/** Tell that a job was started, and where it is seen. */
-export function started(): void {
-  done(i18n.global.t('jobs.started'))
-}

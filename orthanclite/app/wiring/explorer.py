@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from orthanclite.app.wiring.additions import Additions
 from orthanclite.app.wiring.foundation import Foundation
 from orthanclite.app.wiring.worklists import WorklistsWing
+from orthanclite.config.table import Fate, rows, sections
 from orthanclite.explorer.pages import Offered, explorer_routes
 
 
@@ -16,22 +18,24 @@ class ExplorerWing:
 
 
 def explorer_wing(base: Foundation, worklists: WorklistsWing) -> ExplorerWing:
-    options = base.settings.explorer.options
+    settings = base.settings
+    explorer, dicomweb = settings.explorer, settings.dicomweb
+    options = dict(_by_name(explorer.options))
+    options["EnableWorklists"] = explorer.options.worklists and worklists.worklists is not None
+    options["EnableDicomWebServers"] = explorer.options.dicomweb_servers and dicomweb.enabled
     offered = Offered(
-        EnableUpload=options.upload,
-        EnableDeleteResources=options.delete,
-        EnableModification=options.modify,
-        EnableAnonymization=options.anonymize,
-        EnableEditLabels=options.labels,
-        EnableSendTo=options.send,
-        EnableDownloadZip=options.download,
-        EnableDownloadDicomFile=options.download_file,
-        EnableWorklists=options.worklists and worklists.worklists is not None,
-        EnableJobsList=options.jobs,
-        EnableSettings=options.settings,
+        options=options,
+        read_only=settings.storage.read_only,
+        theme=explorer.theme or "",
+        title=explorer.title or "",
+        # The API may stand below another path, for the client.
+        dicomweb_root=dicomweb.root.removeprefix("/") if dicomweb.enabled else None,
     )
-    dicomweb = base.settings.dicomweb
-    routes = explorer_routes(
-        offered, base.settings.storage.read_only, dicomweb.root if dicomweb.enabled else None
-    )
-    return ExplorerWing(Additions(routers=(routes,)))
+    return ExplorerWing(Additions(routers=(explorer_routes(offered),)))
+
+
+def _by_name(settings: object) -> Mapping[str, object]:
+    """Settings that have an effect, by the names of their keys; sections inside of them as objects."""
+    kind = type(settings)
+    own = {row.key.name: getattr(settings, row.field) for row in rows(kind) if row.key.fate is Fate.HONOURED}
+    return own | {row.key.name: _by_name(getattr(settings, row.field)) for row in sections(kind)}

@@ -1,0 +1,64 @@
+"""The list of studies: what its filters count, and the order of its columns."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.explorer.studies import stored
+from tests.support.server import Server
+
+pytestmark = pytest.mark.usefixtures("built")
+
+
+def titles(page: Page) -> list[str]:
+    return [text.strip(" ▲▼") for text in page.locator(".head .title").all_inner_texts()]
+
+
+def test_filters_tell_how_many_studies_they_would_find(page: Page, site: Server) -> None:
+    for number, (name, modality) in enumerate((("Doe", "CT"), ("Doe", "MR"), ("Roe", "MR"))):
+        id = stored(site, number, name, Modality=modality)
+        if modality == "MR":
+            site.client.put(f"/studies/{id}/labels/knee", content=b"").raise_for_status()
+    page.goto("/")
+    page.get_by_role("button", name="Filter by: Modalities").click()
+    menu = page.locator(".menu.modalities")
+    expect(menu.get_by_text("MR 2")).to_be_visible()
+    expect(menu.get_by_text("CT 1")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.goto("/ui/app/#/?PatientName=doe")
+    page.get_by_role("button", name="Filter by: Modalities").click()
+    expect(menu.get_by_text("MR 1")).to_be_visible()
+    menu.get_by_label("MR").check()
+    expect(page.locator(".grid .line")).to_have_count(1)
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Labels").click()
+    expect(page.locator(".menu").get_by_text("knee 1")).to_be_visible()
+
+
+def test_columns_are_moved_by_drag_and_by_keyboard(page: Page, site: Server) -> None:
+    stored(site, 1, "Doe^John")
+    page.goto("/")
+    expect(page.locator(".grid .line")).to_have_count(1)
+    before = titles(page)
+    page.get_by_role("button", name="Patient ID", exact=True).focus()
+    page.keyboard.press("Shift+ArrowLeft")
+    assert titles(page)[:2] == [before[1], before[0]]
+    expect(page.get_by_role("button", name="Patient ID", exact=True)).to_be_focused()
+    page.keyboard.press("Shift+ArrowRight")
+    assert titles(page) == before
+    page.get_by_role("button", name="Date", exact=True).drag_to(
+        page.get_by_role("button", name=re.compile("^Patient$"))
+    )
+    expect(page.locator(".head .title").first).to_have_text("Date")
+    page.reload()
+    expect(page.locator(".head .title").first).to_have_text("Date")
+
+
+def test_an_old_link_filters_by_what_is_no_column(page: Page, site: Server) -> None:
+    stored(site, 1, "Doe^John")
+    stored(site, 2, "Roe^Jane")
+    page.goto("/ui/app/filtered-studies?StudyInstanceUID=1.2.2")
+    expect(page.locator(".grid .line a")).to_have_text("Roe, Jane")
