@@ -108,9 +108,11 @@ def main() -> None:
             page.screenshot(path=ROOT / "docs/pictures/studies.png")
             page.goto(f"{server.url}/ui/app/#/view/{study}")
             page.locator(".pane output", has_text=f"1 / {SLICES}").wait_for()
+            page.get_by_text("Loading…").wait_for(state="hidden")
             for _ in range(SLICES // 2):
                 page.keyboard.press("ArrowDown")
                 page.wait_for_timeout(50)
+            page.locator(".pane output", has_text=f"{SLICES // 2 + 1} / {SLICES}").wait_for()
             page.wait_for_timeout(1000)
             page.screenshot(path=ROOT / "docs/pictures/viewer.png")
             browser.close()
