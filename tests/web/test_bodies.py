@@ -6,6 +6,8 @@ Those from ``SMALLEST`` to ``LARGEST`` are read straight into memory.
 from __future__ import annotations
 
 import hashlib
+import os
+import signal
 import socket
 import ssl
 import time
@@ -129,6 +131,22 @@ def test_a_body_that_takes_longer_than_a_request_may_be_silent(tmp_path: Path) -
         status, _ = connection.answer()
         assert status == 408
         assert connection.is_closed()
+
+
+def test_a_server_that_was_held_up_reads_before_it_closes(tmp_path: Path) -> None:
+    """The request came in time, only the server did not run until the wait was over."""
+    with running(orthanclite(tmp_path, {"KeepAliveTimeout": 1})) as server, Client(server) as client:
+        assert server.process is not None
+        for _ in range(3):
+            client.send(b"GET /system HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert client.answer()[0] == 200
+            os.kill(server.process.pid, signal.SIGSTOP)
+            try:
+                client.send(b"GET /system HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                time.sleep(3)
+            finally:
+                os.kill(server.process.pid, signal.SIGCONT)
+            assert client.answer()[0] == 200
 
 
 def test_requests_sent_ahead(site: Server) -> None:

@@ -28,12 +28,14 @@ from orthanclite.web.protocol.head import (
     check_beginning,
     read_head,
 )
-from orthanclite.web.protocol.patrol import LARGEST_READ, Meter, Patrol, address, unacknowledged
+from orthanclite.web.protocol.patrol import LARGEST_READ, Meter, Patrol, address, unacknowledged, unread
 
 _HEAD_READ = 16 * 1024
 """Bytes to read at once while a head is expected, of which few belong to a body."""
 _HIGH_WATER = 64 * 1024
 """Bytes of a body that may wait for the application before reading pauses."""
+_SECOND_LOOK = 1.0
+"""Seconds until a wait ends after all whose client has sent something that is not read yet."""
 _LINGER = 2.0
 """Seconds for which a client is listened to after the last answer: it may still be sending, and closing
 at once would take the answer away from it (RFC 9112, 9.6)."""
@@ -388,7 +390,9 @@ class HttpConnection(asyncio.BufferedProtocol):
 
     def _give_up_waiting(self) -> None:
         """End a wait for a head, for a next request, or for a client that should have closed."""
-        if self._closing or not self._begun:
+        if not self._closing and unread(self._transport):  # it came in time: it is we who are late
+            self._deadline = self._loop.time() + _SECOND_LOOK
+        elif self._closing or not self._begun:
             if self.writing_paused and not self._closing:  # the client still reads the last answer
                 self._deadline = self._loop.time() + self._keep_alive_timeout
             else:

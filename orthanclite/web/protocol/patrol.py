@@ -182,11 +182,20 @@ def address(transport: asyncio.BaseTransport, name: str) -> tuple[str, int] | No
 
 def unacknowledged(transport: asyncio.Transport) -> int:
     """Bytes that the system holds for a client, who has not acknowledged them; 0 where it does not tell."""
+    return _held(transport, termios.TIOCOUTQ)
+
+
+def unread(transport: asyncio.Transport) -> int:
+    """Bytes that have come from a client and are not read yet; 0 where the system does not tell."""
+    return _held(transport, termios.FIONREAD)
+
+
+def _held(transport: asyncio.Transport, question: int) -> int:
     connection: socket.socket | None = transport.get_extra_info("socket")
     if connection is None:
         return 0
     try:
-        answer = fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(4))
+        answer = fcntl.ioctl(connection.fileno(), question, bytes(4))
     except (OSError, ValueError):  # closed
         return 0
     return int(struct.unpack("i", answer)[0])
