@@ -238,6 +238,7 @@ def test_an_upload_survives_a_lost_connection(
     file = tmp_path / "one.dcm"
     file.write_bytes(study(1, "Doe^John"))
     page.goto("/ui/app/#/upload")
+    expect(page.locator("input[type=file]").first).to_be_attached()  # the files of the page are there
     page.context.set_offline(True)
     page.locator("input[type=file]").first.set_input_files([file])
     expect(page.get_by_text("The server does not answer")).to_be_visible()
