@@ -20,8 +20,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from benchmarks.generate_index import fill
 from benchmarks.pair import machine
-from orthanclite.index.database import Database
-from orthanclite.index.migrations import prepare
+from orthanclite.index.database.engines import Database
+from orthanclite.index.database.migrations import prepare
 from tests.support.server import Server, orthanclite, running
 
 REPEAT = 9

@@ -32,8 +32,8 @@ from orthanclite.core.main_tags import MainTags
 from orthanclite.core.query import FindRequest, OrderBy, OrderType, constraint
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.index import SqlIndex
-from orthanclite.index.database import Database
-from orthanclite.index.migrations import prepare
+from orthanclite.index.database.engines import Database
+from orthanclite.index.database.migrations import prepare
 from tests.support.server import REFERENCE, orthanclite, reference, running
 
 NEWEST = [{"Type": "DicomTag", "Key": "StudyDate", "Direction": "DESC"}]

@@ -25,7 +25,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 from benchmarks.corpus import ct_slices
-from orthanclite.dicom.pixels.transcode import transcode
+from orthanclite.dicom.pixels.writing.transcode import transcode
 from tests.support.server import REFERENCE, Server, orthanclite, reference, running
 
 JPEG_LS, JPEG_2000 = "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.90"

@@ -22,10 +22,10 @@ from sqlalchemy import Connection, Table, insert, update
 from orthanclite.core.identifiers import hierarchy
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import MainTags, tag_key
-from orthanclite.core.normalize import normalize
+from orthanclite.core.text.normalize import normalize
 from orthanclite.index import schema
-from orthanclite.index.database import Database
-from orthanclite.index.migrations import prepare
+from orthanclite.index.database.engines import Database
+from orthanclite.index.database.migrations import prepare
 from orthanclite.index.search import trigrams  # noqa: F401
 
 SURNAMES = (  # noqa: SIM905

@@ -15,8 +15,8 @@ from orthanclite import __version__, logs
 from orthanclite.config import Settings, load
 from orthanclite.core.error_codes import ERROR_MESSAGES
 from orthanclite.core.errors import CannotWriteFile, OrthancError
-from orthanclite.core.file_modes import keep_files_private
 from orthanclite.core.log_levels import LogCategory, LogLevel
+from orthanclite.core.machine.file_modes import keep_files_private
 from orthanclite.core.ports import Blobs, Maintenance, Properties
 
 _log = logging.getLogger("orthanclite")

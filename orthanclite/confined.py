@@ -26,7 +26,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from orthanclite.core.processes import CONFINEMENT
+from orthanclite.core.machine.processes import CONFINEMENT
 
 _SET_NO_NEW_PRIVILEGES = 38  # PR_SET_NO_NEW_PRIVS
 

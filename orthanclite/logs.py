@@ -14,7 +14,7 @@ from pathlib import Path
 from orthanclite.core.errors import CannotWriteFile
 from orthanclite.core.log_levels import LogCategory, LogLevel, category_of, set_level
 from orthanclite.core.metrics import Metrics
-from orthanclite.core.printable import printable
+from orthanclite.core.text.printable import printable
 
 _LETTERS = ((logging.ERROR, "E"), (logging.WARNING, "W"), (logging.INFO, "I"))
 

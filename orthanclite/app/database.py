@@ -22,7 +22,7 @@ from orthanclite.core.errors import (
     IncompatibleDatabaseVersion,
     OrthancError,
 )
-from orthanclite.core.file_modes import OTHERS
+from orthanclite.core.machine.file_modes import OTHERS
 from orthanclite.index import SqlIndex
 
 _SERVERS_LOCK = ".orthanclite-servers"

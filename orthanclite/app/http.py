@@ -12,7 +12,7 @@ import uvicorn
 from orthanclite.app.house import GRACE, House
 from orthanclite.config import Settings
 from orthanclite.core.errors import IncompatibleConfigurations, NetworkProtocol
-from orthanclite.core.limits import open_files
+from orthanclite.core.machine.limits import open_files
 from orthanclite.web.protocol.connection import http_protocol
 from orthanclite.web.protocol.patrol import MOST_CONNECTIONS, Patrol
 

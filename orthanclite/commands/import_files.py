@@ -20,7 +20,7 @@ from tqdm import tqdm
 from orthanclite.commands.sources import Source, Unreadable, count, find, is_archive
 from orthanclite.commands.state import ImportState, default_path
 from orthanclite.core.errors import NetworkProtocol
-from orthanclite.core.printable import printable
+from orthanclite.core.text.printable import printable
 
 _MAXIMUM_SHOWN = 20
 _RETRIES = 3

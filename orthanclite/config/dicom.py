@@ -8,7 +8,7 @@ from pathlib import Path
 
 from orthanclite.config.parsers import parse_aet, parse_modalities, parse_peers
 from orthanclite.config.table import setting
-from orthanclite.core.registry import Modality, Peer
+from orthanclite.core.remotes.registry import Modality, Peer
 
 _FAMILY_HELP = (
     "Accept (true) or refuse (false) these transfer syntaxes, whatever AcceptedTransferSyntaxes says."

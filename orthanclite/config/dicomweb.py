@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from orthanclite.config.parsers import parse_dicomweb_servers, parse_root, parse_wado_root
 from orthanclite.config.table import Fate, setting
-from orthanclite.core.dicomweb_server import DicomWebServer
+from orthanclite.core.remotes.dicomweb_server import DicomWebServer
 
 _ONE_MODE = "full metadata are kept ready, and are as fast as any part of them"
 _THREADS = "the threads of this server are not divided in this way"

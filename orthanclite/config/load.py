@@ -14,7 +14,7 @@ from orthanclite.config.convert import Where, convert
 from orthanclite.config.settings import UNUSED, Settings, all_rows
 from orthanclite.config.table import Fate, Row, groups, nested, rows, sections
 from orthanclite.core.errors import BadFileFormat, IncompatibleConfigurations
-from orthanclite.core.registry import MODALITY_KEYS
+from orthanclite.core.remotes.registry import MODALITY_KEYS
 
 DEFAULTS = "ORTHANCLITE_DEFAULTS"
 """The environment variable with a file of defaults."""

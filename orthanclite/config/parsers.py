@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from orthanclite.core.constants import USER_RANGE
-from orthanclite.core.dicomweb_server import DicomWebServer
 from orthanclite.core.errors import BadFileFormat, BadParameterType, OrthancError, ParameterOutOfRange
 from orthanclite.core.levels import Level
 from orthanclite.core.model import OverwriteMode
-from orthanclite.core.registry import Modality, Peer
+from orthanclite.core.remotes.dicomweb_server import DicomWebServer
+from orthanclite.core.remotes.registry import Modality, Peer
 
 T = TypeVar("T")
 

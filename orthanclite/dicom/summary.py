@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from orthanclite.core.buffers import Buffer
 from orthanclite.core.errors import BadFileFormat, EmptyIdentifier, InexistentTag, OrthancError
 from orthanclite.core.levels import Level
+from orthanclite.core.machine.buffers import Buffer
 from orthanclite.core.main_tags import (
     IDENTIFIER_OF,
     IMAGE_INDEX,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from pydicom._uid_dict import UID_dictionary
 
-from orthanclite.core.matching import wildcard
+from orthanclite.core.text.matching import wildcard
 
 _PREFIX = "1.2.840.10008.1.2"
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from orthanclite.core.errors import BadRequest, UnknownResource
 from orthanclite.core.main_tags import PIXEL_DATA
-from orthanclite.core.multipart import Part
+from orthanclite.core.text.multipart import Part
 from orthanclite.dicomweb.frames import OCTET_STREAM, stored_type
 from orthanclite.dicomweb.negotiation import Offer, Range, choose, ranges, takes_range
 from orthanclite.dicomweb.paths import INSTANCE, not_modified, uid_path, with_tag

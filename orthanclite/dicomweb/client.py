@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orthanclite.core.dicomweb_server import DicomWebServer
 from orthanclite.core.errors import BadFileFormat, BadRequest
-from orthanclite.core.fields import string_field
 from orthanclite.core.jobs import RETRY, Submission
 from orthanclite.core.levels import Level
 from orthanclite.core.principal import Access
+from orthanclite.core.remotes.dicomweb_server import DicomWebServer
+from orthanclite.core.text.fields import string_field
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.jobs.engine import JobEngine
 from orthanclite.jobs.kinds.dicomweb_retrieve import RetrieveKind, without_headers

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from orthanclite.core.errors import BadRequest, UnknownResource
-from orthanclite.core.multipart import Part
+from orthanclite.core.text.multipart import Part
 from orthanclite.dicom.encoding import EXPLICIT_LITTLE_ENDIAN, UNCOMPRESSED_SYNTAXES
 from orthanclite.dicom.pixels.syntaxes import VIDEO, WRITABLE
 from orthanclite.dicomweb.addresses import Addresses

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from orthanclite.core.buffers import View
 from orthanclite.core.errors import (
     BadFileFormat,
     NotAcceptable,
@@ -15,7 +14,8 @@ from orthanclite.core.errors import (
     UnsupportedMediaType,
 )
 from orthanclite.core.levels import Level
-from orthanclite.core.multipart import Part
+from orthanclite.core.machine.buffers import View
+from orthanclite.core.text.multipart import Part
 from orthanclite.dicom.encoding import DEFLATED_LITTLE_ENDIAN, EXPLICIT_LITTLE_ENDIAN, UNCOMPRESSED_SYNTAXES
 from orthanclite.dicom.pixels.syntaxes import WRITABLE, is_transfer_syntax
 from orthanclite.dicomweb.negotiation import AS_STORED, Offer, Range, choose, ranges

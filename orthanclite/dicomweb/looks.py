@@ -6,10 +6,10 @@ import math
 import re
 
 from orthanclite.core.errors import BadRequest
-from orthanclite.core.numbers import natural
-from orthanclite.dicom.pixels.formats import DEFAULT_QUALITY
-from orthanclite.dicom.pixels.profiles import Profile
-from orthanclite.dicom.pixels.render import Region, RenderOptions, WindowFunction
+from orthanclite.core.text.numbers import natural
+from orthanclite.dicom.pixels.showing.formats import DEFAULT_QUALITY
+from orthanclite.dicom.pixels.showing.profiles import Profile
+from orthanclite.dicom.pixels.showing.render import Region, RenderOptions, WindowFunction
 from orthanclite.web.call import Call
 
 _NUMBER = re.compile(r"[+-]?(\d{1,20}(\.\d{0,20})?|\.\d{1,20})([eE][+-]?\d{1,2})?", re.ASCII)

@@ -10,7 +10,7 @@ from isal import igzip, isal_zlib
 
 from orthanclite.core.errors import BadRequest, OrthancError
 from orthanclite.core.levels import Level
-from orthanclite.core.multipart import Part
+from orthanclite.core.text.multipart import Part
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.renderings.dicomweb_metadata import with_base
 from orthanclite.dicom.renderings.dicomweb_xml import to_xml

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass, field
 
 from orthanclite.core.errors import BadRequest, OrthancError
-from orthanclite.core.numbers import natural
 from orthanclite.core.query import MAXIMUM_VALUE
+from orthanclite.core.text.numbers import natural
 from orthanclite.dicom.attributes import Attribute
 from orthanclite.dicom.dictionary import TagDictionary, is_private_element
 from orthanclite.web.call import Call

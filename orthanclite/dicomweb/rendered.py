@@ -9,9 +9,9 @@ from functools import partial
 from orthanclite.core.errors import BadRequest, UnknownResource
 from orthanclite.core.levels import Level
 from orthanclite.core.model import Parts, Resource
-from orthanclite.core.multipart import Part
 from orthanclite.core.ports import Resources
-from orthanclite.dicom.pixels.profiles import Profile
+from orthanclite.core.text.multipart import Part
+from orthanclite.dicom.pixels.showing.profiles import Profile
 from orthanclite.dicomweb.frames import frame_numbers
 from orthanclite.dicomweb.looks import quality, refuse_annotations, render_options
 from orthanclite.dicomweb.negotiation import Offer, Range, choose, ranges

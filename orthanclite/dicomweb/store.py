@@ -14,7 +14,6 @@ from typing import Any
 
 import orjson
 
-from orthanclite.core.buffers import Buffer
 from orthanclite.core.constants import StoreStatus
 from orthanclite.core.errors import (
     BadFileFormat,
@@ -27,7 +26,8 @@ from orthanclite.core.errors import (
     OrthancError,
     UnsupportedMediaType,
 )
-from orthanclite.core.multipart import BodyParts
+from orthanclite.core.machine.buffers import Buffer
+from orthanclite.core.text.multipart import BodyParts
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.reading.identity import Identity, identify
 from orthanclite.dicom.reading.native_model import from_native_model

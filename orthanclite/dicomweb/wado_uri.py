@@ -6,10 +6,10 @@ from orthanclite.core.errors import BadRequest, NotAcceptable, UnknownResource
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import IDENTIFIER_OF
 from orthanclite.core.model import Parts, Resource
-from orthanclite.core.numbers import natural
 from orthanclite.core.ports import Resources, Search
 from orthanclite.core.query import MAXIMUM_PATTERN, Constraint, FindRequest, Match
-from orthanclite.dicom.pixels.render import Region, RenderOptions
+from orthanclite.core.text.numbers import natural
+from orthanclite.dicom.pixels.showing.render import Region, RenderOptions
 from orthanclite.dicom.pixels.syntaxes import is_transfer_syntax
 from orthanclite.dicomweb.instances import DICOM, Transcoder
 from orthanclite.dicomweb.looks import quality, real, refuse_annotations, side

@@ -9,8 +9,8 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from orthanclite.core.buffers import View
 from orthanclite.core.errors import NetworkProtocol
+from orthanclite.core.machine.buffers import View
 
 C_STORE_RQ: Final = 0x0001
 C_GET_RQ: Final = 0x0010

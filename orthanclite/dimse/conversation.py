@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from orthanclite.core.buffers import View
+from orthanclite.core.machine.buffers import View
 from orthanclite.dimse.command import Command, Value
 from orthanclite.dimse.peer import Peer
 from orthanclite.dimse.service import Service

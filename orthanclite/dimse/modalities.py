@@ -7,7 +7,7 @@ import logging
 import socket
 from collections.abc import Iterator
 
-from orthanclite.core.registry import Modality
+from orthanclite.core.remotes.registry import Modality
 from orthanclite.dimse.options import DicomServerOptions, ModalitiesLookup
 from orthanclite.dimse.peer import Peer, plain_ip
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
-from orthanclite.core.buffers import View
-from orthanclite.core.registry import Modality
+from orthanclite.core.machine.buffers import View
+from orthanclite.core.remotes.registry import Modality
 from orthanclite.dimse.command import Value
 from orthanclite.dimse.conversation import Channel, Context, Message, Offers
 from orthanclite.dimse.peer import Peer

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
 
-from orthanclite.core.buffers import View
 from orthanclite.core.errors import (
     BadFileFormat,
     CorruptedFile,
@@ -21,6 +20,7 @@ from orthanclite.core.errors import (
     NotImplementedInServer,
     OrthancError,
 )
+from orthanclite.core.machine.buffers import View
 from orthanclite.dicom.encoding import (
     DEFLATED_LITTLE_ENDIAN,
     EXPLICIT_BIG_ENDIAN,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from orthanclite.core.registry import Modality
+from orthanclite.core.remotes.registry import Modality
 
 
 class Service(Enum):

@@ -15,24 +15,24 @@ from orthanclite.core.errors import OrthancError
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import MainTags
 from orthanclite.core.model import InstanceRecord, StoreOutcome
-from orthanclite.index.annotations import SqlAnnotations
-from orthanclite.index.database import Database
-from orthanclite.index.jobs import SqlJobs
-from orthanclite.index.journal import SqlBlobJournal
+from orthanclite.index.database.engines import Database
+from orthanclite.index.database.migrations import prepare
+from orthanclite.index.database.statistics import PlannerStatistics
+from orthanclite.index.database.writer import Work, Writer
 from orthanclite.index.log import SqlChangeLog, SqlProperties
 from orthanclite.index.maintenance import SqlMaintenance
-from orthanclite.index.migrations import prepare
-from orthanclite.index.pages import IdPages
-from orthanclite.index.registries import SqlRegistryRows, SqlRuntimeSettings
-from orthanclite.index.remote_queries import SqlRemoteQueries
-from orthanclite.index.remove import Limits
-from orthanclite.index.resources import SqlResources
+from orthanclite.index.resources.annotations import SqlAnnotations
+from orthanclite.index.resources.journal import SqlBlobJournal
+from orthanclite.index.resources.pages import IdPages
+from orthanclite.index.resources.reading import SqlResources
+from orthanclite.index.resources.remove import Limits
+from orthanclite.index.resources.store import StoreOperation, signature_ids
 from orthanclite.index.schema import attachments, instances
 from orthanclite.index.search.query import SqlSearch
-from orthanclite.index.servers import SqlLeases, SqlServers
-from orthanclite.index.statistics import PlannerStatistics
-from orthanclite.index.store import StoreOperation, signature_ids
-from orthanclite.index.writer import Work, Writer
+from orthanclite.index.servers.jobs import SqlJobs
+from orthanclite.index.servers.leases import SqlLeases, SqlServers
+from orthanclite.index.servers.registries import SqlRegistryRows, SqlRuntimeSettings
+from orthanclite.index.servers.remote_queries import SqlRemoteQueries
 
 __all__ = ["Limits", "SqlIndex"]
 

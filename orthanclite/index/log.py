@@ -11,12 +11,12 @@ from sqlalchemy.sql import Select
 from orthanclite.core.constants import ChangeType
 from orthanclite.core.levels import Level
 from orthanclite.core.model import Change, ChangesPage, Export, ExportsPage
-from orthanclite.index.database import Database
+from orthanclite.index.database.engines import Database
+from orthanclite.index.database.session import Many, Row, any_of
+from orthanclite.index.database.statements import insert_ignore
+from orthanclite.index.database.transaction import Transaction
+from orthanclite.index.database.writer import Writer
 from orthanclite.index.schema import changes, exports, properties, totals
-from orthanclite.index.session import Many, Row, any_of
-from orthanclite.index.statements import insert_ignore
-from orthanclite.index.transaction import Transaction
-from orthanclite.index.writer import Writer
 
 _CHANGE_COLUMNS = (changes.c.seq, changes.c.type, changes.c.level, changes.c.public_id, changes.c.date)
 

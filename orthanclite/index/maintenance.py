@@ -9,14 +9,14 @@ from sqlalchemy import bindparam, func, select, update
 from orthanclite.core.constants import AttachmentType, ChangeType
 from orthanclite.core.levels import Level
 from orthanclite.core.model import Attachment, DeleteOutcome, ResourceRef
-from orthanclite.index.database import Database
-from orthanclite.index.migrations import HEAD
-from orthanclite.index.remove import Limits, delete_resource, recycle
-from orthanclite.index.resources import read_attachments
+from orthanclite.index.database.engines import Database
+from orthanclite.index.database.migrations import HEAD
+from orthanclite.index.database.session import Many, any_of, chunks
+from orthanclite.index.database.transaction import Transaction
+from orthanclite.index.database.writer import Writer
+from orthanclite.index.resources.reading import read_attachments
+from orthanclite.index.resources.remove import Limits, delete_resource, recycle
 from orthanclite.index.schema import TABLES, attachments, blob_journal, job_outputs, signatures
-from orthanclite.index.session import Many, any_of, chunks
-from orthanclite.index.transaction import Transaction
-from orthanclite.index.writer import Writer
 
 _PAGE = 2000
 _UNSTABLE = {

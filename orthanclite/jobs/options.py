@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from orthanclite.core.errors import ParameterOutOfRange
-from orthanclite.core.fields import boolean_field, integer_field
 from orthanclite.core.jobs import RETRY, Submission
+from orthanclite.core.text.fields import boolean_field, integer_field
 
 _MOST_RETRIES = 1000
 _LEAST_PRIORITY = -(2**31)

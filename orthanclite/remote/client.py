@@ -13,10 +13,10 @@ from urllib.parse import urljoin
 
 import httpx
 
-from orthanclite.core.buffers import View
-from orthanclite.core.endpoints import Endpoint, origin, without_secrets
 from orthanclite.core.errors import NetworkProtocol
+from orthanclite.core.machine.buffers import View
 from orthanclite.core.ports.http import LIMIT, Answer, Upload
+from orthanclite.core.remotes.endpoints import Endpoint, origin, without_secrets
 from orthanclite.remote.errors import translated
 from orthanclite.remote.tls import Identity, client_context
 

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 
 import httpx
 
-from orthanclite.core.endpoints import without_secrets
 from orthanclite.core.errors import NetworkProtocol
+from orthanclite.core.remotes.endpoints import without_secrets
 
 
 @contextmanager

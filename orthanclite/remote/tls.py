@@ -6,8 +6,8 @@ import os
 import ssl
 from dataclasses import dataclass
 
-from orthanclite.core.endpoints import Endpoint
 from orthanclite.core.errors import BadFileFormat
+from orthanclite.core.remotes.endpoints import Endpoint
 
 
 @dataclass(frozen=True, slots=True)

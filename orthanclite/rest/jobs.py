@@ -15,10 +15,10 @@ from orthanclite.core.error_codes import ERROR_MESSAGES
 from orthanclite.core.errors import InexistentItem
 from orthanclite.core.jobs import Job
 from orthanclite.core.principal import Access
-from orthanclite.core.styled_json import text_within
+from orthanclite.core.text.styled_json import text_within
 from orthanclite.jobs.engine import JobEngine
 from orthanclite.jobs.events import JobEvent, JobEvents
-from orthanclite.rest.views import EXPAND_ARGUMENT
+from orthanclite.rest.resources.views import EXPAND_ARGUMENT
 from orthanclite.web.answers.ranges import download_response
 from orthanclite.web.answers.responses import (
     Response,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from orthanclite.core.ports import Resources
-from orthanclite.core.styled_json import dumps
+from orthanclite.core.text.styled_json import dumps
 from orthanclite.services.server.system import BuiltIn, SystemInformation, statistics_json
 from orthanclite.web.answers.responses import Response, json_bytes, json_response, text_response
 from orthanclite.web.call import Call

@@ -5,10 +5,10 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Sequence
 
-from orthanclite.core.clock import now_local, now_utc
 from orthanclite.core.errors import BadFileFormat
 from orthanclite.core.identifiers import generate_uid
 from orthanclite.core.log_levels import LogCategory, LogLevel, get_level, set_level
+from orthanclite.core.machine.clock import now_local, now_utc
 from orthanclite.core.principal import Access
 from orthanclite.services.hooks.lua import LuaScripts
 from orthanclite.services.server.conformance import ServiceClasses, conformance_statement

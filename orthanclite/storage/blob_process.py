@@ -26,8 +26,8 @@ from typing import Any, NamedTuple
 import orjson
 
 from orthanclite.core.errors import OrthancError, error_named
+from orthanclite.core.machine.processes import start_module
 from orthanclite.core.model import StoredBlob
-from orthanclite.core.processes import start_module
 from orthanclite.storage.filesystem import FileStorage
 from orthanclite.storage.shared_memory import SharedMemory, SharedPiece
 

@@ -23,9 +23,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from orthanclite.core.buffers import Buffer, View
-from orthanclite.core.digest import md5_of
 from orthanclite.core.errors import CannotWriteFile, CorruptedFile, OrthancError
+from orthanclite.core.machine.buffers import Buffer, View
+from orthanclite.core.machine.digest import md5_of
 from orthanclite.core.metrics import Metrics
 from orthanclite.core.model import StoredBlob
 from orthanclite.storage.sync import FileSystems, sync_file_system

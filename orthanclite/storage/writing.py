@@ -13,9 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from orthanclite.core.buffers import View
-from orthanclite.core.disk import Writing
 from orthanclite.core.errors import CannotWriteFile
+from orthanclite.core.machine.buffers import View
+from orthanclite.core.machine.disk import Writing
 
 WRITING = Writing("the storage area")
 

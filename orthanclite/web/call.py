@@ -8,15 +8,15 @@ from urllib.parse import unquote_plus
 
 import orjson
 
-from orthanclite.core.buffers import Buffer
 from orthanclite.core.errors import (
     BadFileFormat,
     BadParameterType,
     BodyTooLarge,
     OrthancError,
 )
-from orthanclite.core.numbers import natural
+from orthanclite.core.machine.buffers import Buffer
 from orthanclite.core.principal import Principal
+from orthanclite.core.text.numbers import natural
 
 T = TypeVar("T")
 

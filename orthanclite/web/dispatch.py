@@ -17,11 +17,11 @@ from typing import Any, TypeVar, cast
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from orthanclite.core.buffers import Buffer
 from orthanclite.core.errors import BodyTooLarge, NetworkProtocol, OrthancError, UnknownResource
+from orthanclite.core.machine.buffers import Buffer
 from orthanclite.core.metrics import Metrics
-from orthanclite.core.multipart import BodyParts
-from orthanclite.core.numbers import natural
+from orthanclite.core.text.multipart import BodyParts
+from orthanclite.core.text.numbers import natural
 from orthanclite.web.answers.compression import compress
 from orthanclite.web.answers.errors import error_response, method_not_allowed, unanswered
 from orthanclite.web.answers.responses import Response, json_response

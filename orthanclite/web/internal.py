@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar, cast
 from urllib.parse import unquote
 
-from orthanclite.core.buffers import View
 from orthanclite.core.errors import OrthancError
+from orthanclite.core.machine.buffers import View
 from orthanclite.core.principal import Principal
 from orthanclite.web.answers.responses import Response, StreamResponse, json_response
 from orthanclite.web.call import Call

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from orthanclite.index.migrations import HEAD
+from orthanclite.index.database.migrations import HEAD
 from tests.conftest import ENGINES
 from tests.index.released import fill
 from tests.support.cli import command_line

@@ -20,7 +20,7 @@ from orthanclite.core.errors import (
 )
 from orthanclite.core.levels import Level
 from orthanclite.core.model import OverwriteMode
-from orthanclite.core.registry import Manufacturer
+from orthanclite.core.remotes.registry import Manufacturer
 
 Configure = Callable[..., Loaded]
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from orthanclite.core.clock import now_local, now_utc
+from orthanclite.core.machine.clock import now_local, now_utc
 
 
 def test_now() -> None:

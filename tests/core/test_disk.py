@@ -7,8 +7,8 @@ import os
 
 import pytest
 
-from orthanclite.core.disk import Writing
 from orthanclite.core.errors import CannotWriteFile, FullStorage, OrthancError
+from orthanclite.core.machine.disk import Writing
 
 
 @pytest.mark.parametrize(

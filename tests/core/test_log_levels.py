@@ -37,7 +37,7 @@ def test_one_category_is_set_and_the_others_keep_theirs(category: LogCategory) -
     [
         ("orthanclite.http", LogCategory.HTTP),
         ("orthanclite.httpx", LogCategory.GENERIC),
-        ("orthanclite.index.writer", LogCategory.SQLITE),
+        ("orthanclite.index.database.writer", LogCategory.SQLITE),
         ("pynetdicom.assoc", LogCategory.DICOM),
         ("uvicorn.error", LogCategory.HTTP),
         ("anything", LogCategory.GENERIC),

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orthanclite.core.matching import exact, matches, predicate, wildcard
-from orthanclite.core.normalize import normalize
 from orthanclite.core.query import Constraint, Match, MetadataConstraint
+from orthanclite.core.text.matching import exact, matches, predicate, wildcard
+from orthanclite.core.text.normalize import normalize
 
 TAG = 0x00100010
 

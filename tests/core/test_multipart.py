@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orthanclite.core.errors import BadFileFormat
-from orthanclite.core.multipart import BodyParts
+from orthanclite.core.text.multipart import BodyParts
 
 HEAD = b'Content-Disposition: form-data; name="file"\r\nContent-Type: application/dicom\r\n\r\n'
 CONTENTS = (b"first\r\n\r\n-- content\r\n--BX\r\n", b"")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orthanclite.core.normalize import normalize
+from orthanclite.core.text.normalize import normalize
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orthanclite.core.numbers import LARGEST, natural
+from orthanclite.core.text.numbers import LARGEST, natural
 
 
 @given(st.integers(0, 2**70), st.integers(0, 30))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orthanclite.core.printable import printable
+from orthanclite.core.text.printable import printable
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=())))

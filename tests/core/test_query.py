@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from orthanclite.core.errors import BadRequest, ParameterOutOfRange
 from orthanclite.core.levels import Level
-from orthanclite.core.matching import matches
 from orthanclite.core.query import (
     COMPUTED_TAGS,
     COUNTED_LEVELS,
@@ -33,6 +32,7 @@ from orthanclite.core.query import (
     metadata_constraint,
     requested_tags,
 )
+from orthanclite.core.text.matching import matches
 
 NAME, DATE, STUDY_UID = 0x00100010, 0x00080020, 0x0020000D
 

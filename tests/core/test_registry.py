@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orthanclite.core.errors import BadFileFormat, BadParameterType, OrthancError, ParameterOutOfRange
-from orthanclite.core.registry import MODALITY_KEYS, Manufacturer, Modality, Peer, RetrieveMethod
+from orthanclite.core.remotes.registry import MODALITY_KEYS, Manufacturer, Modality, Peer, RetrieveMethod
 
 FLAGS = sorted(key for key in MODALITY_KEYS if key.startswith(("Allow", "Use")))
 

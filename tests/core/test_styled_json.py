@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orthanclite.core.styled_json import Raw, dumps, dumps_error
+from orthanclite.core.text.styled_json import Raw, dumps, dumps_error
 
 values: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orthanclite.core.budget import MemoryBudget
 from orthanclite.core.errors import BadFileFormat, DatabaseUnavailable
+from orthanclite.core.machine.budget import MemoryBudget
 from orthanclite.core.main_tags import MainTags
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.reading import inflation

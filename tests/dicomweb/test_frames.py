@@ -11,7 +11,7 @@ from pydicom import dcmread
 from pydicom.encaps import generate_frames
 from pydicom.uid import DeflatedExplicitVRLittleEndian, HTJ2KLossless, JPEG2000Lossless, RLELossless
 
-from orthanclite.dicom.pixels.transcode import transcode
+from orthanclite.dicom.pixels.writing.transcode import transcode
 from tests.dicomweb.support import EXPLICIT, get, parts, store, store_sample
 from tests.support.records import dicom_file
 from tests.support.server import Server

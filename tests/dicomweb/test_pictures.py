@@ -11,7 +11,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 
-from orthanclite.dicom.pixels.profiles import srgb_profile
+from orthanclite.dicom.pixels.showing.profiles import srgb_profile
 from tests.dicomweb.support import Stored, get, parts, sample, store, store_sample
 from tests.support.records import dicom_file
 from tests.support.server import Server

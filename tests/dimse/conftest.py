@@ -12,7 +12,7 @@ import pytest
 
 from orthanclite.core.main_tags import MainTags
 from orthanclite.core.metrics import Metrics
-from orthanclite.core.registry import Modality
+from orthanclite.core.remotes.registry import Modality
 from orthanclite.dicom.encoding import EXPLICIT_LITTLE_ENDIAN
 from orthanclite.dimse.conversation import Offer
 from orthanclite.dimse.modalities import KnownModalities

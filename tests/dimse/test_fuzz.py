@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
 from orthanclite.core.jobs import Submission
-from orthanclite.core.registry import Modality
+from orthanclite.core.remotes.registry import Modality
 from orthanclite.dimse.command import command_pdu, data_pdus, encode_command
 from orthanclite.dimse.outgoing import CallDefaults
 from orthanclite.dimse.scp.commitment import CommitmentReporter

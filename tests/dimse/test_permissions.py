@@ -6,7 +6,7 @@ import pytest
 from pynetdicom.association import Association
 from pynetdicom.sop_class import CTImageStorage
 
-from orthanclite.core.registry import Modality
+from orthanclite.core.remotes.registry import Modality
 from orthanclite.dimse.options import DicomServerOptions
 from orthanclite.dimse.peer import Peer, plain_ip
 from orthanclite.dimse.permissions import Permissions

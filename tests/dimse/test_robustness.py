@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pynetdicom.dimse_messages import C_STORE_RQ
 
-from orthanclite.core.budget import MemoryBudget
 from orthanclite.core.errors import NetworkProtocol
+from orthanclite.core.machine.budget import MemoryBudget
 from orthanclite.dimse.command import Command
 from orthanclite.dimse.conversation import Incoming
 from orthanclite.dimse.options import DicomServerOptions

@@ -20,7 +20,6 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from orthanclite.core.buffers import View
 from orthanclite.core.errors import (
     BadFileFormat,
     CorruptedFile,
@@ -30,6 +29,7 @@ from orthanclite.core.errors import (
     OrthancError,
 )
 from orthanclite.core.levels import Level
+from orthanclite.core.machine.buffers import View
 from orthanclite.dimse.command import AFFECTED_SOP_INSTANCE_UID, Command, Value, encode_command
 from orthanclite.dimse.conversation import Context, Message
 from orthanclite.dimse.sending import InstanceLine, InstanceSender, Sent, with_next

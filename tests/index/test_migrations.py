@@ -17,7 +17,7 @@ from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import MainTags
 from orthanclite.core.query import Constraint, FindRequest, Match
 from orthanclite.index import SqlIndex
-from orthanclite.index.database import Database
+from orthanclite.index.database.engines import Database
 from orthanclite.index.schema import metadata
 from orthanclite.index.search.trigrams import TRIGRAM_COLUMNS, fts_table
 from orthanclite.services.remotes.registries import modalities, peers

@@ -10,8 +10,9 @@ import pytest
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import MainTags
 from orthanclite.core.query import FindRequest
-from orthanclite.index import SqlIndex, pages
-from orthanclite.index.session import Session
+from orthanclite.index import SqlIndex
+from orthanclite.index.database.session import Session
+from orthanclite.index.resources import pages
 from tests.support.records import record
 
 

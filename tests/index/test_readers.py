@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from orthanclite.core.levels import Level
 from orthanclite.index import SqlIndex
-from orthanclite.index.database import READERS
+from orthanclite.index.database.engines import READERS
 from tests.support.records import record
 
 

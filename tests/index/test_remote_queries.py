@@ -12,7 +12,7 @@ import pytest
 from orthanclite.core.levels import Level
 from orthanclite.core.ports import RemoteQueries
 from orthanclite.core.ports.testing_queries import MemoryRemoteQueries
-from orthanclite.core.remote_queries import QueryLimits, RemoteQuery
+from orthanclite.core.remotes.remote_queries import QueryLimits, RemoteQuery
 from orthanclite.index import SqlIndex
 from tests.support.postgres import Cluster
 

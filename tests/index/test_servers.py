@@ -14,10 +14,10 @@ from sqlalchemy import NullPool, create_engine, update
 from orthanclite.core.model import InstanceRecord
 from orthanclite.core.ports import Leases, MemoryRegistryRows, RegistryRows, Servers
 from orthanclite.core.ports.testing import MemoryLeases, MemoryServers
-from orthanclite.core.registry import Modality
+from orthanclite.core.remotes.registry import Modality
 from orthanclite.index import SqlIndex
 from orthanclite.index import schema as tables
-from orthanclite.index.servers import SqlServers
+from orthanclite.index.servers.leases import SqlServers
 from orthanclite.services.remotes.registries import modalities
 from tests.support.postgres import Cluster
 from tests.support.records import record

@@ -18,9 +18,9 @@ from orthanclite.core.errors import UnknownResource
 from orthanclite.core.levels import Level
 from orthanclite.core.model import Attachment, OverwriteMode, ResourceRef
 from orthanclite.index import Limits, SqlIndex
-from orthanclite.index.database import Database
+from orthanclite.index.database.engines import Database
+from orthanclite.index.database.transaction import Transaction
 from orthanclite.index.schema import TABLES, attachments, labels, totals, user_metadata
-from orthanclite.index.transaction import Transaction
 from tests.support.postgres import Cluster
 from tests.support.records import record
 

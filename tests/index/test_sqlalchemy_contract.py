@@ -1,7 +1,8 @@
 """What the index relies on in SQLAlchemy beyond its promises: a new release that changes it fails here.
 
-The fixed statements are compiled by SQLAlchemy and run on the driver's own cursor (``index/session.py``), and
-the plan of a search is chosen by how expressions are written (``index/search/conditions.py``).
+The fixed statements are compiled by SQLAlchemy and run on the driver's own cursor
+(``index/database/session.py``), and the plan of a search is chosen by how expressions are written
+(``index/search/conditions.py``).
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ from sqlalchemy.sql.visitors import iterate
 import orthanclite.index
 from orthanclite.core.levels import Level
 from orthanclite.index import SqlIndex
+from orthanclite.index.database.session import Many, Session, Statements, any_of
 from orthanclite.index.schema import TABLES, instances, metadata, patients
 from orthanclite.index.search import conditions
-from orthanclite.index.session import Many, Session, Statements, any_of
 
 DIALECTS: dict[str, Dialect] = {"sqlite": sqlite.dialect(), "postgresql": psycopg.dialect()}
 

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.sql import ClauseElement
 
 from orthanclite.index import SqlIndex
-from orthanclite.index.session import Session
+from orthanclite.index.database.session import Session
 from tests.support.records import record
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import text
 
-from orthanclite.index import SqlIndex, statistics
+from orthanclite.index import SqlIndex
+from orthanclite.index.database import statistics
 from tests.support.records import record
 
 

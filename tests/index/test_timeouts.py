@@ -12,9 +12,10 @@ from sqlalchemy import text
 
 from orthanclite.core.constants import StoreStatus
 from orthanclite.core.errors import DatabaseUnavailable
-from orthanclite.index import SqlIndex, database
-from orthanclite.index.session import Session
-from orthanclite.index.transaction import Transaction
+from orthanclite.index import SqlIndex
+from orthanclite.index.database import engines as database
+from orthanclite.index.database.session import Session
+from orthanclite.index.database.transaction import Transaction
 from tests.support.postgres import Cluster
 from tests.support.records import record
 

@@ -17,9 +17,9 @@ from orthanclite.core.jobs import ARCHIVE, Change, Claim, Failure, Keep, Output,
 from orthanclite.core.ports import Jobs
 from orthanclite.core.ports.testing import MemoryJobs
 from orthanclite.index import SqlIndex
-from orthanclite.index.database import Database
-from orthanclite.index.jobs import SqlJobs
+from orthanclite.index.database.engines import Database
 from orthanclite.index.schema import jobs as jobs_table
+from orthanclite.index.servers.jobs import SqlJobs
 from tests.support.postgres import Cluster
 
 KEEP = Keep(jobs=10, archives=2)

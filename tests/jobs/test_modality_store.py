@@ -21,7 +21,7 @@ from orthanclite.core.errors import (
 from orthanclite.core.jobs import RETRY, Claim, Progress, Wish
 from orthanclite.core.levels import Level
 from orthanclite.core.model import ResourceRef
-from orthanclite.core.registry import Modality
+from orthanclite.core.remotes.registry import Modality
 from orthanclite.jobs.kinds.modality_store import ModalityStoreKind, StoreRequest
 from orthanclite.services.content.outgoing import OutgoingInstance
 from orthanclite.services.remotes.client import Call, MoveOriginator, SopReference

@@ -18,7 +18,7 @@ from pydicom.sequence import Sequence
 
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import MainTags
-from orthanclite.core.matching import exact
+from orthanclite.core.text.matching import exact
 from tests.dimse.support import Client
 from tests.support.records import dicom_file
 from tests.support.server import REFERENCE, Server, orthanclite, reference, running

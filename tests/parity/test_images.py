@@ -17,8 +17,8 @@ import pytest
 from PIL import Image
 from pydicom.dataset import Dataset
 
-from orthanclite.dicom.pixels.decode import decode_samples
-from orthanclite.dicom.pixels.source import open_source
+from orthanclite.dicom.pixels.reading.decode import decode_samples
+from orthanclite.dicom.pixels.reading.source import open_source
 from tests.parity import image_files
 from tests.parity.made import file_of
 from tests.support.server import REFERENCE, Server, orthanclite, reference, running

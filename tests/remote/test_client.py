@@ -13,9 +13,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from orthanclite.core.endpoints import Endpoint, check_url, origin, without_secrets
 from orthanclite.core.errors import BadFileFormat, NetworkProtocol, OrthancError
 from orthanclite.core.ports.http import Upload
+from orthanclite.core.remotes.endpoints import Endpoint, check_url, origin, without_secrets
 from orthanclite.remote import HttpxClient, HttpxOptions
 from orthanclite.remote.errors import translated
 from tests.support.certificates import make_identity

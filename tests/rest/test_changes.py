@@ -11,7 +11,7 @@ from orthanclite.core.constants import Origin
 from orthanclite.core.model import ChangesPage, ExportsPage
 from orthanclite.core.ports import ChangeLog
 from orthanclite.core.principal import Principal
-from orthanclite.rest.changes import changes_routes
+from orthanclite.rest.resources.changes import changes_routes
 from orthanclite.web.call import Call
 from tests.support.records import dicom_file
 from tests.support.server import Server

@@ -15,7 +15,7 @@ import pyseccomp
 import pytest
 
 from orthanclite.core.errors import CorruptedFile, OrthancError
-from orthanclite.core.processes import CONFINEMENT, start_module
+from orthanclite.core.machine.processes import CONFINEMENT, start_module
 from orthanclite.services.content.scratch import ScratchFile
 from orthanclite.services.imaging.handover import OpenFile
 from orthanclite.services.imaging.workers import PoolLimits, WorkerPool

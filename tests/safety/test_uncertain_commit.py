@@ -16,9 +16,9 @@ from orthanclite.core.errors import CommitUncertain
 from orthanclite.core.levels import Level
 from orthanclite.core.model import OverwriteMode, StoreOutcome
 from orthanclite.core.names import NameRegistry
-from orthanclite.index import writer
-from orthanclite.index.database import Database
-from orthanclite.index.session import Session
+from orthanclite.index.database import writer
+from orthanclite.index.database.engines import Database
+from orthanclite.index.database.session import Session
 from orthanclite.services.content.attachments import AttachmentOptions, AttachmentService
 from orthanclite.services.content.blobs import BlobReader
 from orthanclite.services.ingest.service import IngestOptions

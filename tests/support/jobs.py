@@ -7,7 +7,7 @@ from orthanclite.core.metrics import Metrics
 from orthanclite.jobs.engine import JobEngine
 from orthanclite.jobs.events import JobEvents
 from orthanclite.jobs.kinds.archive import ArchiveKind
-from orthanclite.rest.archives import ArchiveKinds
+from orthanclite.rest.resources.archives import ArchiveKinds
 from orthanclite.services.archive.service import ArchiveService
 from tests.support.lab import Lab
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orthanclite.core.styled_json import dumps
+from orthanclite.core.text.styled_json import dumps
 from orthanclite.web.answers.responses import Response, StreamResponse, json_response, literal_object
 from orthanclite.web.answers.xml import as_xml, wants_xml, xml_chunks
 

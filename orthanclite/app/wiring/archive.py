@@ -9,7 +9,7 @@ from orthanclite.app.wiring.foundation import Foundation
 from orthanclite.app.wiring.imaging import ImagingWing
 from orthanclite.app.wiring.jobs import JobsWing
 from orthanclite.jobs.kinds.archive import ArchiveKind
-from orthanclite.rest.archives import ArchiveKinds, archive_routes
+from orthanclite.rest.resources.archives import ArchiveKinds, archive_routes
 from orthanclite.services.archive.service import ArchiveService
 
 

@@ -9,8 +9,8 @@ from orthanclite.app.wiring.additions import Additions
 from orthanclite.app.wiring.foundation import Foundation
 from orthanclite.core.metrics import Metrics
 from orthanclite.core.names import NameRegistry
-from orthanclite.rest.attachments import attachment_routes
-from orthanclite.rest.tags import tag_routes
+from orthanclite.rest.resources.attachments import attachment_routes
+from orthanclite.rest.resources.tags import tag_routes
 from orthanclite.services.content.attachments import AttachmentOptions, AttachmentService
 from orthanclite.services.content.byte_cache import ByteCache
 from orthanclite.services.content.file_tags import FileTags

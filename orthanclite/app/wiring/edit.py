@@ -15,9 +15,9 @@ from orthanclite.app.wiring.upkeep import UpkeepWing
 from orthanclite.jobs.kinds.editing import EditTools
 from orthanclite.jobs.kinds.modification import ModificationKind
 from orthanclite.jobs.kinds.studies import MergeKind, SplitKind
-from orthanclite.rest.create import create_routes
-from orthanclite.rest.modify import edit_job_routes, instance_edit_routes
-from orthanclite.rest.studies import study_edit_routes
+from orthanclite.rest.editing.create import create_routes
+from orthanclite.rest.editing.modify import edit_job_routes, instance_edit_routes
+from orthanclite.rest.editing.studies import study_edit_routes
 from orthanclite.services.edit.aftermath import Aftermath
 from orthanclite.services.edit.batch import BatchEditor
 from orthanclite.services.edit.create import CreateService

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from orthanclite.app.wiring.additions import Additions
 from orthanclite.app.wiring.content import ContentWing
 from orthanclite.app.wiring.foundation import Foundation, dictionary_entries
-from orthanclite.rest.files import file_routes
-from orthanclite.rest.images import image_routes
+from orthanclite.rest.resources.files import file_routes
+from orthanclite.rest.resources.images import image_routes
 from orthanclite.services.content.export import FileExport
 from orthanclite.services.imaging.arrays import ArrayService
 from orthanclite.services.imaging.images import Images

@@ -11,7 +11,7 @@ from orthanclite.app.wiring.imaging import ImagingWing
 from orthanclite.config import Settings
 from orthanclite.core.errors import IncompatibleConfigurations
 from orthanclite.dicom.pixels.syntaxes import WRITABLE
-from orthanclite.rest.upload import upload_routes
+from orthanclite.rest.resources.upload import upload_routes
 from orthanclite.services.imaging.transcoding import IngestTranscoding, TranscodingService
 from orthanclite.services.ingest.service import IngestOptions, IngestService
 from orthanclite.services.ingest.upload import UploadService

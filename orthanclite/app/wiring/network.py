@@ -17,7 +17,7 @@ from orthanclite.app.wiring.search import SearchWing
 from orthanclite.app.wiring.worklists import WorklistsWing
 from orthanclite.config import Settings
 from orthanclite.core.errors import IncompatibleConfigurations
-from orthanclite.core.registry import Modality
+from orthanclite.core.remotes.registry import Modality
 from orthanclite.dicom.attributes import Attributes
 from orthanclite.dimse.commitment import COMMITMENT_CLASS
 from orthanclite.dimse.modalities import KnownModalities

@@ -9,7 +9,7 @@ from orthanclite.app.wiring.foundation import Foundation
 from orthanclite.app.wiring.imaging import ImagingWing
 from orthanclite.app.wiring.jobs import JobsWing
 from orthanclite.config import Settings
-from orthanclite.core.registry import Modality
+from orthanclite.core.remotes.registry import Modality
 from orthanclite.jobs.kinds.peer_store import PeerStoreKind
 from orthanclite.remote import HttpxClient, HttpxOptions
 from orthanclite.rest.network.peers import peer_routes

@@ -10,11 +10,11 @@ from orthanclite.app.wiring.imaging import ImagingWing
 from orthanclite.app.wiring.search import SearchWing
 from orthanclite.app.wiring.upkeep import UpkeepWing
 from orthanclite.core.names import NameRegistry
-from orthanclite.rest.changes import changes_routes
-from orthanclite.rest.find import find_routes
-from orthanclite.rest.labels import label_routes
-from orthanclite.rest.metadata import metadata_routes
-from orthanclite.rest.resources import resource_routes
+from orthanclite.rest.resources.changes import changes_routes
+from orthanclite.rest.resources.labels import label_routes
+from orthanclite.rest.resources.metadata import metadata_routes
+from orthanclite.rest.resources.tree import resource_routes
+from orthanclite.rest.search.find import find_routes
 from orthanclite.services.resources.annotations import LabelService, MetadataService
 from orthanclite.services.resources.bulk import BulkContent
 from orthanclite.services.resources.rendering import ResourceRenderer

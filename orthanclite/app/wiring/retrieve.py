@@ -14,7 +14,7 @@ from orthanclite.app.wiring.jobs import JobsWing
 from orthanclite.app.wiring.network import NetworkWing
 from orthanclite.app.wiring.remotes import RemotesWing
 from orthanclite.app.wiring.search import SearchWing
-from orthanclite.core.registry import RetrieveMethod
+from orthanclite.core.remotes.registry import RetrieveMethod
 from orthanclite.dimse.command import C_STORE_RQ
 from orthanclite.dimse.conversation import Offer, Offers
 from orthanclite.dimse.scp.store import StoreScp

@@ -9,7 +9,7 @@ from orthanclite.app.wiring.content import ContentWing
 from orthanclite.app.wiring.foundation import Foundation
 from orthanclite.app.wiring.ingest import IngestWing
 from orthanclite.config import Settings
-from orthanclite.index.statistics import INTERVAL as STATISTICS_INTERVAL
+from orthanclite.index.database.statistics import INTERVAL as STATISTICS_INTERVAL
 from orthanclite.logs import LogCounter
 from orthanclite.rest.housekeeper import housekeeper_routes
 from orthanclite.services.ingest.storing import FileOptions

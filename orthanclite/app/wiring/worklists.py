@@ -11,7 +11,7 @@ from orthanclite.app.wiring.search import SearchWing
 from orthanclite.config.worklists import WorklistSettings
 from orthanclite.core.errors import IncompatibleConfigurations
 from orthanclite.core.ports import Properties
-from orthanclite.rest.worklists import worklist_routes
+from orthanclite.rest.search.worklists import worklist_routes
 from orthanclite.services.server.system import BuiltIn
 from orthanclite.services.upkeep.duties import Periodic
 from orthanclite.services.worklists import (

@@ -8,8 +8,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from orthanclite.core.buffers import Buffer, View
 from orthanclite.core.errors import OrthancError
+from orthanclite.core.machine.buffers import Buffer, View
 from orthanclite.core.model import StoredBlob
 
 

@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from orthanclite.core.buffers import View
-from orthanclite.core.endpoints import Endpoint
+from orthanclite.core.machine.buffers import View
+from orthanclite.core.remotes.endpoints import Endpoint
 
 LIMIT = 16 << 20
 """Bytes that an answer may have, unless said otherwise."""

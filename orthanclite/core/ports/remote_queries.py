@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from orthanclite.core.remote_queries import QueryLimits, RemoteQuery
+from orthanclite.core.remotes.remote_queries import QueryLimits, RemoteQuery
 
 
 class RemoteQueries(Protocol):

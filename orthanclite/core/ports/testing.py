@@ -11,9 +11,9 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
-from orthanclite.core.buffers import View
 from orthanclite.core.errors import CanceledJob, ClaimLost, CorruptedFile
 from orthanclite.core.jobs import ARCHIVE, Change, Claim, Failure, Job, Keep, Output, State, Submission, Wish
+from orthanclite.core.machine.buffers import View
 from orthanclite.core.ports.blobs import LocalBlobs
 
 

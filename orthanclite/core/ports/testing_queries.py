@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from orthanclite.core.remote_queries import QueryLimits, RemoteQuery
+from orthanclite.core.remotes.remote_queries import QueryLimits, RemoteQuery
 
 
 class MemoryRemoteQueries:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orthanclite.core.buffers import Buffer
+from orthanclite.core.machine.buffers import Buffer
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.edit.rewrite import Change, Changes, Content, Replacement, Value
 from orthanclite.dicom.encoding import EXPLICIT_LITTLE_ENDIAN
-from orthanclite.dicom.pixels.masks import MaskedPixels
+from orthanclite.dicom.pixels.masking.masks import MaskedPixels
 from orthanclite.dicom.reading.dataset import DicomFile
 from orthanclite.dicom.reading.parser import parse_dataset
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from orthanclite.core.buffers import Buffer
+from orthanclite.core.machine.buffers import Buffer
 from orthanclite.dicom.encoding import (
     IMPLICIT_LE,
     ITEM,
@@ -18,7 +18,7 @@ from orthanclite.dicom.encoding import (
     UNDEFINED_LENGTH,
     Encoding,
 )
-from orthanclite.dicom.pixels.reencode import encode, head
+from orthanclite.dicom.pixels.writing.reencode import encode, head
 from orthanclite.dicom.reading.dataset import DataSet, DicomFile, Element
 from orthanclite.dicom.writing.deflation import deflated
 from orthanclite.dicom.writing.elements import pad

@@ -13,12 +13,12 @@ import orjson
 
 from orthanclite.core.errors import UnsupportedMediaType
 from orthanclite.dicom.encoding import DEFLATED_LITTLE_ENDIAN
-from orthanclite.dicom.pixels.arrays import ArrayKind, frame_array, to_matlab, to_npy, transform_of
-from orthanclite.dicom.pixels.decode import decode_frame
-from orthanclite.dicom.pixels.formats import ImageFormat, encode_image
-from orthanclite.dicom.pixels.profiles import with_profile
-from orthanclite.dicom.pixels.render import Mode, RenderOptions, render
-from orthanclite.dicom.pixels.source import ImageData, PixelSource, open_source
+from orthanclite.dicom.pixels.reading.decode import decode_frame
+from orthanclite.dicom.pixels.reading.source import ImageData, PixelSource, open_source
+from orthanclite.dicom.pixels.showing.arrays import ArrayKind, frame_array, to_matlab, to_npy, transform_of
+from orthanclite.dicom.pixels.showing.formats import ImageFormat, encode_image
+from orthanclite.dicom.pixels.showing.profiles import with_profile
+from orthanclite.dicom.pixels.showing.render import Mode, RenderOptions, render
 from orthanclite.dicom.pixels.syntaxes import VIDEO
 
 
@@ -34,7 +34,7 @@ def on_file(name: str, data: ImageData, *arguments: object) -> bytes:
 def picture(
     source: PixelSource, index: int, mode: Mode, options: RenderOptions, format: ImageFormat, quality: int
 ) -> bytes:
-    """The image file of a frame, see :func:`orthanclite.dicom.pixels.render.render`."""
+    """The image file of a frame, see :func:`orthanclite.dicom.pixels.showing.render.render`."""
     image = render(decode_frame(source, index), source.header, index, mode, options)
     image, profile = with_profile(image, source.header, options.profile)
     return encode_image(image, format, quality, profile)

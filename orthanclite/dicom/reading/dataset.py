@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from orthanclite.core.buffers import Buffer
+from orthanclite.core.machine.buffers import Buffer
 from orthanclite.core.main_tags import PIXEL_DATA
 from orthanclite.dicom.charsets import Charset, charset_of
 from orthanclite.dicom.dictionary import is_private_element

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from struct import error as StructError
 from typing import Literal
 
-from orthanclite.core.buffers import Buffer
 from orthanclite.core.errors import BadFileFormat
+from orthanclite.core.machine.buffers import Buffer
 from orthanclite.dicom.encoding import (
     EXPLICIT_BIG_ENDIAN,
     EXPLICIT_LE,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from struct import error as StructError
 
-from orthanclite.core.buffers import Buffer
 from orthanclite.core.errors import BadFileFormat
+from orthanclite.core.machine.buffers import Buffer
 from orthanclite.core.main_tags import (
     SERIES_INSTANCE_UID,
     SOP_CLASS_UID,

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator
 
 from isal import isal_zlib
 
-from orthanclite.core.budget import MemoryBudget
-from orthanclite.core.buffers import Buffer
 from orthanclite.core.errors import BadFileFormat, DatabaseUnavailable
+from orthanclite.core.machine.budget import MemoryBudget
+from orthanclite.core.machine.buffers import Buffer
 from orthanclite.dicom.reading.header import invalid_file
 
 MAX_INFLATED = 256 << 20

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from struct import error as StructError
 
-from orthanclite.core.buffers import Buffer
 from orthanclite.core.errors import BadFileFormat
+from orthanclite.core.machine.buffers import Buffer
 from orthanclite.core.main_tags import PIXEL_DATA
 from orthanclite.dicom.dictionary import SIGNED_LIKE_PIXELS, TagDictionary, is_private
 from orthanclite.dicom.encoding import (

@@ -6,7 +6,7 @@ from collections.abc import Container
 from dataclasses import dataclass, field
 from struct import error as StructError
 
-from orthanclite.core.buffers import Buffer
+from orthanclite.core.machine.buffers import Buffer
 from orthanclite.core.main_tags import PIXEL_DATA
 from orthanclite.dicom.encoding import (
     DEFLATED_LITTLE_ENDIAN,

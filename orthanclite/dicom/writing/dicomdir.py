@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from struct import Struct, pack_into
 
-from orthanclite.core.buffers import Buffer
 from orthanclite.core.levels import Level
+from orthanclite.core.machine.buffers import Buffer
 from orthanclite.dicom.charsets import charset_of
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.encoding import EXPLICIT_LITTLE_ENDIAN

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from orthanclite.core.errors import BadFileFormat, DimseFailure, NetworkProtocol, OrthancError
 from orthanclite.core.jobs import Submission
-from orthanclite.core.registry import Modality
+from orthanclite.core.remotes.registry import Modality
 from orthanclite.dicom.attributes import Attribute, Attributes, encode_attributes
 from orthanclite.dicom.charsets import charset_of
 from orthanclite.dicom.encoding import encoding_of

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Final
 
 from orthanclite.core.errors import OrthancError, UnknownResource
-from orthanclite.core.registry import Modality
+from orthanclite.core.remotes.registry import Modality
 from orthanclite.dimse.command import MOVE_DESTINATION
 from orthanclite.dimse.conversation import Conversation, Message
 from orthanclite.dimse.scp.get import Select

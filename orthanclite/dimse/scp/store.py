@@ -7,10 +7,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from orthanclite.core.budget import MemoryBudget
-from orthanclite.core.buffers import View
 from orthanclite.core.constants import Origin, StoreStatus
 from orthanclite.core.errors import NetworkProtocol, OrthancError
+from orthanclite.core.machine.budget import MemoryBudget
+from orthanclite.core.machine.buffers import View
 from orthanclite.core.principal import Principal
 from orthanclite.dimse.command import Command
 from orthanclite.dimse.conversation import Conversation, Message

@@ -16,7 +16,7 @@ from orthanclite.core.errors import (
     NetworkProtocol,
     OrthancError,
 )
-from orthanclite.core.registry import Manufacturer
+from orthanclite.core.remotes.registry import Manufacturer
 from orthanclite.dicom.attributes import encode_attributes
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.encoding import (

@@ -6,8 +6,8 @@ import struct
 from collections.abc import Callable
 from typing import Protocol
 
-from orthanclite.core.budget import MemoryBudget
 from orthanclite.core.errors import NetworkProtocol
+from orthanclite.core.machine.budget import MemoryBudget
 from orthanclite.dimse.command import Command
 from orthanclite.dimse.conversation import Incoming
 

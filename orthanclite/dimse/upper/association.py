@@ -20,9 +20,9 @@ from pynetdicom import evt
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 
-from orthanclite.core.budget import MemoryBudget
-from orthanclite.core.buffers import View
 from orthanclite.core.errors import NetworkProtocol, OrthancError
+from orthanclite.core.machine.budget import MemoryBudget
+from orthanclite.core.machine.buffers import View
 from orthanclite.dimse.command import (
     C_CANCEL_RQ,
     Command,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
-from orthanclite.core.buffers import View
+from orthanclite.core.machine.buffers import View
 from orthanclite.dimse.command import Value, command_pdu, data_pdus, response_to
 from orthanclite.dimse.conversation import Context, Message
 from orthanclite.dimse.peer import Peer

@@ -14,7 +14,7 @@ import termios
 import time
 from contextlib import suppress
 
-from orthanclite.core.buffers import View
+from orthanclite.core.machine.buffers import View
 from orthanclite.dimse.upper.buffer import PDU_HEAD, InputBuffer
 from orthanclite.dimse.upper.transport import acknowledge, tune
 

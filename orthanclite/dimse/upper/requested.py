@@ -14,9 +14,9 @@ from functools import partial
 from itertools import chain
 from typing import Final, Self
 
-from orthanclite.core.budget import MemoryBudget
-from orthanclite.core.buffers import View
 from orthanclite.core.errors import NetworkProtocol, NoPresentationContext
+from orthanclite.core.machine.budget import MemoryBudget
+from orthanclite.core.machine.buffers import View
 from orthanclite.dimse.command import (
     C_ECHO_RQ,
     C_FIND_RQ,

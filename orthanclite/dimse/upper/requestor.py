@@ -6,8 +6,8 @@ import ssl
 import threading
 from collections.abc import Sequence
 
-from orthanclite.core.budget import MemoryBudget
 from orthanclite.core.errors import Busy
+from orthanclite.core.machine.budget import MemoryBudget
 from orthanclite.dimse.conversation import Offers
 from orthanclite.dimse.options import DicomClientOptions
 from orthanclite.dimse.outgoing import MOST_PROPOSALS, Proposal, Remote

@@ -15,8 +15,8 @@ from pynetdicom._globals import APPLICATION_CONTEXT_NAME
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.transport import RequestHandler
 
-from orthanclite.core.budget import MemoryBudget
 from orthanclite.core.errors import NetworkProtocol
+from orthanclite.core.machine.budget import MemoryBudget
 from orthanclite.dicom.writing.elements import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
 from orthanclite.dimse.conversation import Offer, Offers
 from orthanclite.dimse.options import DicomServerOptions, ModalitiesLookup

@@ -35,9 +35,9 @@ from sqlalchemy.sql.operators import custom_op
 
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import DEFAULT_MAIN_TAGS, MainTags, tag_key
-from orthanclite.core.matching import Predicate, predicate
-from orthanclite.core.normalize import normalize
 from orthanclite.core.query import Constraint, Match
+from orthanclite.core.text.matching import Predicate, predicate
+from orthanclite.core.text.normalize import normalize
 from orthanclite.index.schema import COLUMNS, TABLES, extra_tags
 from orthanclite.index.search.trigrams import TRIGRAM, TRIGRAM_COLUMNS, fts_table
 

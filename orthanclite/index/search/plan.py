@@ -18,11 +18,11 @@ from sqlalchemy import Column, ColumnElement, FromClause, Select, Subquery, and_
 from sqlalchemy.sql.visitors import iterate
 
 from orthanclite.core.query import FindRequest
-from orthanclite.index.pages import IdPages
+from orthanclite.index.database.session import Session
+from orthanclite.index.resources.pages import IdPages
 from orthanclite.index.schema import TABLES, totals
 from orthanclite.index.search.conditions import Condition, Dialect, Driver
 from orthanclite.index.search.order import Order
-from orthanclite.index.session import Session
 
 FEW = 2000
 """Matches of a point look-up that are sorted without further thought."""

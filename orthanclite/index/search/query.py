@@ -8,7 +8,6 @@ from sqlalchemy import ColumnElement, Table, and_, bindparam, exists, select
 
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import IDENTIFIER_OF, MainTags
-from orthanclite.core.normalize import normalize
 from orthanclite.core.query import (
     COMPUTED_TAGS,
     COUNTED_LEVELS,
@@ -18,16 +17,17 @@ from orthanclite.core.query import (
     SOP_CLASSES_IN_STUDY,
     FindRequest,
 )
-from orthanclite.index.database import Database
-from orthanclite.index.pages import IdPages
-from orthanclite.index.remove import unpacked
-from orthanclite.index.resources import FIND_KEY
+from orthanclite.core.text.normalize import normalize
+from orthanclite.index.database.engines import Database
+from orthanclite.index.database.session import Session, any_of, chunks
+from orthanclite.index.resources.pages import IdPages
+from orthanclite.index.resources.reading import FIND_KEY
+from orthanclite.index.resources.remove import unpacked
 from orthanclite.index.schema import COLUMNS, TABLES, series
 from orthanclite.index.search.conditions import Condition, Conditions, Dialect
 from orthanclite.index.search.order import Order
 from orthanclite.index.search.plan import Search
 from orthanclite.index.search.special import SpecialConditions, count_below
-from orthanclite.index.session import Session, any_of, chunks
 
 
 class SqlSearch:

@@ -10,9 +10,6 @@ from sqlalchemy import ColumnElement, FromClause, String, and_, cast, false, fun
 
 from orthanclite.core.constants import USER_RANGE, Metadata
 from orthanclite.core.levels import Level
-from orthanclite.core.matching import predicate
-from orthanclite.core.normalize import normalize
-from orthanclite.core.numbers import natural
 from orthanclite.core.query import (
     COMPUTED_TAGS,
     COUNTED_LEVELS,
@@ -25,6 +22,9 @@ from orthanclite.core.query import (
     Match,
     MetadataConstraint,
 )
+from orthanclite.core.text.matching import predicate
+from orthanclite.core.text.normalize import normalize
+from orthanclite.core.text.numbers import natural
 from orthanclite.index.schema import TABLES, labels, series, signatures, user_metadata
 from orthanclite.index.search.conditions import Condition, Dialect, Driver, driven_down, up, value_above
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from orthanclite.core.jobs import Claim, Progress, Submission
-from orthanclite.core.registry import Modality
+from orthanclite.core.remotes.registry import Modality
 from orthanclite.services.remotes.client import SopReference
 from orthanclite.services.remotes.commitment import (
     CommitmentReport,

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from orthanclite.core.dicomweb_server import DicomWebServer
 from orthanclite.core.jobs import Claim, Failure, Progress, Submission
+from orthanclite.core.remotes.dicomweb_server import DicomWebServer
 from orthanclite.services.ingest.upload import UploadService
 from orthanclite.services.remotes.dicomweb import DicomWebClient, Request
 from orthanclite.services.remotes.registries import Registry

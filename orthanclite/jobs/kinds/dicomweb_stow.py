@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from orthanclite.core.dicomweb_server import DicomWebServer
 from orthanclite.core.jobs import Claim, Failure, Progress, Submission
+from orthanclite.core.remotes.dicomweb_server import DicomWebServer
 from orthanclite.services.remotes.registries import Registry
 from orthanclite.services.remotes.selection import Selection
 from orthanclite.services.remotes.stow import Sent, StowSender

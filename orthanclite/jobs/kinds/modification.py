@@ -8,10 +8,10 @@ from typing import Any
 
 from orthanclite.core.constants import Metadata
 from orthanclite.core.errors import BadFileFormat, BadRequest, ParameterOutOfRange
-from orthanclite.core.fields import boolean_field
 from orthanclite.core.jobs import Claim, Submission
 from orthanclite.core.levels import Level
 from orthanclite.core.ports import Properties
+from orthanclite.core.text.fields import boolean_field
 from orthanclite.jobs.kinds.editing import (
     EditRun,
     EditTask,

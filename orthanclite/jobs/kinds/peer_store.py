@@ -12,7 +12,7 @@ from typing import Any
 
 from orthanclite.core.errors import OrthancError
 from orthanclite.core.jobs import Claim, Failure, Progress, Submission
-from orthanclite.core.registry import Peer
+from orthanclite.core.remotes.registry import Peer
 from orthanclite.services.remotes.peers import PeerClient
 from orthanclite.services.remotes.registries import Registry
 from orthanclite.services.remotes.selection import Selection

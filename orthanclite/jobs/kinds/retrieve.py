@@ -16,7 +16,7 @@ from orthanclite.core.errors import DimseFailure, OrthancError
 from orthanclite.core.jobs import RETRY, Claim, Failure, Progress, Submission
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import tag_key
-from orthanclite.core.registry import RetrieveMethod
+from orthanclite.core.remotes.registry import RetrieveMethod
 from orthanclite.services.retrieve.network import Retriever
 from orthanclite.services.retrieve.retrieval import Fetching, RetrieveRequest, RetrieveService
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from orthanclite.core.errors import UnknownResource
-from orthanclite.core.fields import boolean_field
 from orthanclite.core.jobs import Claim, Submission
 from orthanclite.core.levels import Level
+from orthanclite.core.text.fields import boolean_field
 from orthanclite.jobs.kinds.editing import (
     EditRun,
     EditTask,

@@ -10,9 +10,9 @@ from orthanclite.core.errors import BadFileFormat
 from orthanclite.core.identifiers import generate_uid
 from orthanclite.core.model import ResourceRef
 from orthanclite.core.principal import Access
-from orthanclite.core.registry import Modality
+from orthanclite.core.remotes.registry import Modality
 from orthanclite.rest.network.fields import TIMEOUT_FIELD, timeout_field
-from orthanclite.rest.views import check_identifiers
+from orthanclite.rest.resources.views import check_identifiers
 from orthanclite.services.content.outgoing import OutgoingInstance
 from orthanclite.services.remotes.client import Call as ModalityCall
 from orthanclite.services.remotes.client import SopReference

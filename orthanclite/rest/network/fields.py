@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from orthanclite.core.errors import BadFileFormat, BadParameterType, ParameterOutOfRange, UnknownDicomTag
-from orthanclite.core.fields import string_field
 from orthanclite.core.levels import Level
+from orthanclite.core.text.fields import string_field
 from orthanclite.dicom.dictionary import TagDictionary
 
 _MOST_SECONDS = 86_400

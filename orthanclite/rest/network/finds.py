@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from orthanclite.core.errors import BadFileFormat, BadParameterType, UnknownDicomTag
-from orthanclite.core.fields import boolean_field
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import ACCESSION_NUMBER, PATIENT_ID, SERIES_INSTANCE_UID, STUDY_INSTANCE_UID
 from orthanclite.core.principal import Access
+from orthanclite.core.text.fields import boolean_field
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.renderings.tags_json import Style
 from orthanclite.rest.network.fields import TIMEOUT_FIELD, tags_of, timeout_field

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from orthanclite.core.errors import BadParameterType, ParameterOutOfRange
-from orthanclite.core.fields import boolean_field
 from orthanclite.core.principal import Access
-from orthanclite.core.registry import Modality, parse_port
+from orthanclite.core.remotes.registry import Modality, parse_port
+from orthanclite.core.text.fields import boolean_field
 from orthanclite.jobs.engine import JobEngine
 from orthanclite.jobs.kinds.modality_store import ModalityStoreKind, StoreRequest
 from orthanclite.rest.network.fields import timeout_field

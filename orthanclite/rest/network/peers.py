@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
-from orthanclite.core.buffers import Buffer
-from orthanclite.core.fields import boolean_field, integer_field, string_field
+from orthanclite.core.machine.buffers import Buffer
 from orthanclite.core.ports.http import Upload
 from orthanclite.core.principal import Access
-from orthanclite.core.registry import Peer
+from orthanclite.core.remotes.registry import Peer
+from orthanclite.core.text.fields import boolean_field, integer_field, string_field
 from orthanclite.jobs.engine import JobEngine
 from orthanclite.jobs.kinds.peer_store import PeerStoreKind
 from orthanclite.rest.submission import RETRY_FIELD, SUBMISSION_FIELDS, JobOptions, done

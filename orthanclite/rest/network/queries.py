@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 from orthanclite.core.errors import BadFileFormat, BadParameterType
-from orthanclite.core.fields import boolean_field
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import tag_key
 from orthanclite.core.principal import Access
+from orthanclite.core.text.fields import boolean_field
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.renderings.tags_json import Style, format_tags
 from orthanclite.rest.network.fields import (
@@ -19,7 +19,7 @@ from orthanclite.rest.network.fields import (
     tags_of,
     timeout_field,
 )
-from orthanclite.rest.views import STYLE_ARGUMENTS, array_response, style_of
+from orthanclite.rest.resources.views import STYLE_ARGUMENTS, array_response, style_of
 from orthanclite.services.retrieve.queries import Asked, RemoteQueryService
 from orthanclite.web.answers.responses import Response, empty, json_response, text_response
 from orthanclite.web.call import Call

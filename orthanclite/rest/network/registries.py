@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from orthanclite.core.principal import Access
-from orthanclite.core.registry import Modality, Peer
+from orthanclite.core.remotes.registry import Modality, Peer
 from orthanclite.services.remotes.registries import Registry
 from orthanclite.web.answers.responses import Response, empty, json_response
 from orthanclite.web.call import Call

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from orthanclite.core.errors import BadFileFormat, BadParameterType, BadRequest
-from orthanclite.core.fields import boolean_field, string_field
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import tag_key
 from orthanclite.core.query import QUERY_RETRIEVE_LEVEL
-from orthanclite.core.registry import RetrieveMethod
+from orthanclite.core.remotes.registry import RetrieveMethod
+from orthanclite.core.text.fields import boolean_field, string_field
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.renderings.tags_json import Style
 from orthanclite.jobs.engine import JobEngine

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
-from orthanclite.core.buffers import Buffer
 from orthanclite.core.errors import ParameterOutOfRange
 from orthanclite.core.levels import Level
+from orthanclite.core.machine.buffers import Buffer
 from orthanclite.core.ports import Resources
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.uids import KNOWN_TRANSFER_SYNTAXES

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from orthanclite.core.buffers import SMALL_SIZE, Buffer, View
 from orthanclite.core.errors import CommitUncertain, CorruptedFile, OrthancError
+from orthanclite.core.machine.buffers import SMALL_SIZE, Buffer, View
 from orthanclite.core.model import Attachment
 from orthanclite.core.ports import Blobs
 

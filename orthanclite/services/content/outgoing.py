@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from orthanclite.core.buffers import View
 from orthanclite.core.constants import Metadata
 from orthanclite.core.levels import Level
+from orthanclite.core.machine.buffers import View
 from orthanclite.core.main_tags import SOP_CLASS_UID, SOP_INSTANCE_UID, tag_key
 from orthanclite.core.model import Parts, Resource
 from orthanclite.core.ports import Resources

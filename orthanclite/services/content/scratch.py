@@ -9,8 +9,8 @@ import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
-from orthanclite.core.buffers import Buffer, View
-from orthanclite.core.disk import Writing
+from orthanclite.core.machine.buffers import Buffer, View
+from orthanclite.core.machine.disk import Writing
 
 _SMALL = 1 << 24  # bytes of a file that is rather read than mapped
 _PIECE = 1 << 20  # bytes that are read at a time

@@ -11,7 +11,7 @@ import orjson
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import SOP_CLASS_UID
 from orthanclite.core.metrics import Metrics
-from orthanclite.core.styled_json import Raw, dumps
+from orthanclite.core.text.styled_json import Raw, dumps
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.documents import document_of
 from orthanclite.dicom.modules import MODULE_TAGS

@@ -20,8 +20,8 @@ from orthanclite.core.errors import (
 )
 from orthanclite.core.model import Resource
 from orthanclite.dicom.documents import document_of
-from orthanclite.dicom.pixels.formats import ImageFormat
-from orthanclite.dicom.pixels.render import Mode, RenderOptions
+from orthanclite.dicom.pixels.showing.formats import ImageFormat
+from orthanclite.dicom.pixels.showing.render import Mode, RenderOptions
 from orthanclite.dicom.pixels.syntaxes import VIDEO, frame_media_type
 from orthanclite.services.content.blobs import BlobReader
 from orthanclite.services.content.files import InstanceFiles, StoredFile

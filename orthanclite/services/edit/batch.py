@@ -7,7 +7,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from orthanclite.core.buffers import SMALL_SIZE, Buffer
 from orthanclite.core.constants import Metadata, StoreStatus
 from orthanclite.core.errors import (
     BadRequest,
@@ -18,6 +17,7 @@ from orthanclite.core.errors import (
 )
 from orthanclite.core.identifiers import Hierarchy
 from orthanclite.core.levels import Level
+from orthanclite.core.machine.buffers import SMALL_SIZE, Buffer
 from orthanclite.core.model import OverwriteMode
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.edit import EditedFile, EditPlan, edit

@@ -37,9 +37,9 @@ from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.documents import ENCAPSULATED_DOCUMENT, ENCAPSULATED_DOCUMENT_LENGTH
 from orthanclite.dicom.encoding import EXPLICIT_LITTLE_ENDIAN, encoding_of
 from orthanclite.dicom.modules import MODULE_TAGS
-from orthanclite.dicom.pixels import pictures
-from orthanclite.dicom.pixels.reencode import encode
 from orthanclite.dicom.pixels.syntaxes import JPEG_BASELINE
+from orthanclite.dicom.pixels.writing import pictures
+from orthanclite.dicom.pixels.writing.reencode import encode
 from orthanclite.dicom.reading.dataset import SPECIFIC_CHARACTER_SET
 from orthanclite.dicom.writing.elements import element, encapsulated, file_head
 from orthanclite.dicom.writing.from_json import DataUri, JsonEncoder, join
@@ -49,7 +49,7 @@ from orthanclite.services.ingest.arrival import IngestOrigin, StoreResult
 from orthanclite.services.ingest.service import IngestService
 from orthanclite.services.server.runtime import RuntimeOptions
 
-_DECODE = "orthanclite.dicom.pixels.pictures:decode_picture"
+_DECODE = "orthanclite.dicom.pixels.writing.pictures:decode_picture"
 
 _GENERIC_CLASS = "1.2.276.0.7230010.3.1.0.1"
 """The class in the file meta information of an instance without SOPClassUID; it is DCMTK's."""

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orthanclite.core.errors import BadFileFormat, BadRequest, ParameterOutOfRange
-from orthanclite.core.fields import strings_field
 from orthanclite.core.main_tags import PATIENT_ID, STUDY_INSTANCE_UID
+from orthanclite.core.text.fields import strings_field
 from orthanclite.dicom.edit.cleaning import Cleaning, words_of
 from orthanclite.dicom.edit.profiles import (
     BASIC_CODE,

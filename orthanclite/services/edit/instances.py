@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from orthanclite.core.buffers import SMALL_SIZE, Buffer
 from orthanclite.core.errors import BadRequest
 from orthanclite.core.identifiers import hierarchy
 from orthanclite.core.levels import Level
+from orthanclite.core.machine.buffers import SMALL_SIZE, Buffer
 from orthanclite.core.main_tags import IDENTIFIER_OF, PATIENT_ID
 from orthanclite.core.ports import Properties
 from orthanclite.dicom.dictionary import TagDictionary

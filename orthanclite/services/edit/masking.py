@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from orthanclite.core.buffers import SMALL_SIZE, Buffer
+from orthanclite.core.machine.buffers import SMALL_SIZE, Buffer
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.edit import EditedFile, EditPlan, TagPath, edit
 from orthanclite.dicom.edit.pixels import masked_pixels
-from orthanclite.dicom.pixels.masks import Mask
+from orthanclite.dicom.pixels.masking.masks import Mask
 from orthanclite.dicom.reading.dataset import DicomFile
 from orthanclite.services.content.scratch import ScratchFile
 from orthanclite.services.imaging.transcoding import TranscodingService

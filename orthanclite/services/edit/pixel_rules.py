@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from orthanclite.core.errors import BadFileFormat, BadRequest
-from orthanclite.core.fields import boolean_field, strings_field
 from orthanclite.core.main_tags import SOP_CLASS_UID
-from orthanclite.dicom.pixels.masks import Mask, Rectangle
+from orthanclite.core.text.fields import boolean_field, strings_field
+from orthanclite.dicom.pixels.masking.masks import Mask, Rectangle
 from orthanclite.dicom.reading.dataset import DataSet
 
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"

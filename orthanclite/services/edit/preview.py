@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from orthanclite.core.errors import OrthancError
-from orthanclite.core.fields import boolean_field
 from orthanclite.core.levels import Level
+from orthanclite.core.text.fields import boolean_field
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.edit import EditPlan, edit
 from orthanclite.dicom.edit.comparison import Comparison
-from orthanclite.dicom.pixels.masks import Mask
+from orthanclite.dicom.pixels.masking.masks import Mask
 from orthanclite.dicom.reading.dataset import DataSet
 from orthanclite.dicom.reading.parser import parse_whole
 from orthanclite.services.content.files import InstanceFiles, StoredFile

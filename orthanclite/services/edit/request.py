@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orthanclite.core.errors import BadFileFormat, BadRequest
-from orthanclite.core.fields import boolean_field
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import IDENTIFIER_OF
+from orthanclite.core.text.fields import boolean_field
 from orthanclite.dicom.charsets import charset_of
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.edit import TagPath, parse_path

@@ -18,10 +18,10 @@ from weakref import WeakSet
 import numpy as np
 import orjson
 
-from orthanclite.core.buffers import View
 from orthanclite.core.errors import CorruptedFile
-from orthanclite.dicom.pixels.arrays import ArrayKind, NativeFrames, native_frames, npy_head
-from orthanclite.dicom.pixels.source import buffer_of, open_native
+from orthanclite.core.machine.buffers import View
+from orthanclite.dicom.pixels.reading.source import buffer_of, open_native
+from orthanclite.dicom.pixels.showing.arrays import ArrayKind, NativeFrames, native_frames, npy_head
 from orthanclite.services.content.scratch import ScratchFile
 from orthanclite.services.imaging.handover import OpenFile
 from orthanclite.services.imaging.images import HEADER_LIMIT, Images, InstanceFile, as_array, is_moderate

@@ -20,11 +20,11 @@ from orthanclite.core.errors import (
     NotImplementedInServer,
     UnsupportedMediaType,
 )
-from orthanclite.dicom.pixels.formats import DEFAULT_QUALITY, ImageFormat
 from orthanclite.dicom.pixels.operations import OPERATIONS
-from orthanclite.dicom.pixels.profiles import Profile
-from orthanclite.dicom.pixels.render import Mode, RenderOptions
-from orthanclite.dicom.pixels.source import PixelSource, open_native, transfer_syntax_of
+from orthanclite.dicom.pixels.reading.source import PixelSource, open_native, transfer_syntax_of
+from orthanclite.dicom.pixels.showing.formats import DEFAULT_QUALITY, ImageFormat
+from orthanclite.dicom.pixels.showing.profiles import Profile
+from orthanclite.dicom.pixels.showing.render import Mode, RenderOptions
 from orthanclite.dicom.pixels.syntaxes import frame_media_type
 from orthanclite.services.content.byte_cache import ByteCache
 from orthanclite.services.imaging.npz import npz
@@ -42,7 +42,7 @@ _SLOWEST = 2e6  # bytes of a file that the slowest codec decodes in a second
 
 _ON_FILE = "orthanclite.dicom.pixels.operations:on_file"
 
-_FRAME_TASK = "orthanclite.dicom.pixels.transcode:frame_task"
+_FRAME_TASK = "orthanclite.dicom.pixels.writing.transcode:frame_task"
 
 InstanceFile = Path | bytes
 """A DICOM file: where it is, or its content where it is not stored as such."""
@@ -122,7 +122,7 @@ class Images:
 
     def transcoded_frame(self, blob: InstanceFile, frame: int, transfer_syntax: str, quality: int) -> bytes:
         """One frame in another transfer syntax; errors as
-        :func:`orthanclite.dicom.pixels.transcode.frame_task`."""
+        :func:`orthanclite.dicom.pixels.writing.transcode.frame_task`."""
         with self._failures_logged(blob):
             return self._pool.run(_FRAME_TASK, blob, frame, transfer_syntax, quality, timeout=_timeout(blob))
 

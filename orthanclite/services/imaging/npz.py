@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from isal import isal_zlib
 
-from orthanclite.core.buffers import View
+from orthanclite.core.machine.buffers import View
 from orthanclite.services.archive.zip import ZipFormat
 
 _EPOCH = 1 << 21 | 1 << 16  # 1980-01-01, as MS-DOS packs it

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from orthanclite.core.buffers import Buffer
 from orthanclite.core.errors import OrthancError, ParameterOutOfRange, UnknownResource
 from orthanclite.core.levels import Level
+from orthanclite.core.machine.buffers import Buffer
 from orthanclite.core.model import DicomSummary, Parts
 from orthanclite.core.ports import Resources
 from orthanclite.dicom.encoding import DEFLATED_LITTLE_ENDIAN, UNCOMPRESSED_SYNTAXES
-from orthanclite.dicom.pixels.masks import Mask, MaskedPixels
+from orthanclite.dicom.pixels.masking.masks import Mask, MaskedPixels
 from orthanclite.dicom.pixels.syntaxes import is_transfer_syntax
 from orthanclite.services.content.blobs import CHUNK, BlobReader
 from orthanclite.services.content.files import StoredFile
@@ -29,9 +29,9 @@ from orthanclite.services.imaging.workers import IMAGE_TIMEOUT, WorkerPool
 
 _LOG = logging.getLogger(__name__)
 
-_IN_WORKER = "orthanclite.dicom.pixels.transcode:transcode_task"
+_IN_WORKER = "orthanclite.dicom.pixels.writing.transcode:transcode_task"
 
-_MASK = "orthanclite.dicom.pixels.masking:mask_task"
+_MASK = "orthanclite.dicom.pixels.masking.files:mask_task"
 
 _SLOWEST = 5e5  # bytes of a file that the slowest codec writes anew in a second
 

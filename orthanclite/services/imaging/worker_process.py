@@ -15,9 +15,9 @@ from typing import Any
 
 import orjson
 
-from orthanclite.core.disk import Writing
 from orthanclite.core.errors import BadFileFormat, OrthancError
-from orthanclite.core.processes import CONFINEMENT
+from orthanclite.core.machine.disk import Writing
+from orthanclite.core.machine.processes import CONFINEMENT
 from orthanclite.services.imaging.handover import opened, receive
 
 _WRITING = Writing("what is decoded")
@@ -32,7 +32,7 @@ def main(descriptor: int, memory: int) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     warnings.simplefilter("ignore")
     # Loaded here, so that the first image does not wait for them.
-    from orthanclite.dicom.pixels import codecs, operations  # noqa: F401
+    from orthanclite.dicom.pixels import operations  # noqa: F401
 
     resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
     with socket.socket(fileno=os.dup(descriptor)) as channel, Connection(descriptor) as connection:

@@ -24,8 +24,8 @@ from typing import Any
 import orjson
 
 from orthanclite.core.errors import BadFileFormat, Busy, OrthancError, error_named
+from orthanclite.core.machine.processes import start_module
 from orthanclite.core.metrics import Metrics
-from orthanclite.core.processes import start_module
 from orthanclite.services.imaging.handover import Task, task
 
 log = logging.getLogger("orthanclite.generic")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from orthanclite.core.buffers import Buffer
 from orthanclite.core.constants import Origin, StoreStatus
 from orthanclite.core.identifiers import Hierarchy
 from orthanclite.core.levels import Level
+from orthanclite.core.machine.buffers import Buffer
 from orthanclite.core.model import OverwriteMode
 from orthanclite.core.principal import Principal
 

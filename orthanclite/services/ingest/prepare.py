@@ -10,13 +10,13 @@ from typing import Protocol
 
 import orjson
 
-from orthanclite.core.buffers import Buffer
-from orthanclite.core.clock import now_utc
 from orthanclite.core.constants import Metadata, Origin, StoreStatus
-from orthanclite.core.digest import md5_of
 from orthanclite.core.errors import BadFileFormat
 from orthanclite.core.identifiers import Hierarchy, hierarchy
 from orthanclite.core.levels import Level
+from orthanclite.core.machine.buffers import Buffer
+from orthanclite.core.machine.clock import now_utc
+from orthanclite.core.machine.digest import md5_of
 from orthanclite.core.main_tags import MainTags
 from orthanclite.core.model import DicomSummary, InstanceRecord, OverwriteMode, TagSequences
 from orthanclite.core.ports import Ingest

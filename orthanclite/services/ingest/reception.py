@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
 
-from orthanclite.core.buffers import View
+from orthanclite.core.machine.buffers import View
 from orthanclite.services.content.blobs import HashedWriter
 from orthanclite.services.ingest.arrival import Arrival, IngestOrigin, StoreResult, WrittenBlob
 

@@ -11,10 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from orthanclite.core.buffers import Buffer
 from orthanclite.core.errors import ReadOnly
 from orthanclite.core.events import Events
 from orthanclite.core.levels import Level
+from orthanclite.core.machine.buffers import Buffer
 from orthanclite.core.main_tags import MainTags
 from orthanclite.core.metrics import Metrics
 from orthanclite.core.model import OverwriteMode, StoredBlob

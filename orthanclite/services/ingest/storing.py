@@ -14,10 +14,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import ClassVar
 
-from orthanclite.core.buffers import Buffer, View
 from orthanclite.core.constants import AttachmentType
-from orthanclite.core.digest import md5_of
 from orthanclite.core.errors import OrthancError
+from orthanclite.core.machine.buffers import Buffer, View
+from orthanclite.core.machine.digest import md5_of
 from orthanclite.core.model import Attachment, StoredBlob
 from orthanclite.core.ports import BlobHelper, Blobs, LocalBlobs
 from orthanclite.services.content.blobs import CHUNK, SIZE_HEAD, compress

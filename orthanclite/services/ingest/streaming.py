@@ -6,8 +6,8 @@ from asyncio import ensure_future, wrap_future
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol, TypeVar
 
-from orthanclite.core.buffers import Buffer
 from orthanclite.core.errors import OrthancError
+from orthanclite.core.machine.buffers import Buffer
 from orthanclite.services.ingest.arrival import IngestOrigin, StoreResult
 from orthanclite.services.ingest.reception import Reception
 from orthanclite.services.ingest.upload import MEMORY_LIMIT, UploadService

@@ -9,8 +9,8 @@ from os import SEEK_END
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
-from orthanclite.core.buffers import Buffer
 from orthanclite.core.errors import BadFileFormat, BadRequest, InexistentTag
+from orthanclite.core.machine.buffers import Buffer
 from orthanclite.services.ingest.arrival import Arrival, IngestOrigin, StoreResult
 from orthanclite.services.ingest.members import DamagedArchive, Member, Reader, members
 from orthanclite.services.ingest.reception import Reception

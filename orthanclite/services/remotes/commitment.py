@@ -14,7 +14,7 @@ from orthanclite.core.main_tags import SOP_INSTANCE_UID, tag_key
 from orthanclite.core.model import Parts, Resource
 from orthanclite.core.ports import Resources, Search
 from orthanclite.core.query import Constraint, FindRequest, Match
-from orthanclite.core.registry import Modality
+from orthanclite.core.remotes.registry import Modality
 from orthanclite.services.content.blobs import BlobReader
 from orthanclite.services.remotes.client import SopReference
 

@@ -10,9 +10,9 @@ from urllib.parse import quote, urlencode
 
 import orjson
 
-from orthanclite.core.dicomweb_server import DicomWebServer
 from orthanclite.core.errors import BadFileFormat, NetworkProtocol, UnknownResource
 from orthanclite.core.ports.http import Answer, HttpClient, StreamedAnswer, Upload
+from orthanclite.core.remotes.dicomweb_server import DicomWebServer
 from orthanclite.services.remotes.excerpt import excerpt
 
 JSON = "application/dicom+json"

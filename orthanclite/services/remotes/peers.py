@@ -7,11 +7,11 @@ from typing import Any
 
 import orjson
 
-from orthanclite.core.endpoints import Endpoint
 from orthanclite.core.errors import NetworkProtocol
 from orthanclite.core.main_tags import SOP_INSTANCE_UID, tag_key
 from orthanclite.core.model import Resource
 from orthanclite.core.ports.http import Answer, HttpClient, Upload
+from orthanclite.core.remotes.endpoints import Endpoint
 from orthanclite.services.remotes.excerpt import excerpt
 
 _DICOM_TYPE = 1

@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
-from orthanclite.core.dicomweb_server import DicomWebServer
 from orthanclite.core.errors import (
     BadFileFormat,
     InexistentFile,
@@ -17,7 +16,8 @@ from orthanclite.core.errors import (
     UnknownResource,
 )
 from orthanclite.core.ports import MemoryRegistryRows, RegistryRows
-from orthanclite.core.registry import Modality, Peer
+from orthanclite.core.remotes.dicomweb_server import DicomWebServer
+from orthanclite.core.remotes.registry import Modality, Peer
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 

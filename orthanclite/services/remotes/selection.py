@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orthanclite.core.clock import now_utc
 from orthanclite.core.constants import Metadata
 from orthanclite.core.errors import BadFileFormat, BadRequest, UnknownResource
 from orthanclite.core.levels import Level
+from orthanclite.core.machine.clock import now_utc
 from orthanclite.core.model import Export, Parts, Resource, ResourceRef
 from orthanclite.core.ports import ChangeLog, Resources
 

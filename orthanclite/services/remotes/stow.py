@@ -11,15 +11,15 @@ from typing import Any
 
 import orjson
 
-from orthanclite.core.buffers import View
-from orthanclite.core.dicomweb_server import DicomWebServer
 from orthanclite.core.errors import CanceledJob, NetworkProtocol, OrthancError, UnknownResource
 from orthanclite.core.levels import Level
+from orthanclite.core.machine.buffers import View
 from orthanclite.core.main_tags import SOP_INSTANCE_UID, tag_key
 from orthanclite.core.model import Parts
-from orthanclite.core.multipart import Part, joined_length, joined_parts
 from orthanclite.core.ports import Resources
 from orthanclite.core.ports.http import Answer, Upload
+from orthanclite.core.remotes.dicomweb_server import DicomWebServer
+from orthanclite.core.text.multipart import Part, joined_length, joined_parts
 from orthanclite.services.content.blobs import BlobReader
 from orthanclite.services.content.files import StoredFile
 from orthanclite.services.remotes.dicomweb import DicomWebClient, refuse, unexpected

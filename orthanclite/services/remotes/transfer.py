@@ -12,8 +12,6 @@ from itertools import islice
 
 from isal import isal_zlib
 
-from orthanclite.core.buffers import View
-from orthanclite.core.endpoints import Endpoint
 from orthanclite.core.errors import (
     BadFileFormat,
     CanceledJob,
@@ -23,9 +21,11 @@ from orthanclite.core.errors import (
     UnknownResource,
 )
 from orthanclite.core.levels import Level
+from orthanclite.core.machine.buffers import View
 from orthanclite.core.model import Attachment, Parts, Resource
 from orthanclite.core.ports import Resources
 from orthanclite.core.ports.http import Upload
+from orthanclite.core.remotes.endpoints import Endpoint
 from orthanclite.dicom.pixels.syntaxes import is_transfer_syntax
 from orthanclite.services.content.blobs import CHUNK, BlobReader
 from orthanclite.services.content.files import StoredFile

@@ -11,10 +11,10 @@ from email.message import Message
 from typing import Any, TypeVar
 
 from orthanclite.core.constants import Origin, StoreStatus
-from orthanclite.core.dicomweb_server import DicomWebServer
 from orthanclite.core.errors import BadFileFormat, FullStorage, NetworkProtocol, OrthancError
-from orthanclite.core.multipart import BodyParts
 from orthanclite.core.ports.http import StreamedAnswer
+from orthanclite.core.remotes.dicomweb_server import DicomWebServer
+from orthanclite.core.text.multipart import BodyParts
 from orthanclite.services.ingest.arrival import IngestOrigin, StoreResult
 from orthanclite.services.ingest.streaming import StreamedFiles
 from orthanclite.services.ingest.upload import UploadService

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from orthanclite.core.digest import md5_of
 from orthanclite.core.errors import ParameterOutOfRange, RevisionConflict
 from orthanclite.core.levels import Level
+from orthanclite.core.machine.digest import md5_of
 from orthanclite.core.model import MetadataValue
 from orthanclite.core.names import NameRegistry
 from orthanclite.core.ports import Annotations

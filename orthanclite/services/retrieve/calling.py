@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orthanclite.core.registry import Modality, RetrieveMethod
+from orthanclite.core.remotes.registry import Modality, RetrieveMethod
 from orthanclite.services.remotes.client import Call
 from orthanclite.services.remotes.registries import Registry
 

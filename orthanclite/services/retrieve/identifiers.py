@@ -24,7 +24,7 @@ from orthanclite.core.query import (
     QUERY_RETRIEVE_LEVEL,
     SPECIFIC_CHARACTER_SET,
 )
-from orthanclite.core.registry import Manufacturer
+from orthanclite.core.remotes.registry import Manufacturer
 from orthanclite.dicom.attributes import Attribute, Attributes, attributes_from_json, character_set_for
 from orthanclite.dicom.charsets import Charset, DefaultEncoding
 from orthanclite.dicom.dictionary import TagDictionary

@@ -10,7 +10,6 @@ from orthanclite.core.errors import NetworkProtocol
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import SERIES_INSTANCE_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID, tag_key
 from orthanclite.core.model import Parts
-from orthanclite.core.numbers import natural
 from orthanclite.core.ports import Resources, Search
 from orthanclite.core.query import (
     NUMBER_OF_SERIES_RELATED_INSTANCES,
@@ -19,6 +18,7 @@ from orthanclite.core.query import (
     FindRequest,
     Match,
 )
+from orthanclite.core.text.numbers import natural
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.services.remotes.client import Call
 from orthanclite.services.retrieve.answers import AnswerReader, bounded

@@ -12,7 +12,7 @@ from orthanclite.core.errors import ParameterOutOfRange, UnknownResource
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import tag_key
 from orthanclite.core.ports import RemoteQueries
-from orthanclite.core.remote_queries import QueryLimits, RemoteQuery
+from orthanclite.core.remotes.remote_queries import QueryLimits, RemoteQuery
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.services.retrieve.answers import AnswerReader, bounded
 from orthanclite.services.retrieve.calling import Calls

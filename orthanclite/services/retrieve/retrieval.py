@@ -11,7 +11,7 @@ from orthanclite.core.errors import DimseFailure, NetworkProtocol, OrthancError
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import SOP_CLASS_UID
 from orthanclite.core.query import SOP_CLASSES_IN_STUDY
-from orthanclite.core.registry import RetrieveMethod
+from orthanclite.core.remotes.registry import RetrieveMethod
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.services.remotes.client import Call
 from orthanclite.services.retrieve.calling import Calls

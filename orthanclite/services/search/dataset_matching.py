@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from orthanclite.core.errors import BadRequest
-from orthanclite.core.matching import predicate
 from orthanclite.core.query import (
     QUERY_RETRIEVE_LEVEL,
     SPECIFIC_CHARACTER_SET,
@@ -21,6 +20,7 @@ from orthanclite.core.query import (
     constraint,
     requested_tags,
 )
+from orthanclite.core.text.matching import predicate
 from orthanclite.dicom.attributes import Attribute, Attributes
 from orthanclite.dicom.dictionary import is_private_creator
 

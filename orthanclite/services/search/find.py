@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from orthanclite.core.errors import BadRequest
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import IDENTIFIER_OF, MainTags, tag_key
-from orthanclite.core.matching import predicate
 from orthanclite.core.model import Parts, ResourceRef
 from orthanclite.core.ports import Resources, Search
 from orthanclite.core.query import COMPUTED_TAGS, MAXIMUM_PATTERN, Constraint, FindRequest, Match, constraint
+from orthanclite.core.text.matching import predicate
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.services.search.requested_tags import RequestedTags
 

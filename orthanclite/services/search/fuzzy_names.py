@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from orthanclite.core.normalize import normalize
 from orthanclite.core.query import Constraint, Match
+from orthanclite.core.text.normalize import normalize
 
 _BETWEEN_WORDS = re.compile(r"[\s^=,.*?\\'-]+")
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from orthanclite.core.buffers import Buffer
 from orthanclite.core.constants import Metadata
-from orthanclite.core.digest import md5_of
 from orthanclite.core.errors import CorruptedFile, RevisionConflict, UnknownResource
 from orthanclite.core.levels import Level
+from orthanclite.core.machine.buffers import Buffer
+from orthanclite.core.machine.digest import md5_of
 from orthanclite.core.main_tags import MainTags
 from orthanclite.core.model import Attachment, DicomSummary, Parts
 from orthanclite.core.ports import Blobs, Resources

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orthanclite.core.errors import ParameterOutOfRange
-from orthanclite.core.numbers import natural
+from orthanclite.core.text.numbers import natural
 from orthanclite.web.answers.responses import Response, header
 from orthanclite.web.call import Call
 

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 from orthanclite.core.errors import OrthancError
-from orthanclite.core.styled_json import dumps_error
+from orthanclite.core.text.styled_json import dumps_error
 from orthanclite.web.answers.responses import Response
 
 _TEXT_PLAIN = (b"content-type", b"text/plain")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from orthanclite.core.buffers import SMALL_SIZE
 from orthanclite.core.errors import BadRange
-from orthanclite.core.numbers import natural
+from orthanclite.core.machine.buffers import SMALL_SIZE
+from orthanclite.core.text.numbers import natural
 from orthanclite.web.answers.responses import Response, StreamResponse, bytes_response, header
 from orthanclite.web.call import Call
 

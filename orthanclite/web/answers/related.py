@@ -5,8 +5,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Sequence
 
-from orthanclite.core.buffers import SMALL_SIZE
-from orthanclite.core.multipart import Part, joined_length, joined_parts
+from orthanclite.core.machine.buffers import SMALL_SIZE
+from orthanclite.core.text.multipart import Part, joined_length, joined_parts
 from orthanclite.web.answers.responses import Response, StreamResponse, bytes_response
 
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from orthanclite.core.buffers import SMALL_SIZE, View
-from orthanclite.core.styled_json import dumps
+from orthanclite.core.machine.buffers import SMALL_SIZE, View
+from orthanclite.core.text.styled_json import dumps
 
 Header = tuple[bytes, bytes]
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from orthanclite.core.buffers import View
 from orthanclite.core.errors import OrthancError
+from orthanclite.core.machine.buffers import View
 from orthanclite.web.answers.confinement import confined
 from orthanclite.web.answers.errors import error_response
 from orthanclite.web.answers.responses import Header, Response, StreamResponse

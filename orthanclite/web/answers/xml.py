@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from orthanclite.core.buffers import View
+from orthanclite.core.machine.buffers import View
 from orthanclite.web.answers.responses import JSON_TYPE, Header, Response, StreamResponse
 
 _JSON_TYPES: tuple[Header, ...] = (JSON_TYPE, (b"content-type", b"application/json"))

@@ -9,8 +9,8 @@ import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
-from orthanclite.core.buffers import Buffer
 from orthanclite.core.errors import BadFileFormat, BodyTooLarge
+from orthanclite.core.machine.buffers import Buffer
 from orthanclite.web.budget import Share
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

@@ -7,7 +7,7 @@ upload costs the event loop.
 
 from __future__ import annotations
 
-from orthanclite.core.buffers import Buffer
+from orthanclite.core.machine.buffers import Buffer
 from orthanclite.core.ports.memory import BodyMemory
 
 SMALLEST = 64 * 1024

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from starlette.types import ASGIApp
 
-from orthanclite.core.buffers import Buffer
+from orthanclite.core.machine.buffers import Buffer
 from orthanclite.web.protocol import answers
 from orthanclite.web.protocol.head import Head, Header, tokens
 

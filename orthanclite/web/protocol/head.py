@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 import httptools
 
-from orthanclite.core.numbers import natural
+from orthanclite.core.text.numbers import natural
 
 LARGEST_HEAD = 128 * 1024
 """Bytes of a request line with its headers."""

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orthanclite.core.errors import BadFileFormat
-from orthanclite.dicom.pixels.fragments import Fragments
+from orthanclite.dicom.pixels.reading.fragments import Fragments
 
 DELIMITER = b"\xfe\xff\xdd\xe0\0\0\0\0"
 JPEG, JPEG_2000 = b"\xff\xd8\xff\xe0", b"\xff\x4f\xff\x51"

@@ -25,11 +25,11 @@ from orthanclite.core.errors import (
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.edit import EditPlan, edit
 from orthanclite.dicom.edit.pixels import masked_pixels
-from orthanclite.dicom.pixels.decode import decode_samples
-from orthanclite.dicom.pixels.masking import mask_pixels, mask_task
-from orthanclite.dicom.pixels.masks import Mask, MaskedPixels
-from orthanclite.dicom.pixels.source import open_source
-from orthanclite.dicom.pixels.transcode import transcode
+from orthanclite.dicom.pixels.masking.files import mask_pixels, mask_task
+from orthanclite.dicom.pixels.masking.masks import Mask, MaskedPixels
+from orthanclite.dicom.pixels.reading.decode import decode_samples
+from orthanclite.dicom.pixels.reading.source import open_source
+from orthanclite.dicom.pixels.writing.transcode import transcode
 from orthanclite.dicom.reading.parser import parse_whole
 from tests.dicom.dicom_builder import (
     DEFLATED_LE,
@@ -240,7 +240,7 @@ def test_what_our_encoder_cannot_write_becomes_uncompressed() -> None:
     data = transcode(native, LOSSLESS[-1], dictionary=DICTIONARY)
     masks = [Mask(((3, 5, 20, 10),), frozenset({1}))]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("orthanclite.dicom.pixels.encoders._MIN_SIDE", 64)
+        patch.setattr("orthanclite.dicom.pixels.writing.encoders._MIN_SIDE", 64)
         after = masked(data, masks)
     check(data, after, masks, -32768)
     assert read(after).file_meta.TransferSyntaxUID == EXPLICIT_LE

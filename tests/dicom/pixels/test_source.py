@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orthanclite.core.errors import BadFileFormat, CorruptedFile
-from orthanclite.dicom.pixels.source import buffer_of, open_native, open_source, transfer_syntax_of
+from orthanclite.dicom.pixels.reading.source import buffer_of, open_native, open_source, transfer_syntax_of
 
 
 @pytest.mark.parametrize(

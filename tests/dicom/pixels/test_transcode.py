@@ -14,9 +14,9 @@ from pydicom.encaps import generate_frames
 
 from orthanclite.core.errors import BadFileFormat, NotImplementedInServer, ParameterOutOfRange
 from orthanclite.dicom.dictionary import TagDictionary
-from orthanclite.dicom.pixels.decode import decode_samples
-from orthanclite.dicom.pixels.source import open_source
-from orthanclite.dicom.pixels.transcode import TranscodeOptions, transcode
+from orthanclite.dicom.pixels.reading.decode import decode_samples
+from orthanclite.dicom.pixels.reading.source import open_source
+from orthanclite.dicom.pixels.writing.transcode import TranscodeOptions, transcode
 from tests.parity import image_files
 from tests.parity.made import file_of
 

@@ -15,7 +15,7 @@ from pynetdicom.sop_class import StorageCommitmentPushModel, Verification
 from orthanclite.core.jobs import Job, State
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import MainTags
-from orthanclite.core.registry import Modality
+from orthanclite.core.remotes.registry import Modality
 from orthanclite.dimse.modalities import KnownModalities
 from orthanclite.dimse.options import DicomClientOptions, DicomServerOptions
 from orthanclite.dimse.outgoing import CallDefaults

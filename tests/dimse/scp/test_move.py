@@ -22,7 +22,7 @@ from pynetdicom.sop_class import (
     StudyRootQueryRetrieveInformationModelMove,
 )
 
-from orthanclite.core.registry import Modality
+from orthanclite.core.remotes.registry import Modality
 from orthanclite.dimse.scp.table import Retrieval
 from orthanclite.dimse.service import Service
 from orthanclite.dimse.status import CANCEL, PENDING, SUCCESS, UNABLE_TO_PROCESS

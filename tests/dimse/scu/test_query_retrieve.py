@@ -16,7 +16,7 @@ from orthanclite.core.errors import (
     NetworkProtocol,
 )
 from orthanclite.core.levels import Level
-from orthanclite.core.registry import Manufacturer, Modality
+from orthanclite.core.remotes.registry import Manufacturer, Modality
 from orthanclite.dicom.attributes import Attribute
 from orthanclite.dicom.charsets import charset_of
 from orthanclite.dicom.dictionary import TagDictionary

@@ -15,10 +15,10 @@ from pynetdicom.dimse_messages import C_FIND_RQ, C_STORE_RQ, DIMSEMessage
 from pynetdicom.dimse_primitives import C_FIND
 from pynetdicom.pdu_primitives import P_DATA
 
-from orthanclite.core.budget import MemoryBudget
 from orthanclite.core.constants import StoreStatus
 from orthanclite.core.errors import NetworkProtocol
 from orthanclite.core.identifiers import hierarchy
+from orthanclite.core.machine.budget import MemoryBudget
 from orthanclite.dimse.command import C_STORE_RQ as C_STORE_RQ_FIELD
 from orthanclite.dimse.command import Command
 from orthanclite.dimse.conversation import Context, Incoming, Message

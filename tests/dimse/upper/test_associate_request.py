@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pynetdicom.pdu import A_ASSOCIATE_RQ
 from pynetdicom.presentation import PresentationContext
 
-from orthanclite.core.registry import Modality
+from orthanclite.core.remotes.registry import Modality
 from orthanclite.dimse.upper.associate_request import AssociateRequest, context_of, valid_uid
 from tests.dimse.conftest import StartServer
 from tests.dimse.support import CT, ECHO, Site, eventually

@@ -17,7 +17,7 @@ from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
-from orthanclite.core.budget import MemoryBudget
+from orthanclite.core.machine.budget import MemoryBudget
 from orthanclite.dimse.conversation import Offers
 from orthanclite.dimse.upper import association as reactor
 from orthanclite.dimse.upper.association import EventDrivenAssociation, Gate

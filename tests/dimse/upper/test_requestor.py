@@ -20,7 +20,7 @@ from pynetdicom.pdu import A_ASSOCIATE_RQ
 
 from orthanclite.core.errors import Busy, NetworkProtocol, NoPresentationContext
 from orthanclite.core.levels import Level
-from orthanclite.core.registry import Modality
+from orthanclite.core.remotes.registry import Modality
 from orthanclite.dimse.command import (
     AFFECTED_SOP_CLASS_UID,
     AFFECTED_SOP_INSTANCE_UID,

@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import MetaData, text
 
-from orthanclite.index import migrations
-from orthanclite.index.database import Database
+from orthanclite.index.database import migrations
+from orthanclite.index.database.engines import Database
 
 
 def fill(url: str, revision: str) -> None:

@@ -14,7 +14,7 @@ from orthanclite.core.constants import AttachmentType
 from orthanclite.core.levels import Level
 from orthanclite.core.model import Attachment, Parts, ResourceRef
 from orthanclite.index import SqlIndex
-from orthanclite.index.session import Session
+from orthanclite.index.database.session import Session
 from tests.support.records import MAIN_TAGS, record
 
 EVERYTHING = Parts.SHOWN | Parts.CHILDREN | Parts.LABELS | Parts.METADATA | Parts.ATTACHMENTS | Parts.STATUS

@@ -15,7 +15,6 @@ from orthanclite.core.constants import Metadata
 from orthanclite.core.identifiers import hierarchy
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import DEFAULT_MAIN_TAGS, IDENTIFIER_OF, MainTags, tag_key
-from orthanclite.core.matching import predicate
 from orthanclite.core.model import InstanceRecord, Parts, Resource, ResourceRef
 from orthanclite.core.query import (
     COMPUTED_TAGS,
@@ -29,6 +28,7 @@ from orthanclite.core.query import (
     OrderBy,
     OrderType,
 )
+from orthanclite.core.text.matching import predicate
 from orthanclite.index import SqlIndex
 from orthanclite.index.schema import COLUMNS
 from orthanclite.index.search import plan as query_plan

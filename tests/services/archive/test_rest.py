@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from orthanclite.rest.archives import archive_routes
+from orthanclite.rest.resources.archives import archive_routes
 from orthanclite.services.archive.service import ArchiveService
 from orthanclite.services.ingest.arrival import StoreResult
 from orthanclite.web.application import Application

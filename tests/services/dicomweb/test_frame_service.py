@@ -18,7 +18,7 @@ from orthanclite.core.constants import AttachmentType
 from orthanclite.core.model import Attachment
 from orthanclite.core.ports.testing import MemoryBlobs
 from orthanclite.dicom.pixels.operations import on_file
-from orthanclite.dicom.pixels.source import ImageData
+from orthanclite.dicom.pixels.reading.source import ImageData
 from orthanclite.services.content.blobs import BlobReader
 from orthanclite.services.content.files import StoredFile
 from orthanclite.services.dicomweb.frames import FrameService

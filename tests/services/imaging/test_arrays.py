@@ -18,9 +18,9 @@ from orthanclite.core.errors import (
     NotImplementedInServer,
     OrthancError,
 )
-from orthanclite.dicom.pixels.arrays import ArrayKind, frame_array, native_frames, transform_of
-from orthanclite.dicom.pixels.source import open_source
-from orthanclite.dicom.pixels.transcode import transcode
+from orthanclite.dicom.pixels.reading.source import open_source
+from orthanclite.dicom.pixels.showing.arrays import ArrayKind, frame_array, native_frames, transform_of
+from orthanclite.dicom.pixels.writing.transcode import transcode
 from orthanclite.services.imaging.arrays import ArrayContent, ArrayService
 from orthanclite.services.imaging.images import Images
 from orthanclite.services.imaging.workers import PoolLimits, WorkerPool

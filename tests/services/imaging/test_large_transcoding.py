@@ -15,8 +15,8 @@ import pytest
 
 from orthanclite.core.errors import BadFileFormat, NotImplementedInServer
 from orthanclite.core.levels import Level
-from orthanclite.dicom.pixels.source import open_source
-from orthanclite.dicom.pixels.transcode import transcode
+from orthanclite.dicom.pixels.reading.source import open_source
+from orthanclite.dicom.pixels.writing.transcode import transcode
 from orthanclite.services.archive.plan import Layout
 from orthanclite.services.archive.service import ArchiveRequest, ArchiveService
 from orthanclite.services.content.scratch import ScratchFile

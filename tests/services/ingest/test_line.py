@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from orthanclite.core.buffers import Buffer
 from orthanclite.core.constants import AttachmentType, Origin, StoreStatus
 from orthanclite.core.errors import BadFileFormat, CannotWriteFile, FullStorage
 from orthanclite.core.events import Event, EventKind
 from orthanclite.core.levels import Level
+from orthanclite.core.machine.buffers import Buffer
 from orthanclite.core.model import DicomSummary, OverwriteMode, ResourceRef
 from orthanclite.core.ports.testing import MemoryBlobs
 from orthanclite.core.principal import Principal

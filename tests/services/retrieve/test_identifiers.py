@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from orthanclite.core.errors import BadRequest
 from orthanclite.core.levels import Level
 from orthanclite.core.query import COMPUTED_TAGS, QUERY_RETRIEVE_LEVEL, SPECIFIC_CHARACTER_SET
-from orthanclite.core.registry import Manufacturer
+from orthanclite.core.remotes.registry import Manufacturer
 from orthanclite.dicom.attributes import encode_attributes, read_attributes
 from orthanclite.dicom.charsets import parse_default_encoding
 from orthanclite.dicom.dictionary import TagDictionary

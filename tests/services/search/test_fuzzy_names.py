@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orthanclite.core.matching import matches
+from orthanclite.core.text.matching import matches
 from orthanclite.services.search.fuzzy_names import FuzzyName
 
 NAMES = st.text("aäÉz^=- ß漢'.", max_size=20)

@@ -12,7 +12,7 @@ import pytest
 from orthanclite.core.events import Event, EventKind
 from orthanclite.core.levels import Level
 from orthanclite.core.model import ResourceRef
-from orthanclite.index.remove import Limits
+from orthanclite.index.resources.remove import Limits
 from orthanclite.services.upkeep.recycling import Recycling
 from tests.dimse.support import CT, Client, eventually
 from tests.support.lab import lab

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from orthanclite.core.buffers import Buffer
 from orthanclite.core.constants import AttachmentType
 from orthanclite.core.errors import FullStorage
 from orthanclite.core.levels import Level
+from orthanclite.core.machine.buffers import Buffer
 from orthanclite.core.main_tags import MainTags
 from orthanclite.core.metrics import Metrics
 from orthanclite.core.model import DicomSummary

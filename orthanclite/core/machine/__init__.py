@@ -1,0 +1,1 @@
+"""What this process has of the machine below it: memory, disk, files, time, other processes."""

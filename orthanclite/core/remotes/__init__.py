@@ -1,0 +1,1 @@
+"""Other servers: modalities, peers and DICOMweb servers, and what they have answered."""

@@ -1,0 +1,1 @@
+"""Texts and other values that strangers write: reading, checking, comparing and showing them."""

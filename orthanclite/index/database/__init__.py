@@ -1,0 +1,1 @@
+"""The database below the index: engines, connections, transactions, migrations."""

@@ -1,0 +1,1 @@
+"""Patients, studies, series and instances as rows: stored, read, annotated, removed."""

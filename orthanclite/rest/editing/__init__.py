@@ -1,0 +1,1 @@
+"""New instances, and changes of stored ones."""

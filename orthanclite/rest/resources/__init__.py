@@ -1,0 +1,1 @@
+"""Patients, studies, series and instances: the tree, and what hangs on each."""
