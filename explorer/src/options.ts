@@ -1,6 +1,8 @@
 /** What the server offers to who looks at the pages: `main.ts` asks for it, before they are shown. */
 import { shallowReactive } from 'vue'
 
+import type { OpenerOptions } from '@/elsewhere/links'
+
 /** What an operation does to the server. */
 export type Right = 'read' | 'write' | 'send' | 'administer'
 export type Mode = 'modify-new-uids' | 'modify-keep-uids' | 'duplicate'
@@ -11,7 +13,7 @@ export interface DefaultTags {
 }
 
 /** The `UiOptions` of Orthanc Explorer 2 that have a meaning here. */
-export interface UiOptions {
+export interface UiOptions extends OpenerOptions {
   EnableUpload: boolean
   EnableDeleteResources: boolean
   EnableModification: boolean
@@ -110,6 +112,16 @@ export const offered: Offered = shallowReactive<Offered>({
     AvailableLanguages: ['en', 'de', 'es', 'fr'],
     DefaultLanguage: null,
     DateFormat: null,
+    EnableOpenInOhifViewer3: false,
+    OhifViewer3PublicRoot: '/ohif/',
+    EnableOpenInOhifViewer: false,
+    OhifViewerPublicRoot: '',
+    EnableOpenInMedDreamViewer: false,
+    MedDreamViewerPublicRoot: '',
+    EnableOpenInWeasisViewer: false,
+    EnableOpenInSlicer: false,
+    ViewersOrdering: [],
+    CustomButtons: {},
   },
   ReadOnly: false,
   Rights: ['read'],

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from orthanclite.config.openers import OpenerOptions
 from orthanclite.config.table import Fate, section, setting
 
 _NO_SUCH_PAGE = "the interface has no such page"
@@ -31,7 +32,7 @@ class Modifications:
 
 
 @dataclass(frozen=True, slots=True)
-class UiOptions:
+class UiOptions(OpenerOptions):
     """What the web interface offers."""
 
     upload: bool = setting("EnableUpload", True, "Send files to the server.")
