@@ -9,7 +9,7 @@ import { item } from '@/viewer/documents/report'
 import { isVolume } from '@/viewer/images/volume'
 import { lines } from '@/viewer/measurements'
 import { letters, opposite, short, technique } from '@/viewer/overlay'
-import { range, windowOf } from '@/viewer/presets'
+import { range, windowOf, windowsOf } from '@/viewer/presets'
 
 describe('pictures', () => {
   it('are in the order of their numbers, each frame by itself', () => {
@@ -26,6 +26,15 @@ describe('pictures', () => {
     expect(range({ width: 400, center: 40 })).toEqual({ lower: -160, upper: 239 })
     expect(windowOf(-160, 239)).toEqual({ width: 400, center: 40 })
   })
+  it.each([
+    ['40\\-600', '400\\1500', 'Soft tissue\\Lung', ['Soft tissue 400 40', 'Lung 1500 -600']],
+    ['40\\300', ' 400\\1500', 'WINDOW1', ['WINDOW1 400 40', 'W 1500 L 300 1500 300']],
+    ['0.5', '0.25', '', ['W 0.25 L 0.5 0.25 0.5']],
+    ['40\\x\\1\\2', '0\\5', 'a\\b\\c\\d', []],
+    ['', '', '', []],
+  ])('name windows of their own: %s', (center, width, names, expected) =>
+    expect(windowsOf(center, width, names).map((one) => `${one.name} ${one.width} ${one.center}`)).toEqual(expected),
+  )
 })
 
 describe('pictures over DICOMweb', () => {

@@ -60,8 +60,9 @@ def ct(number: int, **attributes: object) -> bytes:
         "RescaleSlope": "1",
         "RescaleIntercept": "-1024",
         "RescaleType": "HU",
-        "WindowCenter": "0",
-        "WindowWidth": "2000",
+        "WindowCenter": ["0", "300"],
+        "WindowWidth": ["2000", "1500"],
+        "WindowCenterWidthExplanation": ["All", "Dense <b>"],
         **attributes,
     }
     return dicom_file(
@@ -96,7 +97,9 @@ def cine() -> bytes:
         assert descriptor is not None
         dataset.add_new(descriptor, "US", [256, 0, 16])
         setattr(dataset, f"{colour}PaletteColorLookupTableData", table if colour == "Red" else bytes(512))
-    for keyword in ("WindowCenter", "WindowWidth", "RescaleSlope", "RescaleIntercept", "RescaleType"):
+    for keyword in ("Slope", "Intercept", "Type"):
+        delattr(dataset, f"Rescale{keyword}")
+    for keyword in ("WindowCenter", "WindowWidth", "WindowCenterWidthExplanation"):
         delattr(dataset, keyword)
     dataset.PixelData = b"".join(bytes([40 + 50 * frame]) * SIDE**2 for frame in range(5))
     with BytesIO() as file:
@@ -343,6 +346,19 @@ def test_keys_measure_and_change_the_window(page: Page, site: Server) -> None:
     expect(measured).to_have_count(0)
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_contain_text("Crosshairs")
+
+
+def test_a_file_names_windows_of_its_own(page: Page, site: Server) -> None:
+    pane = shown(page, site)
+    windows = page.get_by_label("Windows")
+    expect(windows.locator("option")).to_have_text(
+        ["Windows", "Abdomen", "Bone", "Brain", "Lung", "Mediastinum", "All", "Dense <b>"]
+    )
+    windows.select_option("Dense <b>")
+    expect(pane).to_contain_text("W 1500 L 300")
+    windows.evaluate("select => select.blur()")
+    page.keyboard.press("6")
+    expect(pane).to_contain_text("W 2000 L 0")
 
 
 def test_a_volume_is_cut_in_three_planes(page: Page, site: Server) -> None:
