@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.explorer.studies import stored, study
+from tests.support.records import dicom_file
 from tests.support.server import Server
 
 AXE = Path("explorer/node_modules/axe-core/axe.min.js")
@@ -62,6 +63,7 @@ def test_screens_are_accessible_in_both_themes_at_both_sizes(page: Page, site: S
     id = stored(site, 1, "Doe^John", SeriesDescription="Axial")
     site.client.put(f"/studies/{id}/labels/urgent", content=b"").raise_for_status()
     site.client.put("/modalities/ct", json={"AET": "CT", "Host": "127.0.0.1", "Port": 104}).raise_for_status()
+    site.client.put("/dicom-web/servers/web", json={"Url": "http://127.0.0.1:1/"}).raise_for_status()
     archive = {"Resources": [id], "Asynchronous": True}
     site.client.post("/tools/create-archive", json=archive).raise_for_status()
     tags = {"PatientName": "Doe^John", "PatientID": "4711"}
@@ -73,6 +75,14 @@ def test_screens_are_accessible_in_both_themes_at_both_sizes(page: Page, site: S
     expect(page.locator(".preview h2")).to_be_visible()
     page.locator(".grid .choose input").last.check()
     found = faults(page, "list")
+    openers = page.locator("[aria-haspopup]:visible")
+    assert openers.count() >= 5  # saved filters, columns, view, labels, modalities, dates
+    for opener in openers.all():
+        opener.click()
+        expect(opener).to_have_attribute("aria-expanded", "true")
+        found += faults(page, opener.inner_text())
+        page.keyboard.press("Escape")
+        expect(opener).to_have_attribute("aria-expanded", "false")
     for where, there in {
         "jobs": ".jobs li",
         "network": "tbody tr",
@@ -86,14 +96,47 @@ def test_screens_are_accessible_in_both_themes_at_both_sizes(page: Page, site: S
         page.evaluate("where => (location.hash = '#/' + where)", where)
         expect(page.locator(there).first).to_be_attached()
         found += faults(page, where)
-    page.evaluate("where => (location.hash = '#/' + where)", f"studies/{id}")
+    site.client.request("DELETE", "/modalities/ct").raise_for_status()
+    site.client.request("DELETE", "/dicom-web/servers/web").raise_for_status()
+    site.client.request("DELETE", f"/worklists/{entry}").raise_for_status()
+    assert found == []
+
+
+def test_dialogs_are_accessible_in_both_themes_at_both_sizes(page: Page, site: Server) -> None:
+    if not AXE.is_file():
+        pytest.skip("axe-core is installed by `npm ci` in explorer/")
+    id = stored(site, 1, "Doe^John", SeriesDescription="Axial")
+    stored(site, 2, "Doe^John")
+    second = dicom_file("p1", "1.2.1", "1.2.1.2", "1.2.1.2.1", PatientName="Doe^John", Modality="CT")
+    site.client.post("/instances", content=second).raise_for_status()
+    page.emulate_media(reduced_motion="reduce")
+    found: list[Any] = []
+
+    def look(what: str) -> None:
+        expect(page.get_by_role("dialog").or_(page.get_by_role("alertdialog"))).to_be_visible()
+        found.extend(faults(page, what))
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+
+    page.goto(f"/ui/app/#/studies/{id}")
     for button in ("Anonymize", "Modify", "Send", "Delete"):
         page.get_by_role("button", name=button, exact=True).first.click()
-        expect(page.get_by_role("dialog").or_(page.get_by_role("alertdialog"))).to_be_visible()
-        found += faults(page, button)
-        page.keyboard.press("Escape")
-    site.client.request("DELETE", "/modalities/ct").raise_for_status()
-    site.client.request("DELETE", f"/worklists/{entry}").raise_for_status()
+        look(button)
+    more = page.get_by_role("button", name="More")
+    for item in ("Split", "Merge", "Attach to patient", "Add a PDF or pictures"):
+        more.click()
+        page.get_by_role("menuitem", name=item).click()
+        look(item)
+    more.click()
+    expect(page.get_by_role("menu")).to_be_visible()
+    found += faults(page, "More")
+    page.goto("/ui/app/#/network")
+    for section in ("DICOM modalities", "peers", "DICOMweb servers"):
+        page.locator("section", has_text=section).get_by_role("button", name="Add").click()
+        look(section)
+    page.goto("/ui/app/#/worklists")
+    page.get_by_role("button", name="Add").click()
+    look("worklist")
     assert found == []
 
 

@@ -62,3 +62,25 @@ def test_an_old_link_filters_by_what_is_no_column(page: Page, site: Server) -> N
     stored(site, 2, "Roe^Jane")
     page.goto("/ui/app/filtered-studies?StudyInstanceUID=1.2.2")
     expect(page.locator(".grid .line a")).to_have_text("Roe, Jane")
+
+
+def test_searches_are_saved_and_come_back_by_the_keyboard(page: Page, site: Server) -> None:
+    for number, name in enumerate(("Doe^John", "Roe^Jane")):
+        stored(site, number, name)
+    page.goto("/ui/app/#/?PatientName=doe")
+    rows = page.locator(".grid .line")
+    expect(rows).to_have_count(1)
+    page.get_by_role("button", name="Searches").press("Enter")
+    field = page.get_by_label("Save the search as")
+    for _ in range(3):
+        page.keyboard.press("Tab")
+        if field.evaluate("one => one === document.activeElement"):
+            break
+    page.keyboard.type("Mine <b>")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Clear the search").press("Enter")
+    expect(rows).to_have_count(2)
+    page.get_by_role("button", name="Searches").press("Enter")
+    page.get_by_role("button", name="Mine <b>").press("Enter")
+    expect(rows).to_have_count(1)
+    expect(page.get_by_role("button", name="Searches")).to_be_focused()
