@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 from typing import Any
 
 import pytest
@@ -82,9 +82,8 @@ def test_inserted_columns_are_parameters_of_their_names(dialect: Dialect) -> Non
 
 def fixed_statements() -> Iterator[tuple[str, ClauseElement]]:
     """Every statement that a module of the index keeps."""
-    for module in iter_modules(orthanclite.index.__path__):
-        loaded = import_module(f"orthanclite.index.{module.name}")
-        for name, value in vars(loaded).items():
+    for module in walk_packages(orthanclite.index.__path__, "orthanclite.index."):
+        for name, value in vars(import_module(module.name)).items():
             if isinstance(value, SelectBase | UpdateBase):
                 yield f"{module.name}.{name}", value
 
