@@ -9,6 +9,7 @@ import { item } from '@/viewer/documents/report'
 import { isVolume } from '@/viewer/images/volume'
 import { lines } from '@/viewer/measurements'
 import { letters, opposite, short, technique } from '@/viewer/overlay'
+import { suvFactor } from '@/viewer/suv'
 import { range, windowOf, windowsOf } from '@/viewer/presets'
 
 describe('pictures', () => {
@@ -124,6 +125,47 @@ describe('measurements', () => {
     expect(lines({ mean: 500.123, stdDev: 0, area: 12, areaUnit: 'mm²', modalityUnit: 'HU' })).toEqual(['12 mm²', 'Ø 500.12 HU', 'σ 0 HU'])
     expect(lines({ value: [1, 2, 3], modalityUnit: '' })).toEqual(['1, 2, 3'])
     expect(lines(undefined)).toEqual([])
+  })
+})
+
+describe('uptake', () => {
+  const PET: Record<string, string> = {
+    '00541001': 'BQML',
+    '00280051': 'ATTN\\SCAT\\DECY',
+    '00541102': 'START',
+    '00101030': '70',
+    '00080021': '20240131',
+    '00080031': '110000.5',
+    '00080022': '20240131',
+    '00080032': '110500',
+    '00540016/00181072': '100000.5',
+    '00540016/00181074': '370000000',
+    '00540016/00181075': '3600',
+  }
+  const factor = (more: Record<string, string>) => suvFactor((...path) => ({ ...PET, ...more })[path.join('/')] ?? '')
+
+  it('is that of the dose that is left', () => expect(factor({})).toBeCloseTo(70_000 / 185_000_000, 12))
+  it.each([
+    ['from the injection on', { '00541102': 'ADMIN' }, 70_000 / 370_000_000],
+    ['over midnight, where the date is told', { '00540016/00181078': '20240130230000.5' }, 70_000 / (370_000_000 / 4096)],
+  ])('is corrected %s', (_, more, expected) => expect(factor(more)! / expected).toBeCloseTo(1, 9))
+  it.each([
+    ['other units', { '00541001': 'CNTS' }],
+    ['no correction of decay', { '00280051': 'ATTN' }],
+    ['no correction of attenuation', { '00280051': 'DECY' }],
+    ['an unknown correction', { '00541102': 'NONE' }],
+    ['no weight', { '00101030': '' }],
+    ['no dose', { '00540016/00181074': '0' }],
+    ['no half-life', { '00540016/00181075': '' }],
+    ['no time of injection', { '00540016/00181072': '' }],
+    ['an injection after the series', { '00540016/00181072': '113000' }],
+    ['a series made later', { '00080031': '120000' }],
+    ['no time of acquisition', { '00080032': '' }],
+    ['an injection in a zone', { '00540016/00181078': '20240131100000+0100' }],
+  ])('is not told of %s', (_, more) => expect(factor(more)).toBeNull())
+  it('stands beside the value', () => {
+    expect(lines({ mean: 5000, area: 12, areaUnit: 'mm²', modalityUnit: 'BQML' }, 0.0005)).toEqual(['12 mm²', 'Ø 5000 BQML (SUV 2.50)'])
+    expect(lines({ mean: 5000, modalityUnit: 'raw' }, 0.0005)).toEqual(['Ø 5000 raw'])
   })
 })
 

@@ -21,6 +21,7 @@ from pydicom.uid import (
     CTImageStorage,
     EncapsulatedPDFStorage,
     JPEG2000Lossless,
+    PositronEmissionTomographyImageStorage,
     VideoEndoscopicImageStorage,
 )
 
@@ -107,6 +108,29 @@ def cine() -> bytes:
         return file.getvalue()
 
 
+def pet() -> bytes:
+    """A disc of 15,240 Bq/ml, an hour after 370 MBq of fluorine-18."""
+    pharmaceutical = Dataset()
+    pharmaceutical.RadiopharmaceuticalStartTime = "100000"
+    pharmaceutical.RadionuclideTotalDose = "370000000"
+    pharmaceutical.RadionuclideHalfLife = "6586.2"
+    dataset = dcmread(BytesIO(ct(0, SeriesDescription="Uptake", SeriesNumber=4, Modality="PT")))
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = PositronEmissionTomographyImageStorage
+    dataset.SeriesInstanceUID = f"{UID}.1.7"
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"{UID}.1.7.1"
+    dataset.RescaleSlope, dataset.RescaleIntercept, dataset.RescaleType = "10", "0", "BQML"
+    dataset.WindowCenter, dataset.WindowWidth = "10000", "20000"
+    dataset.Units, dataset.DecayCorrection, dataset.PatientWeight = "BQML", "START", "70"
+    dataset.CorrectedImage = ["ATTN", "DECY"]
+    dataset.SeriesDate = dataset.AcquisitionDate = "20240131"
+    dataset.SeriesTime = dataset.AcquisitionTime = "110000"
+    dataset.RadiopharmaceuticalInformationSequence = [pharmaceutical]
+    del dataset.WindowCenterWidthExplanation
+    with BytesIO() as file:
+        dataset.save_as(file, enforce_file_format=True)
+        return file.getvalue()
+
+
 def report() -> bytes:
     """A measurement report (TID 1500 in short) that refers to the first slice."""
 
@@ -178,7 +202,7 @@ def video() -> bytes:
 
 
 def fill(server: Server) -> None:
-    for content in (*map(ct, range(SLICES)), cine(), report(), document(), video()):
+    for content in (*map(ct, range(SLICES)), cine(), pet(), report(), document(), video()):
         server.client.post("/instances", content=content).raise_for_status()
     server.client.post("/instances", content=compressed(server)).raise_for_status()
 
@@ -346,6 +370,18 @@ def test_keys_measure_and_change_the_window(page: Page, site: Server) -> None:
     expect(measured).to_have_count(0)
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_contain_text("Crosshairs")
+
+
+def test_uptake_is_told_with_the_dose_that_is_left(page: Page, site: Server) -> None:
+    shown(page, site, f"{UID}.1.7")
+    page.keyboard.press("o")  # probe
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(500)
+    page.keyboard.press("Enter")
+    left = 370e6 * 2 ** (-3600 / 6586.2)
+    uptake = 15_240 * 70_000 / left
+    expect(page.get_by_role("region", name="Measurements")).to_contain_text(f"15240 BQML (SUV {uptake:.2f})")
 
 
 def test_a_file_names_windows_of_its_own(page: Page, site: Server) -> None:
