@@ -58,7 +58,8 @@ def _header(study: str, series: str, number: int, seed: int) -> Dataset:
     dataset.StudyID, dataset.SeriesNumber, dataset.AcquisitionNumber = "1", "2", "1"
     dataset.InstanceNumber = number + 1
     dataset.ImagePositionPatient, dataset.ImageOrientationPatient = [0, 0, number], [1, 0, 0, 0, 1, 0]
-    dataset.FrameOfReferenceUID, dataset.PositionReferenceIndicator = study + ".1", ""
+    dataset.FrameOfReferenceUID = generate_uid(entropy_srcs=[study])
+    dataset.PositionReferenceIndicator = ""
     dataset.SliceLocation, dataset.SamplesPerPixel = str(number), 1
     dataset.PhotometricInterpretation, dataset.PixelSpacing = "MONOCHROME2", [0.7, 0.7]
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 12, 11, 0
