@@ -170,6 +170,7 @@ def test_a_day_by_the_keyboard_alone(page: Page, site: Server, tmp_path: Path) -
         "/modalities/self", json={"AET": "ORTHANC", "Host": "127.0.0.1", "Port": site.dicom_port}
     ).raise_for_status()
     page.set_viewport_size(DESK)  # type: ignore[arg-type]
+    page.on("filechooser", lambda chooser: None)  # the browser tells of them from now on
     page.goto("/ui/app/")
     expect(page.locator(".grid .line")).to_have_count(2)
 
