@@ -29,7 +29,7 @@
     ├── ReadOnly                    500  (22)
     ├── IncompatibleImageFormat     500  (23)
     ├── IncompatibleImageSize       500  (24)
-    ├── UnknownDicomTag             500  (27)
+    ├── UnknownDicomTag             400  (27)
     ├── Unauthorized                401  (29)
     ├── NotAcceptable               406  (34)
     ├── CanceledJob                 500  (37)
@@ -203,7 +203,7 @@ class IncompatibleImageSize(OrthancError):
 
 
 class UnknownDicomTag(OrthancError):
-    code, status, message = 27, 500, "Unknown DICOM tag"
+    code, status, message = 27, 400, "Unknown DICOM tag"
 
 
 class Unauthorized(OrthancError):

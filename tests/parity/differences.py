@@ -381,9 +381,10 @@ INTENDED_OF_1_13: tuple[Intended, ...] = (
         ours=r"^\[40[45]",
     ),
     Intended(
-        "What a client got wrong is answered by 400, and not by 500 as an error of the server or database.",
+        "What a client got wrong is answered by 400, an unknown DICOM tag (27) too, and not by 500 as an "
+        "error of the server or database.",
         where="status",
-        request="^(create_dicom|find|images) ",
+        request="^(anonymize_instance|content_routes|create_dicom|find|images|modify_instance) ",
         ours=r"^\[400",
         reference=r"^\[500",
     ),
@@ -551,7 +552,7 @@ INTENDED_OF_1_13: tuple[Intended, ...] = (
         "`Unknown` is no name of a tag, though vendors have attributes that are described so.",
         where="status",
         request=r'^modify_instance .*"Unknown": "x"',
-        ours=r"^\[500",
+        ours=r"^\[400",
     ),
     Intended(
         "RLE and JPEG 2000 are written by modifications, too.",

@@ -116,11 +116,15 @@ def _with_parent(body: Any, parent: dict[str, str]) -> Any:
 
 
 def _outcome(server: Server, body: Any) -> Any:
-    """The error, or the tags of the instance without what is generated, and its pixels."""
+    """The error, or the tags of the instance without what is generated, and its pixels.
+
+    An unknown tag (27) has another status: it is the client's mistake here.
+    """
     answer = server.client.post("/tools/create-dicom", json=body)
     parsed = answer.json()
     if answer.status_code != 200:
-        return answer.status_code, parsed["OrthancStatus"]
+        code = parsed["OrthancStatus"]
+        return code if code == 27 else (answer.status_code, code)
     tags = server.get(parsed["Path"] + "/tags")
     shown = {key: tag["Value"] for key, tag in tags.items()}
     shown = {key: "generated" if _GENERATED.match(str(value)) else value for key, value in shown.items()}

@@ -20,7 +20,6 @@ MEANT = {
     20: "a file that is damaged was stored as it is",
     23: "an image of another format than was asked for",
     24: "an image of another size than was asked for",
-    27: "an unknown tag in a JSON body: the reference answers 500, too",
     2040: "a series that has no order",
 }
 """The 5xx that are answers: what Orthanc calls its errors, by code. Code -1, "internal error", is a bug."""
