@@ -15,7 +15,7 @@ from benchmarks.bench_upload import upload
 from benchmarks.corpus import ct_slices
 from benchmarks.pair import compare, machine, resident_mb, servers
 from benchmarks.wire import rate
-from tests.support.server import Server, orthanclite, running
+from tests.support.server import Server, orthanclite_command, running
 
 STUDIES = (("400 CT slices of 512x512", 400, 512), ("2,000 small instances", 2000, 16))
 
@@ -35,7 +35,7 @@ def main() -> None:
 
 def share_of_uploads() -> None:
     """The rate of small uploads while a large study is anonymised, against that without."""
-    with tempfile.TemporaryDirectory() as folder, running(orthanclite(Path(folder))) as server:
+    with tempfile.TemporaryDirectory() as folder, running(orthanclite_command(Path(folder))) as server:
         rate(server.http_port, 4, ct_slices(800, 512), upload)
         study = study_of(server)
         small = ct_slices(1200, 16, seed=2)

@@ -22,7 +22,7 @@ from benchmarks.generate_index import fill
 from benchmarks.pair import machine
 from orthanclite.index.database.engines import Database
 from orthanclite.index.database.migrations import prepare
-from tests.support.server import Server, orthanclite, running
+from tests.support.server import Server, orthanclite_command, running
 
 REPEAT = 9
 WORDS = ("smith", "dupont5", "kowalski19", "zz")
@@ -131,7 +131,7 @@ def main() -> None:
             prepare(database)
             fill(database, arguments.studies)
             database.close()
-        with running(orthanclite(folder)) as server, sync_playwright() as playwright:
+        with running(orthanclite_command(folder)) as server, sync_playwright() as playwright:
             print(f"{machine()}, {server.get('/statistics')['CountStudies']} studies")
             browser = playwright.chromium.launch(
                 executable_path=shutil.which("chromium"), args=["--no-sandbox"]

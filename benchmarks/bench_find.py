@@ -34,7 +34,7 @@ from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.index import SqlIndex
 from orthanclite.index.database.engines import Database
 from orthanclite.index.database.migrations import prepare
-from tests.support.server import REFERENCE, orthanclite, reference, running
+from tests.support.server import REFERENCE, orthanclite_command, reference, running
 
 NEWEST = [{"Type": "DicomTag", "Key": "StudyDate", "Direction": "DESC"}]
 REQUESTED = [
@@ -173,7 +173,7 @@ def plans(index: SqlIndex, run: Callable[[], object]) -> Iterator[str]:
 def pair(count: int, minutes: float) -> None:
     """Both servers over REST."""
     with tempfile.TemporaryDirectory() as folder:
-        ours = orthanclite(Path(folder) / "ours")
+        ours = orthanclite_command(Path(folder) / "ours")
         studies = count
         database = Database(f"sqlite:///{folder}/ours/storage/index-orthanclite")
         theirs = None
@@ -209,7 +209,10 @@ def measure_rest(url: str) -> None:
             "Database": known.database,
             "Username": known.username,
         }
-    with tempfile.TemporaryDirectory() as folder, running(orthanclite(Path(folder), config)) as server:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running(orthanclite_command(Path(folder), config)) as server,
+    ):
         count = server.get("/statistics")["CountStudies"]
         print(f"{machine()}, {count} studies, {known.get_backend_name()}, over REST")
         for name, fields in queries(count).items():

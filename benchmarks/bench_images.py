@@ -26,7 +26,7 @@ from pathlib import Path
 
 from benchmarks.corpus import ct_slices
 from orthanclite.dicom.pixels.writing.transcode import transcode
-from tests.support.server import REFERENCE, Server, orthanclite, reference, running
+from tests.support.server import REFERENCE, Server, orthanclite_command, reference, running
 
 JPEG_LS, JPEG_2000 = "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.90"
 SIDE = 512
@@ -237,7 +237,7 @@ def main() -> None:
     files = corpus()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         contestants = []
-        for name, make in (("orthanclite", orthanclite), ("reference", reference)):
+        for name, make in (("orthanclite", orthanclite_command), ("reference", reference)):
             contestants.append(
                 Contestant(name, stack.enter_context(running(make(Path(folder, name), CONFIG))))
             )

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.corpus import ct_slices
 from benchmarks.pair import OURS, THEIRS, compare, machine
-from tests.support.server import REFERENCE, Server, orthanclite, reference, running
+from tests.support.server import REFERENCE, Server, orthanclite_command, reference, running
 
 CASES = {"small": ("2,000 small instances", 2000, 16), "ct": ("400 CT slices of 512x512", 400, 512)}
 
@@ -24,7 +24,7 @@ def main() -> None:
     wanted = set(sys.argv[1:])
     print(machine())
     seeds = count(1)
-    makers = {OURS: orthanclite} | ({} if REFERENCE is None else {THEIRS: reference})
+    makers = {OURS: orthanclite_command} | ({} if REFERENCE is None else {THEIRS: reference})
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         senders: dict[str, Server] = {}
         receivers: dict[str, Server] = {}

@@ -26,7 +26,7 @@ from typing import Any
 
 from tests.support.postgres import cluster
 from tests.support.records import dicom_file
-from tests.support.server import Server, orthanclite, reference, running
+from tests.support.server import Server, orthanclite_command, reference, running
 
 SIZES = (1_000, 10_000, 100_000)
 CONNECTIONS = 4
@@ -187,9 +187,9 @@ def server_for(options: argparse.Namespace, folder: Path) -> Iterator[Server]:
         with cluster() as own, own.database() as name:
             settings = {"EnableIndex": True, "Host": own.host, "Port": own.port, "Database": name}
             config = {"PostgreSQL": {**settings, "Username": own.user}}
-            yield from _running(orthanclite(folder, config))
+            yield from _running(orthanclite_command(folder, config))
     else:
-        yield from _running(orthanclite(folder))
+        yield from _running(orthanclite_command(folder))
 
 
 def _running(server: Server) -> Iterator[Server]:

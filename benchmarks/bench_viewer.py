@@ -17,7 +17,7 @@ import numpy as np
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.support.records import dicom_file
-from tests.support.server import Server, orthanclite, running
+from tests.support.server import Server, orthanclite_command, running
 
 SIDE = 512  # pixels
 _PICTURE = re.compile(r"/frames/\d+$|/instances/[^/]+/file$")
@@ -98,7 +98,7 @@ def main() -> None:
     settings = {"DicomWeb": {"Enable": not options.files}}
     with (
         tempfile.TemporaryDirectory() as folder,
-        running(orthanclite(Path(folder), settings)) as server,
+        running(orthanclite_command(Path(folder), settings)) as server,
         sync_playwright() as playwright,
     ):
         study = fill(server, options.slices)

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tests.support.server import REFERENCE, Server, orthanclite, reference, running
+from tests.support.server import REFERENCE, Server, orthanclite_command, reference, running
 
 OURS, THEIRS = "ours", "reference"
 
@@ -24,7 +24,7 @@ def servers(
     :param theirs: further configuration of the reference, such as its plugins
     """
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        made = {OURS: orthanclite(Path(folder) / OURS, config)}
+        made = {OURS: orthanclite_command(Path(folder) / OURS, config)}
         if REFERENCE is not None:
             made[THEIRS] = reference(Path(folder) / THEIRS, {**(config or {}), **(theirs or {})})
         yield {name: stack.enter_context(running(server)) for name, server in made.items()}
