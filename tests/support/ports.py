@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import random
 import socket
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
@@ -47,8 +49,10 @@ def _is_free(port: int) -> bool:
 
 
 @cache
-def _reservations() -> list[socket.socket]:
-    return []
+def _reservations() -> ExitStack:
+    reservations = ExitStack()
+    atexit.register(reservations.close)
+    return reservations
 
 
 def _reserve(port: int) -> bool:
@@ -59,5 +63,5 @@ def _reserve(port: int) -> bool:
     except OSError:
         name.close()
         return False
-    _reservations().append(name)
+    _reservations().enter_context(name)
     return True
