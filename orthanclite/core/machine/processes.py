@@ -1,15 +1,20 @@
-"""Starting a module of this package in a process of its own."""
+"""Starting a module of this package in a process of its own, and threads that others go before."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 _NOTHING: Mapping[str, str] = {}
 CONFINEMENT = "ORTHANCLITE_CONFINED"
 """The environment variable that names what confines a helper: ``landlock``, ``seccomp``, both or nothing."""
+
+_BACKGROUND = 10
+"""The nice value of threads that others go before."""
 
 _INHERITED = ("LANG", "LANGUAGE", "LC_", "LD_", "MALLOC_", "PATH", "PYTHON", "TZ", "COVERAGE_")
 """How the names of the environment variables begin that a helper inherits: others may hold passwords."""
@@ -41,3 +46,10 @@ def start_module(
         env={**inherited, **environment, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         start_new_session=True,
     )
+
+
+def step_back() -> None:
+    """Let the other threads of this process go before the calling one, where the system tells them apart."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _BACKGROUND)

@@ -18,6 +18,7 @@ from orthanclite.core.errors import (
 from orthanclite.core.identifiers import Hierarchy
 from orthanclite.core.levels import Level
 from orthanclite.core.machine.buffers import SMALL_SIZE, Buffer
+from orthanclite.core.machine.processes import step_back
 from orthanclite.core.model import OverwriteMode
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.edit import EditedFile, EditPlan, edit
@@ -99,7 +100,7 @@ class BatchEditor:
 
     def open(self) -> ThreadPoolExecutor:
         """The threads of one job; to be shut down with it."""
-        return ThreadPoolExecutor(self._threads, "edit")
+        return ThreadPoolExecutor(self._threads, "edit", step_back)
 
     def edit(
         self,
