@@ -135,6 +135,7 @@ def test_dialogs_are_accessible_in_both_themes_at_both_sizes(page: Page, site: S
         page.locator("section", has_text=section).get_by_role("button", name="Add").click()
         look(section)
     page.goto("/ui/app/#/worklists")
+    expect(page.locator("section", has_text="DICOM modalities")).to_have_count(0)
     page.get_by_role("button", name="Add").click()
     look("worklist")
     assert found == []

@@ -105,6 +105,13 @@ INTENDED: tuple[Intended, ...] = (
         request="^(PUT|POST|DELETE) .*/content$",
     ),
     Intended(
+        "What names no DICOM tag is the client's mistake (400).",
+        where="status|body/(HttpError|HttpStatus)",
+        request="/content/Nonsense$",
+        ours="^(400|\"Bad Request\")$",
+        reference="^(500|\"Internal Server Error\")$",
+    ),
+    Intended(
         "`Details` name the unknown tag (release 1.13).",
         where="body/Details",
         request="/content/Nonsense$",
@@ -384,7 +391,7 @@ INTENDED_OF_1_13: tuple[Intended, ...] = (
         "What a client got wrong is answered by 400, an unknown DICOM tag (27) too, and not by 500 as an "
         "error of the server or database.",
         where="status",
-        request="^(anonymize_instance|content_routes|create_dicom|find|images|modify_instance) ",
+        request="^(anonymize_instance|content_routes|create_dicom|find|images|modify_instance|split_merge) ",
         ours=r"^\[400",
         reference=r"^\[500",
     ),
