@@ -108,8 +108,8 @@ INTENDED: tuple[Intended, ...] = (
         "What names no DICOM tag is the client's mistake (400).",
         where="status|body/(HttpError|HttpStatus)",
         request="/content/Nonsense$",
-        ours="^(400|\"Bad Request\")$",
-        reference="^(500|\"Internal Server Error\")$",
+        ours='^(400|"Bad Request")$',
+        reference='^(500|"Internal Server Error")$',
     ),
     Intended(
         "`Details` name the unknown tag (release 1.13).",

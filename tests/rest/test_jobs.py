@@ -56,7 +56,8 @@ def test_a_job_is_shown_as_the_reference_shows_it(server: Server, study: str) ->
     content = job.pop("Content")
     size = int(content.pop("ArchiveSize"))
     assert size == len(server.client.get(f"{path}/archive").content)
-    assert int(content.pop("UncompressedSize")) > 0
+    stored = server.get(f"/studies/{study}/statistics")["DicomUncompressedSize"]
+    assert content.pop("UncompressedSize") == stored
     assert content == {
         "ArchiveSizeMB": 0,
         "Description": "REST API",
@@ -75,6 +76,15 @@ def test_a_job_is_shown_as_the_reference_shows_it(server: Server, study: str) ->
         "Type": "Archive",
         "UserData": "x",
     }
+
+
+@pytest.mark.parametrize("level", ["archive", "media"])
+def test_the_uncompressed_size_is_that_of_the_stored_files(server: Server, study: str, level: str) -> None:
+    """Known from the beginning: clients show it beside what is done."""
+    path = submit(server, f"/studies/{study}/{level}", Transcode="1.2.840.10008.1.2.4.70")
+    stored = server.get(f"/studies/{study}/statistics")["DicomUncompressedSize"]
+    assert server.get(path)["Content"]["UncompressedSize"] == stored
+    assert ended(server, path)["Content"]["UncompressedSize"] == stored
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ class ArchiveKind:
         :raises OrthancError: as :meth:`ArchiveService.plan`
         """
         plan = self._archives.plan(request)
-        content = self._content(plan, request, plan.size, 0, ())
+        content = self._content(plan, request, 0, ())
         parameters = {**_parameters(request), "filename": filename}
         return Submission(self.name, parameters, content, priority, permissive, user_data)
 
@@ -63,7 +63,6 @@ class ArchiveKind:
         self,
         plan: Plan,
         request: ArchiveRequest,
-        uncompressed: int,
         size: int,
         failures: tuple[tuple[Member, OrthancError], ...],
     ) -> dict[str, Any]:
@@ -72,8 +71,8 @@ class ArchiveKind:
             "ArchiveSizeMB": size // _MEGABYTE,
             "Description": "REST API",
             "InstancesCount": len(plan.members),
-            "UncompressedSize": str(uncompressed),
-            "UncompressedSizeMB": uncompressed // _MEGABYTE,
+            "UncompressedSize": str(plan.size),  # of the stored files, before any transcoding
+            "UncompressedSizeMB": plan.size // _MEGABYTE,
             "Utf8": plan.utf8,
         }
         if request.transfer_syntax is not None:
@@ -142,10 +141,7 @@ class _ArchiveRun:
             return tuple(self._failures.values())
 
     def _content(self) -> Mapping[str, Any]:
-        writer = self._writer
-        return self._kind._content(
-            self._plan, self._request, writer.uncompressed_size, writer.archive_size, self._failed()
-        )
+        return self._kind._content(self._plan, self._request, self._writer.archive_size, self._failed())
 
 
 def _parameters(request: ArchiveRequest) -> dict[str, Any]:
