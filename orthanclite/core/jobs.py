@@ -145,6 +145,8 @@ class Claim:
     runtime: float
     wish: Wish
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    before: Mapping[str, Any] | None = None
+    """What was saved before the job failed and was submitted again, until it saves anew."""
 
 
 @dataclass(frozen=True, slots=True)

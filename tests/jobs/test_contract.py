@@ -294,9 +294,29 @@ def test_a_failed_job_begins_anew(queue: Queue) -> None:
     assert job is not None
     assert (job.state, job.failure, job.completed, job.progress) == (State.PENDING, None, None, 0)
     claim = queue.claim(server)
-    assert (claim.saved, claim.attempt) == (None, 2)
+    assert (claim.saved, claim.before, claim.attempt) == (None, {"x": 1}, 2)
     queue.end(claim)
     assert not queue.jobs.resubmit(id)
+
+
+def test_what_was_saved_before_a_failure_is_known_until_something_is_saved_anew(queue: Queue) -> None:
+    id = queue.submit()
+    server = queue.start()
+    claim = queue.claim(server)
+    assert claim.before is None
+    queue.end(claim, State.FAILURE)
+    assert queue.jobs.resubmit(id)
+    claim = queue.claim(server)
+    assert claim.before is None
+    queue.jobs.write(claim, Change(saved={"x": "}"}), KEEP)
+    for _ in range(2):  # the second time, nothing has been saved in between
+        queue.end(claim, State.FAILURE)
+        assert queue.jobs.resubmit(id)
+        claim = queue.claim(server)
+        assert (claim.saved, claim.before) == (None, {"x": "}"})
+    queue.jobs.write(claim, Change(saved={"x": 2}, state=State.RETRY, delay=0), KEEP)
+    claim = queue.claim(server)
+    assert (claim.saved, claim.before) == ({"x": 2}, None)
 
 
 def test_jobs_that_have_ended_are_forgotten_from_the_oldest_on(queue: Queue) -> None:

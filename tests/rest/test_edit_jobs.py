@@ -149,6 +149,30 @@ def test_a_job_that_is_submitted_again_makes_nothing_twice(site: Server) -> None
     assert site.get("/statistics")["CountInstances"] == before + 2
 
 
+def test_what_was_edited_in_place_is_not_edited_again_when_the_job_is(site: Server) -> None:
+    """Twice, its dates would be shifted by another number of days than those of the others."""
+    day = element(0x00080020, "DA", b"20200229")
+    files = [dicom("1.2.26", "1", str(number), x00080020=day) for number in range(40)]
+    stored = store(site, *files)
+    study, last = stored[0]["ParentStudy"], max(one["ID"] for one in stored)
+    path = blob(site, last)
+    whole = path.read_bytes()
+    path.write_bytes(b"")
+    options = {**KEEP_ALL, "Keep": [*KEEP_ALL["Keep"], "PatientID"]}
+    options["Profile"] = ["Basic", "RetainLongitudinalModifiedDates"]
+    job = edit(site, f"/studies/{study}/anonymize", Asynchronous=True, **options)["ID"]
+    assert ended(site, job)["State"] == "Failure"
+    shifted = {content(site, one["ID"]).StudyDate for one in stored if one["ID"] != last}
+    assert shifted > {"20200229"} or "20200229" not in shifted
+    path.write_bytes(whole)
+    site.client.post(f"/jobs/{job}/resubmit").raise_for_status()
+    again = ended(site, job)
+    assert (again["State"], again["Content"]["InstancesCount"]) == ("Success", 40)
+    dates = {one.StudyDate for one in below(site, study)}
+    assert len(dates) == 1
+    assert dates <= shifted
+
+
 def test_modified_in_place(site: Server) -> None:
     stored = store(site, dicom("1.2.23", "1", "1"), dicom("1.2.23", "1", "2"))
     study = stored[0]["ParentStudy"]

@@ -332,7 +332,8 @@ class MemoryJobs:
             row.job = replace(
                 row.job, state=State.PENDING, failure=None, completed=None, progress=0, runtime=0
             )
-            row.claim = replace(row.claim, saved=None, retries=0, runtime=0, progress=0)
+            before = row.claim.saved or row.claim.before
+            row.claim = replace(row.claim, saved=None, before=before, retries=0, runtime=0, progress=0)
             return True
 
     def delete(self, id: str) -> list[str] | None:
@@ -390,5 +391,7 @@ class _Row:
             if (value := getattr(change, name)) is not None
         }
         self.claim = replace(self.claim, **given)
+        if change.saved is not None:
+            self.claim = replace(self.claim, before=None)
         shown = {name: value for name, value in given.items() if name in ("progress", "content", "runtime")}
         self.job = replace(self.job, **shown)

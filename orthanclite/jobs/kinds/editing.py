@@ -2,6 +2,7 @@
 
 The instances, and the key that new UIDs are made with, are settled when the job is submitted. So a step that
 is repeated, and a job that is submitted again, make the same instances once more, which are stored once.
+Where results replace their sources, a job that is submitted again goes on where it had failed.
 Sources are removed after everything is stored, in steps of their own.
 """
 
@@ -81,6 +82,8 @@ class Tally:
     position: int = 0  # instances that are done
     under_way: list[str] = field(default_factory=list)
     """What tells the files of the next instances, see :func:`_file_of`, where their results replace them."""
+    in_place: bool = False
+    """Whether there have been such results."""
     failed: int = 0
     reasons: list[tuple[str, int, str]] = field(default_factory=list)
     """The first failed instances, with the code of their error and its text."""
@@ -112,6 +115,7 @@ class Tally:
         return {
             "position": self.position,
             "under_way": self.under_way,
+            "in_place": self.in_place,
             "failed": self.failed,
             "reasons": self.reasons,
             "dropped": self.dropped,
@@ -133,6 +137,7 @@ class Tally:
         return Tally(
             saved["position"],
             saved.get("under_way", []),  # earlier versions did not save it
+            saved.get("in_place", False),  # nor this
             saved["failed"],
             [(id, code, reason) for id, code, reason in saved["reasons"]],
             saved["dropped"],
@@ -189,7 +194,8 @@ class EditRun:
         self._tools = tools
         self._describe = describe
         self._permissive = claim.permissive
-        self._tally = Tally.of(claim.saved)
+        before = Tally.of(claim.before)
+        self._tally = before if before.in_place else Tally.of(claim.saved)
         self._sources = Sources(tools.resources, bool(task.edition.labels))
         self._pool = tools.batch.open()
         self._steps = self._work()
@@ -208,7 +214,7 @@ class EditRun:
             ids = task.instances[tally.position : tally.position + (len(tally.under_way) or size)]
             sources = self._sources.load(ids)
             if not tally.under_way and any(map(self._is_replaced, sources)):
-                tally.under_way = list(map(_file_of, sources))
+                tally.under_way, tally.in_place = list(map(_file_of, sources)), True
                 yield self._progress(save=True)
             self._edit(ids, sources)
             now = time.monotonic()
