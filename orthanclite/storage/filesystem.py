@@ -207,17 +207,23 @@ class FileStorage:
         try:
             return self.path(uuid).open("rb")
         except OSError as exc:
-            raise CorruptedFile(f"The stored file {uuid} cannot be opened: {exc.strerror}") from exc
+            raise _cannot_open(uuid, exc) from exc
 
     def read(self, uuid: str, start: int = 0, length: int | None = None) -> bytes:
-        with self._metrics.timer("orthanc_storage_read_duration_ms"), self.open(uuid) as file:
+        # By the system's own calls: each lets another thread run, and a Python file makes twice as many.
+        with self._metrics.timer("orthanc_storage_read_duration_ms"):
             try:
-                if start:
-                    file.seek(start)
-                data = file.read() if length is None else file.read(length)
+                descriptor = os.open(self.path(uuid), os.O_RDONLY)
+            except OSError as exc:
+                raise _cannot_open(uuid, exc) from exc
+            try:
+                wanted = max(0, os.fstat(descriptor).st_size - start) if length is None else length
+                data = _read_at(descriptor, start, wanted)
             except OSError as exc:
                 raise CorruptedFile(f"The stored file {uuid} cannot be read: {exc.strerror}") from exc
-        if length is not None and len(data) != length:
+            finally:
+                os.close(descriptor)
+        if len(data) != wanted:
             raise CorruptedFile(f"The stored file {uuid} is shorter than the index says")
         self._metrics.add(READ_BYTES, len(data))
         return data
@@ -323,6 +329,19 @@ class FileStorage:
             while folder != self.root:
                 os.rmdir(folder)
                 folder = folder.parent
+
+
+def _cannot_open(uuid: str, error: OSError) -> CorruptedFile:
+    return CorruptedFile(f"The stored file {uuid} cannot be opened: {error.strerror}")
+
+
+def _read_at(descriptor: int, start: int, length: int) -> bytes:
+    """``length`` bytes of a file from ``start``; fewer only at its end."""
+    data = os.pread(descriptor, length, start)
+    if not data or len(data) == length:
+        return data
+    # The system reads 2 GB at most in one piece.
+    return data + _read_at(descriptor, start + len(data), length - len(data))
 
 
 def _subfolders(folder: Path) -> Iterator[Path]:

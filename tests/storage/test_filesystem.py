@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from orthanclite.core.errors import CannotWriteFile
+from orthanclite.core.errors import CannotWriteFile, CorruptedFile
 from orthanclite.storage import FileStorage
 from orthanclite.storage.filesystem import BLOBS_PER_FOLDER
 
@@ -41,6 +41,18 @@ def test_only_what_is_in_memory_is_read_without_waiting(tmp_path: Path) -> None:
     assert storage.read_cached(uuid, len(content)) == content
     storage.delete(uuid)
     assert storage.read_cached(uuid, len(content)) is None
+
+
+def test_the_system_may_give_less_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = FileStorage(tmp_path)
+    uuid = storage.put(bytes(range(100)))
+    whole = os.pread
+    monkeypatch.setattr(os, "pread", lambda file, length, start: whole(file, min(length, 7), start))
+    assert storage.read(uuid) == bytes(range(100))
+    assert storage.read(uuid, 10, 50) == bytes(range(10, 60))
+    assert storage.read(uuid, 200) == b""
+    with pytest.raises(CorruptedFile, match="shorter than the index says"):
+        storage.read(uuid, 90, 11)
 
 
 @pytest.mark.parametrize("size", [0, 1, 4095, 4096, 4097, 300_000, 1 << 20])

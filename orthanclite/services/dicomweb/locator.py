@@ -81,16 +81,24 @@ class Locator:
 
         :raises UnknownResource: where there is none.
         """
-        for id in self._ids(path):
-            instance = self._resources.get(Level.INSTANCE, id, Parts.ATTACHMENTS)
-            if instance is not None:
-                return instance
-        raise _unknown(path)
+        known = self._known.get(path, ())
+        # What is remembered need not be looked up: if it is not there any more, it is not read, either.
+        found = self._first(known) or self._first(self._look_up(path))
+        if found is None:  # deleted meanwhile
+            raise _unknown(path)
+        return found
 
-    def _ids(self, path: UidPath) -> tuple[str, ...]:
+    def _first(self, ids: Sequence[str]) -> Resource | None:
+        read = (self._resources.get(Level.INSTANCE, id, Parts.ATTACHMENTS) for id in ids)
+        return next((instance for instance in read if instance is not None), None)
+
+    def _ids(self, path: UidPath) -> Sequence[str]:
         known = self._known.get(path)
         if known is not None and all(self._resources.exists(path.level, id) for id in known):
             return known
+        return self._look_up(path)
+
+    def _look_up(self, path: UidPath) -> Sequence[str]:
         if any(len(uid) > MAXIMUM_PATTERN for uid in path.uids):
             raise _unknown(path)
         found = tuple(self._search.ids_of_uids(path.uids))

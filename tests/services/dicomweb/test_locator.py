@@ -20,6 +20,7 @@ class CountingIndex:
 
     def __init__(self) -> None:
         self.searches = 0
+        self.reads = 0
         self.known = {"first"}
 
     def ids_of_uids(self, uids: Sequence[str]) -> list[str]:
@@ -27,9 +28,11 @@ class CountingIndex:
         return sorted(self.known)
 
     def exists(self, level: Level, id: str) -> bool:
+        self.reads += 1
         return id in self.known
 
     def get(self, level: Level, id: str, parts: Parts) -> str | None:
+        self.reads += 1
         return id if id in self.known else None
 
 
@@ -47,6 +50,7 @@ def test_an_instance_is_looked_up_once(index: CountingIndex, locator: Locator) -
     for _ in range(10):
         assert str(locator.instance(PATH)) == "first"
     assert index.searches == 1
+    assert index.reads == 10
 
 
 def test_one_that_is_deleted_is_not_found(index: CountingIndex, locator: Locator) -> None:

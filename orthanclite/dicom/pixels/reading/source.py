@@ -43,6 +43,7 @@ from orthanclite.dicom.reading.header import read_header
 from orthanclite.dicom.reading.inflation import inflate
 
 _HEAD = 8192  # bytes within which the meta information ends in any reasonable file
+_NATIVE = UNCOMPRESSED_SYNTAXES - {DEFLATED_LITTLE_ENDIAN}
 _PIXEL_DATA = 0x7FE00010
 _PIXEL_TAGS = (0x7FE00008, 0x7FE00009, _PIXEL_DATA)  # float, double float and integer pixels
 
@@ -174,17 +175,15 @@ def open_native(data: Path | bytes, header_limit: int) -> Iterator[PixelSource |
 
     What comes out can be read without decoders, and in a time bounded by its size.
     """
-    if transfer_syntax_of(data) not in UNCOMPRESSED_SYNTAXES - {DEFLATED_LITTLE_ENDIAN}:
-        yield None
-        return
     with ExitStack() as stack:
         try:
-            source = stack.enter_context(open_source(data, header_limit))
+            buffer = stack.enter_context(buffer_of(data))
+            native = read_header(buffer[:_HEAD]).transfer_syntax in _NATIVE
+            source = locate(buffer, header_limit) if native else None
         except (BadFileFormat, UnsupportedMediaType):
-            yield None
-            return
+            source = None
         # What has no place of its own had to be unpacked; what is in fragments is not what its label says.
-        yield None if source.encapsulated or not source.value_start else source
+        yield None if source is None or source.encapsulated or not source.value_start else source
 
 
 def transfer_syntax_of(data: Path | bytes) -> str:
