@@ -159,3 +159,27 @@ def test_kill_while_media_are_made(pair: Pair) -> None:
         with zipfile.ZipFile(io.BytesIO(pair.site.client.get(f"/jobs/{job}/archive").content)) as archive:
             assert archive.testzip() is None
             assert len(archive.namelist()) == COUNT + 1
+
+
+@pytest.mark.timeout(180 + 30 * KILLS)
+def test_kill_before_a_commitment_is_reported(pair: Pair) -> None:
+    """What has been accepted (N-ACTION) is reported (N-EVENT-REPORT) by the server that comes back."""
+    empty(pair.site)
+    stored = [pair.site.upload(file)["ID"] for file in FILES]
+    names = ("SOPClassUID", "SOPInstanceUID")
+    tags = [pair.site.get(f"/instances/{id}/simplified-tags") for id in stored]
+    asked = [[one[name] for name in names] for one in tags] + [[tags[0]["SOPClassUID"], "1.9.99"]]
+    for _ in range(KILLS):
+        transaction = post(pair.other, "/modalities/site/storage-commitment", {"DicomInstances": asked})["ID"]
+        time.sleep(random.uniform(0, 0.05))
+        pair.site.kill()
+        pair.site.start()
+        deadline = time.monotonic() + 90
+        while (report := pair.other.get(f"/storage-commitment/{transaction}"))["Status"] == "Pending":
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert report["Status"] == "Failure"
+        assert [one["SOPInstanceUID"] for one in report["Failures"]] == ["1.9.99"]
+        assert sorted(one["SOPInstanceUID"] for one in report["Success"]) == sorted(
+            one["SOPInstanceUID"] for one in tags
+        )
