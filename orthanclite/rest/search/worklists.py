@@ -12,7 +12,7 @@ from orthanclite.web.call import Call
 from orthanclite.web.routing import Arg, Body, Router
 
 _FORMATS = {"simplify": Style.SIMPLE, "short": Style.SHORT, "full": Style.FULL}
-_FORMAT = Arg("format", "How tags are shown: Simplify (default), Short or Full")
+_FORMAT = Arg("format", "How tags are shown: Full (default), Short or Simplify")
 _BODY = Body(
     ("application/json",),
     {
@@ -56,7 +56,7 @@ def _answer(id: str) -> Response:
 
 def _style(call: Call) -> Style:
     """:raises ParameterOutOfRange: for an unknown format."""
-    text = call.argument("format", "Simplify")
+    text = call.argument("format", "Full")
     style = _FORMATS.get(text.lower())
     if style is None:
         raise ParameterOutOfRange(f"The format must be Simplify, Short or Full: {text}")

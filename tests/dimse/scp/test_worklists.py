@@ -76,14 +76,16 @@ def test_formats(worklists: Server) -> None:
         shown = worklists.get("/worklists/", params={"format": format})
         name, value = accession
         assert value in [entry["Tags"][name] for entry in shown]
+    full, shown = worklists.get("/worklists/", params={"format": "Full"}), worklists.get("/worklists")
+    assert shown == full  # as orthanc-api-client reads it
     assert worklists.client.get("/worklists?format=x").status_code == 400
 
 
 def test_one_worklist(worklists: Server) -> None:
     path = worklists.get("/worklists")[0]["Path"]
-    assert worklists.get(path)["Tags"]["PatientID"] == "PID-45"
+    assert worklists.get(path)["Tags"]["0010,0020"]["Value"] == "PID-45"
     assert worklists.client.put(path, json={"Tags": {"PatientID": "new"}}).status_code == 200
-    assert worklists.get(path)["Tags"]["PatientID"] == "new"
+    assert worklists.get(path)["Tags"]["0010,0020"]["Value"] == "new"
     assert worklists.client.delete(path).status_code == 200
     for method in ("GET", "DELETE"):
         assert worklists.client.request(method, path).status_code == 404
