@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-CROSS_CUTTING = {"parity", "safety", "support"}
-"""Comparisons with the reference, attacks on the whole server, its failures, and what tests are made with."""
+CROSS_CUTTING = {"clients", "parity", "safety", "support"}
+"""Other people's clients, comparisons with the reference, attacks on the whole server, its failures, and what
+tests are made with."""
 
 
 def folders() -> list[str]:
