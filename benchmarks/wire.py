@@ -52,6 +52,23 @@ class Connection:
             pieces.append(piece)
         return b"".join(pieces)
 
+    def drain(self, path: str, headers: str) -> int:
+        """Bytes of an answer that is not kept: of a large one, keeping it costs more than sending it.
+
+        The answer must end with the connection, or be the last one on it.
+
+        :raises RuntimeError: for any status but 200
+        """
+        head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n"
+        self._socket.sendall(head.encode())
+        first = self._receive()
+        if b" 200 " not in first.partition(b"\r\n")[0]:
+            raise RuntimeError(f"GET {path}: {first[:1000].decode('latin-1')}")
+        received, place = len(first), bytearray(PIECE)
+        while count := self._socket.recv_into(place):
+            received += count
+        return received
+
     def close(self) -> None:
         self._socket.close()
 

@@ -62,7 +62,9 @@ def dicomweb_wing(
 ) -> DicomWebWing:
     section, storage = base.settings.dicomweb, base.settings.storage
     resources = base.index.resources
-    frames = FrameService(base.reader, imaging.images, base.settings.transcoding.lossy_quality)
+    frames = FrameService(
+        base.reader, base.dictionary, imaging.images, base.settings.transcoding.lossy_quality
+    )
     pictures = PictureService(imaging.images, content.files, base.reader, frames)
     wado = WadoUri(search.search, resources, content.files, imaging.transcoding, pictures)
     wado_routers = (wado_uri_routes(section.wado_root, wado),) if section.wado_enabled else ()

@@ -14,7 +14,7 @@ import orjson
 from orthanclite.core.errors import UnsupportedMediaType
 from orthanclite.dicom.encoding import DEFLATED_LITTLE_ENDIAN
 from orthanclite.dicom.pixels.reading.decode import decode_frame
-from orthanclite.dicom.pixels.reading.source import ImageData, PixelSource, open_source
+from orthanclite.dicom.pixels.reading.source import ImageData, PixelPlace, PixelSource, open_source
 from orthanclite.dicom.pixels.showing.arrays import ArrayKind, frame_array, to_matlab, to_npy, transform_of
 from orthanclite.dicom.pixels.showing.formats import ImageFormat, encode_image
 from orthanclite.dicom.pixels.showing.profiles import with_profile
@@ -83,22 +83,25 @@ def frame_places(source: PixelSource) -> bytes:
 
     :raises BadFileFormat: where the frames of encapsulated pixel data cannot be told apart.
     """
-    count = source.frame_count()
-    if source.fragments is not None:
-        if source.transfer_syntax.startswith(VIDEO):
-            return orjson.dumps({"frames": 1, "runs": [source.fragments.all()]})
-        runs = source.fragments.runs()
-        return orjson.dumps({"frames": len(runs), "runs": runs})
-    description = source.description
-    swapped = source.big_endian and description.bits_allocated > 8
+    if source.fragments is None:
+        return orjson.dumps(native_places(source))
+    if source.transfer_syntax.startswith(VIDEO):
+        return orjson.dumps({"frames": 1, "runs": [source.fragments.all()]})
+    runs = source.fragments.runs()
+    return orjson.dumps({"frames": len(runs), "runs": runs})
+
+
+def native_places(place: PixelPlace) -> dict[str, int]:
+    """The same, of frames that are not encapsulated."""
+    description, count = place.description, place.frame_count()
+    swapped = place.big_endian and description.bits_allocated > 8
     unaligned = description.frame_bits % 8 and count > 1
-    in_file = source.value_start > 0 and source.transfer_syntax != DEFLATED_LITTLE_ENDIAN
-    if swapped or unaligned or not in_file or source.vr not in ("OB", "OW"):
-        return orjson.dumps({"frames": count})
-    size = (description.frame_bits + 7) // 8
-    if source.big_endian and source.vr == "OW":
-        return orjson.dumps({"frames": count})
-    return orjson.dumps({"frames": count, "start": source.value_start, "size": size})
+    in_file = place.value_start > 0 and place.transfer_syntax != DEFLATED_LITTLE_ENDIAN
+    if swapped or unaligned or not in_file or place.vr not in ("OB", "OW"):
+        return {"frames": count}
+    if place.big_endian and place.vr == "OW":
+        return {"frames": count}
+    return {"frames": count, "start": place.value_start, "size": (description.frame_bits + 7) // 8}
 
 
 def frame_count(source: PixelSource) -> bytes:

@@ -9,6 +9,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
@@ -22,12 +23,16 @@ from orthanclite.core.errors import (
     UnsupportedMediaType,
 )
 from orthanclite.core.model import Attachment
+from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.encoding import EXPLICIT_LITTLE_ENDIAN, UNCOMPRESSED_SYNTAXES
+from orthanclite.dicom.pixels.operations import native_places
+from orthanclite.dicom.pixels.reading.head import PIXEL_HEAD, native_place
+from orthanclite.dicom.pixels.reading.source import NATIVE
 from orthanclite.services.content.blobs import BlobReader
 from orthanclite.services.content.byte_cache import ByteCache
 from orthanclite.services.content.files import StoredFile
 from orthanclite.services.content.single_flight import SingleFlight
-from orthanclite.services.imaging.images import Images
+from orthanclite.services.imaging.images import HEADER_LIMIT, Images
 
 _REMEMBERED_FRAMES = 1_000_000
 """Frames, of all files together, whose places are remembered."""
@@ -63,9 +68,15 @@ class FrameService:
     """
 
     def __init__(
-        self, reader: BlobReader, images: Images, quality: int, cache: ByteCache | None = None
+        self,
+        reader: BlobReader,
+        dictionary: TagDictionary,
+        images: Images,
+        quality: int,
+        cache: ByteCache | None = None,
     ) -> None:
         self._reader = reader
+        self._dictionary = dictionary
         self._images = images
         self._quality = quality
         self._cache = cache or ByteCache(64 << 20)
@@ -85,7 +96,7 @@ class FrameService:
         known = self._places.get(uuid)
         if known is not None:
             return known
-        return self._searches.do(uuid, lambda: self._find(file.attachment))
+        return self._searches.do(uuid, lambda: self._find(file))
 
     def stored(self, file: StoredFile, index: int) -> bytes:
         """One frame as it is stored: pixels in little endian, or a bit stream.
@@ -157,13 +168,28 @@ class FrameService:
             return data
         return b"".join([data[start - first : end - first] for start, end in run])
 
-    def _find(self, attachment: Attachment) -> FramePlaces:
-        try:
-            found = orjson.loads(self._images.frame_places(self._reader.local(attachment)))
-        except NoPixelData as exc:
-            raise UnknownResource("The instance has no pixel data") from exc
-        except UnsupportedMediaType as exc:
-            raise NotAcceptable(exc.details) from exc
+    def _in_head(self, file: StoredFile) -> dict[str, Any] | None:
+        """What the head of an uncompressed file tells; None for any other, or where it does not tell."""
+        offset = file.pixel_data_offset
+        if file.transfer_syntax not in NATIVE or offset is None or offset > HEADER_LIMIT:
+            return None
+        end = offset + PIXEL_HEAD
+        if end > file.attachment.size:
+            return None
+        head = self._reader.read(file.attachment, 0, end)
+        place = native_place(head, file.attachment.size, self._dictionary)
+        return None if place is None else native_places(place)
+
+    def _find(self, file: StoredFile) -> FramePlaces:
+        attachment = file.attachment
+        found = self._in_head(file)
+        if found is None:
+            try:
+                found = orjson.loads(self._images.frame_places(self._reader.local(attachment)))
+            except NoPixelData as exc:
+                raise UnknownResource("The instance has no pixel data") from exc
+            except UnsupportedMediaType as exc:
+                raise NotAcceptable(exc.details) from exc
         places = FramePlaces(
             found["frames"], found.get("start", 0), found.get("size", 0), found.get("runs", ())
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from pydicom.uid import JPEGBaseline8Bit
 from orthanclite.core.constants import AttachmentType
 from orthanclite.core.model import Attachment
 from orthanclite.core.ports.testing import MemoryBlobs
+from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.pixels.operations import on_file
 from orthanclite.dicom.pixels.reading.source import ImageData
 from orthanclite.services.content.blobs import BlobReader
@@ -93,7 +95,7 @@ def service(file: bytes, images: Any, syntax: str) -> tuple[FrameService, Stored
     blobs = CountingBlobs()
     uuid = blobs.put(file)
     attachment = Attachment(AttachmentType.DICOM, uuid, len(file), "", len(file), "")
-    frames = FrameService(BlobReader(blobs), images, 90)
+    frames = FrameService(BlobReader(blobs), TagDictionary.build(), images, 90)
     return frames, StoredFile("id", attachment, syntax, None), blobs
 
 
@@ -125,6 +127,17 @@ def test_a_native_frame_costs_one_read_of_its_bytes() -> None:
     blobs.reads.clear()
     assert frames.in_syntax(stored, 7, "1.2.840.10008.1.2.1") == pixels[7 * 200 : 8 * 200]
     assert [length for _, length in blobs.reads] == [200]
+
+
+def test_an_uncompressed_file_is_not_opened_to_find_its_frames() -> None:
+    pixels = bytes(range(200))
+    file = dicom_file(side=10, pixels=pixels)
+    images = SlowImages()
+    frames, stored, blobs = service(file, images, "1.2.840.10008.1.2.1")
+    head = replace(stored, pixel_data_offset=len(file) - len(pixels) - 12)
+    assert frames.in_syntax(head, 0, "1.2.840.10008.1.2.1") == pixels
+    assert blobs.reads == [(0, len(file) - len(pixels)), (len(file) - len(pixels), 200)]
+    assert images.searched == 0
 
 
 def test_who_asks_for_the_same_waits_for_one_decoding() -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-
-from pydicom.dataset import Dataset
+from typing import Any, Protocol
 
 from orthanclite.core.errors import BadFileFormat, UnsupportedMediaType
 
@@ -46,7 +44,13 @@ class PixelDescription:
         return self.photometric in GRAYSCALE
 
 
-def describe(header: Dataset) -> PixelDescription:
+class Attributes(Protocol):
+    """The attributes of a data set, by their keywords; pydicom's is one."""
+
+    def get(self, keyword: str, /) -> Any: ...
+
+
+def describe(header: Attributes) -> PixelDescription:
     """The description of the pixels of a data set.
 
     :raises UnsupportedMediaType: where it is beyond what can be decoded.
@@ -84,13 +88,13 @@ def _check(found: PixelDescription) -> None:
         raise UnsupportedMediaType("Colour images of one bit are not supported")
 
 
-def integer(header: Dataset, keyword: str, default: int) -> int:
+def integer(header: Attributes, keyword: str, default: int) -> int:
     """The first value of an attribute as a whole number; ``default`` where it is absent or no number."""
     values = numbers(header, keyword)
     return int(values[0]) if values else default
 
 
-def numbers(header: Dataset, keyword: str) -> list[float]:
+def numbers(header: Attributes, keyword: str) -> list[float]:
     """The values of an attribute as finite numbers; empty where it is absent or one is no number."""
     try:
         value = header.get(keyword)
@@ -104,7 +108,7 @@ def numbers(header: Dataset, keyword: str) -> list[float]:
     return found if all(abs(number) < 1e300 for number in found) else []
 
 
-def text(header: Dataset, keyword: str) -> str:
+def text(header: Attributes, keyword: str) -> str:
     """An attribute as text without padding; empty where it is absent or cannot be read."""
     try:
         value = header.get(keyword)

@@ -43,7 +43,9 @@ from orthanclite.dicom.reading.header import read_header
 from orthanclite.dicom.reading.inflation import inflate
 
 _HEAD = 8192  # bytes within which the meta information ends in any reasonable file
-_NATIVE = UNCOMPRESSED_SYNTAXES - {DEFLATED_LITTLE_ENDIAN}
+NATIVE = UNCOMPRESSED_SYNTAXES - {DEFLATED_LITTLE_ENDIAN}
+"""The transfer syntaxes in which pixels are as they are in memory, but for the order of bytes."""
+
 _PIXEL_DATA = 0x7FE00010
 _PIXEL_TAGS = (0x7FE00008, 0x7FE00009, _PIXEL_DATA)  # float, double float and integer pixels
 
@@ -66,21 +68,14 @@ ImageData = Path | bytes | IO[bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class PixelSource:
-    """An opened image. ``buffer`` is only valid within :func:`open_source`."""
+class PixelPlace:
+    """Where the pixels are in a file, and what they are."""
 
-    header: Dataset  # all elements before the pixel data
     transfer_syntax: str
-    buffer: Any  # bytes or mmap: the (inflated) file
     value_start: int  # offset of the pixel value
     value_length: int  # bytes there are, whatever the length field says
     vr: str
-    fragments: Fragments | None  # of encapsulated pixel data
     description: PixelDescription
-
-    @property
-    def encapsulated(self) -> bool:
-        return self.fragments is not None
 
     @property
     def big_endian(self) -> bool:
@@ -90,9 +85,26 @@ class PixelSource:
     def frame_count(self) -> int:
         """The number of frames declared, no more than the bytes can hold."""
         description = self.description
-        if self.encapsulated:
-            return min(description.frames, max(1, self.value_length // 8))
         return min(description.frames, max(1, self.value_length * 8 // description.frame_bits))
+
+
+@dataclass(frozen=True, slots=True)
+class PixelSource(PixelPlace):
+    """An opened image. ``buffer`` is only valid within :func:`open_source`."""
+
+    header: Dataset  # all elements before the pixel data
+    buffer: Any  # bytes or mmap: the (inflated) file
+    fragments: Fragments | None  # of encapsulated pixel data
+
+    @property
+    def encapsulated(self) -> bool:
+        return self.fragments is not None
+
+    def frame_count(self) -> int:
+        """The number of frames declared, no more than the bytes can hold."""
+        if self.encapsulated:
+            return min(self.description.frames, max(1, self.value_length // 8))
+        return PixelPlace.frame_count(self)
 
     def frame_bytes(self, index: int) -> bytes:
         """The bytes of one frame: native pixels in little endian 16-bit words, or an encoded bit stream.
@@ -178,7 +190,7 @@ def open_native(data: Path | bytes, header_limit: int) -> Iterator[PixelSource |
     with ExitStack() as stack:
         try:
             buffer = stack.enter_context(buffer_of(data))
-            native = read_header(buffer[:_HEAD]).transfer_syntax in _NATIVE
+            native = read_header(buffer[:_HEAD]).transfer_syntax in NATIVE
             source = locate(buffer, header_limit) if native else None
         except (BadFileFormat, UnsupportedMediaType):
             source = None
@@ -243,17 +255,10 @@ def _read_header(stream: Any, encoding: Encoding) -> Dataset:
 def _with_pixels(
     buffer: Any, position: int, header: Dataset, transfer_syntax: str, encoding: Encoding
 ) -> PixelSource:
-    head = bytes(buffer[position : position + 12])
-    order = ">" if encoding.big_endian else "<"
-    if len(head) < 8 or unpack_from(order + "HH", head) != (0x7FE0, 0x0010):
+    found = pixel_element(bytes(buffer[position : position + 12]), position, encoding)
+    if found is None:
         return _with_private_pixels(header)
-    vr, start, length = "OW", position + 8, unpack_from(order + "I", head, 4)[0]
-    if encoding.explicit:
-        vr = head[4:6].decode("latin-1")
-        if has_long_length(head[4:6]) and len(head) == 12:
-            start, length = position + 12, unpack_from(order + "I", head, 8)[0]
-        else:
-            length = unpack_from(order + "H", head, 6)[0]
+    vr, start, length = found
     description = describe(header)
     fragments = None
     if length == UNDEFINED_LENGTH:
@@ -261,7 +266,23 @@ def _with_pixels(
         extended = table if isinstance(table, bytes) else b""
         fragments = Fragments(buffer, start, len(buffer), description.frames, extended)
     length = min(length, len(buffer) - start)
-    return PixelSource(header, transfer_syntax, buffer, start, length, vr, fragments, description)
+    return PixelSource(transfer_syntax, start, length, vr, description, header, buffer, fragments)
+
+
+def pixel_element(head: bytes, position: int, encoding: Encoding) -> tuple[str, int, int] | None:
+    """VR, start and length of the pixel data whose head begins at ``position``; None for another element.
+
+    :param head: twelve bytes from there, fewer only at the end of a file
+    """
+    order = ">" if encoding.big_endian else "<"
+    if len(head) < 8 or unpack_from(order + "HH", head) != (0x7FE0, 0x0010):
+        return None
+    if not encoding.explicit:
+        return "OW", position + 8, unpack_from(order + "I", head, 4)[0]
+    vr = head[4:6].decode("latin-1")
+    if has_long_length(head[4:6]) and len(head) == 12:
+        return vr, position + 12, unpack_from(order + "I", head, 8)[0]
+    return vr, position + 8, unpack_from(order + "H", head, 6)[0]
 
 
 def _with_private_pixels(header: Dataset) -> PixelSource:
@@ -270,5 +291,5 @@ def _with_private_pixels(header: Dataset) -> PixelSource:
         pixels = elscint_pixels(header, description.pixels)
         if pixels is not None and (description.samples, description.bits_allocated) == (1, 16):
             length = len(pixels)
-            return PixelSource(header, EXPLICIT_LITTLE_ENDIAN, pixels, 0, length, "OW", None, description)
+            return PixelSource(EXPLICIT_LITTLE_ENDIAN, 0, length, "OW", description, header, pixels, None)
     raise NoPixelData("The instance has no pixel data")
