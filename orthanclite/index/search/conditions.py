@@ -70,6 +70,13 @@ INDEXED: dict[Level, frozenset[str]] = {
 """The columns with an index that finds equal values, prefixes and ranges."""
 
 
+_ABOVE = {level: table.alias(f"{level.plural}_above") for level, table in TABLES.items()}
+_DOWN = {level: table.alias(f"{level.plural}_down") for level, table in TABLES.items()}
+"""The tables by other names, for subqueries about the resources above a row, and for those that lead down to
+rows. Made once: the columns of an alias take longer to make than a point look-up. None is used within
+another of the same name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Home:
     """Where a main tag stands, as seen from a level: a column, the narrow table, or only the JSON text."""
@@ -196,11 +203,11 @@ def value_above(
 
 def _path(source: FromClause, level: Level, home: Level) -> tuple[FromClause, FromClause, Test]:
     """The table of ``home``, joined down to the parent of ``source``, and the link to ``source``."""
-    current = TABLES[Level(level - 1)].alias()
+    current = _ABOVE[Level(level - 1)]
     link = current.c.id == source.c.parent
     joined: FromClause = current
     for above in range(level - 2, home - 1, -1):
-        higher = TABLES[Level(above)].alias()
+        higher = _ABOVE[Level(above)]
         joined = joined.join(higher, higher.c.id == current.c.parent)
         current = higher
     return current, joined, link
@@ -212,7 +219,7 @@ def driven_down(level: Level, home: Level, driver: Driver) -> Driver:
         return driver
     keys: Select[Any] | None = None
     for step in range(home, level):
-        each = TABLES[Level(step)].alias()
+        each = _DOWN[Level(step)]
         test = driver.where(each) if keys is None else each.c.parent.in_(keys)
         keys = select(each.c.id).where(test)
     assert keys is not None

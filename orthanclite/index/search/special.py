@@ -25,7 +25,7 @@ from orthanclite.core.query import (
 from orthanclite.core.text.matching import predicate
 from orthanclite.core.text.normalize import normalize
 from orthanclite.core.text.numbers import natural
-from orthanclite.index.schema import TABLES, labels, series, signatures, user_metadata
+from orthanclite.index.schema import TABLES, labels, signatures, user_metadata
 from orthanclite.index.search.conditions import Condition, Dialect, Driver, driven_down, up, value_above
 
 Expression = ColumnElement[Any]
@@ -33,6 +33,8 @@ Test = ColumnElement[bool]
 
 _NO_COUNT = 2**31
 """More than any resource has below it, and than the integers of PostgreSQL hold."""
+_BELOW = {level: table.alias(f"{level.plural}_below") for level, table in TABLES.items()}
+"""The tables by other names, for subqueries about what is below a row: see those of ``conditions``."""
 _PLANNED_LABELS = 8
 """Labels each of which is a way to find resources; planners take seconds to weigh a hundred ways."""
 
@@ -107,7 +109,7 @@ class SpecialConditions:
         )
 
     def _has_sop_class(self, study: FromClause, parts: list[str]) -> Test:
-        below = series.alias()
+        below = _BELOW[Level.SERIES]
         wanted = or_(*(self.dialect.contains(below.c.sop_classes, part) for part in parts))
         return select(literal(1)).select_from(below).where(below.c.parent == study.c.id, wanted).exists()
 
@@ -216,11 +218,11 @@ class SpecialConditions:
 
 def count_below(row: FromClause, level: Level, counted: Level) -> Expression:
     """The number of resources of the level ``counted`` below ``row``, which is of ``level``."""
-    current = TABLES[Level(level + 1)].alias()
+    current = _BELOW[Level(level + 1)]
     link = current.c.parent == row.c.id
     joined: FromClause = current
     for step in range(level + 2, counted + 1):
-        below = TABLES[Level(step)].alias()
+        below = _BELOW[Level(step)]
         joined = joined.join(below, below.c.parent == current.c.id)
         current = below
     return select(func.count()).select_from(joined).where(link).scalar_subquery()
