@@ -14,7 +14,7 @@ from orthanclite.index.database.migrations import HEAD
 from orthanclite.index.database.session import Many, any_of, chunks
 from orthanclite.index.database.transaction import Transaction
 from orthanclite.index.database.writer import Writer
-from orthanclite.index.resources.reading import read_attachments
+from orthanclite.index.resources.loading import read_attachments
 from orthanclite.index.resources.remove import Limits, delete_resource, recycle
 from orthanclite.index.schema import TABLES, attachments, blob_journal, job_outputs, signatures
 

@@ -21,7 +21,8 @@ from orthanclite.index.database.transaction import Transaction
 from orthanclite.index.database.writer import Writer
 from orthanclite.index.resources.attachments import add_attachment, replace_blob
 from orthanclite.index.resources.labels import add_labels
-from orthanclite.index.resources.reading import FIND_KEY, LOCK_KEY, read_attachments
+from orthanclite.index.resources.loading import read_attachments
+from orthanclite.index.resources.reading import FIND_KEY, LOCK_KEY
 from orthanclite.index.schema import TABLES, attachments, labels, signatures, user_metadata
 
 T = TypeVar("T")
