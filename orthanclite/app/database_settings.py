@@ -9,7 +9,7 @@ import socket
 from sqlalchemy.engine import URL, make_url
 
 from orthanclite.config import Settings
-from orthanclite.config.storage import MaximumStorageMode, PostgreSQLSettings
+from orthanclite.config.sections.storage import MaximumStorageMode, PostgreSQLSettings
 from orthanclite.index import Limits
 
 _MEGABYTE = 1 << 20

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from orthanclite.config import environment, jsonc
-from orthanclite.config.clients import THREADED_JOBS
 from orthanclite.config.convert import Where, convert
+from orthanclite.config.sections.clients import THREADED_JOBS
 from orthanclite.config.settings import UNUSED, Settings, all_rows
 from orthanclite.config.table import Fate, Row, groups, nested, rows, sections
 from orthanclite.core.errors import BadFileFormat, IncompatibleConfigurations

@@ -6,21 +6,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orthanclite.config.clients import (
+from orthanclite.config.sections.clients import (
     ExtensionSettings,
     HttpClientSettings,
     JobSettings,
     ScuSettings,
     TranscodingSettings,
 )
-from orthanclite.config.data import DataSettings, FindSettings, WarningSettings
-from orthanclite.config.dicom import DicomSettings, DicomTlsSettings
-from orthanclite.config.dicomweb import DicomWebSettings
-from orthanclite.config.explorer import ExplorerSettings
-from orthanclite.config.http import AccessSettings, HttpSettings
-from orthanclite.config.storage import PostgreSQLSettings, StorageSettings
+from orthanclite.config.sections.data import DataSettings, FindSettings, WarningSettings
+from orthanclite.config.sections.dicom import DicomSettings, DicomTlsSettings
+from orthanclite.config.sections.dicomweb import DicomWebSettings
+from orthanclite.config.sections.explorer import ExplorerSettings
+from orthanclite.config.sections.http import AccessSettings, HttpSettings
+from orthanclite.config.sections.storage import PostgreSQLSettings, StorageSettings
+from orthanclite.config.sections.worklists import WorklistSettings
 from orthanclite.config.table import Fate, Row, group, groups, inert, rows, section, sections, setting
-from orthanclite.config.worklists import WorklistSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from orthanclite.config import Loaded, load
-from orthanclite.config.storage import MaximumStorageMode
+from orthanclite.config.sections.storage import MaximumStorageMode
 from orthanclite.core.errors import (
     BadFileFormat,
     BadParameterType,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orthanclite.config.load import load
-from orthanclite.config.openers import OpenerOptions
+from orthanclite.config.sections.openers import OpenerOptions
 from orthanclite.core.errors import BadParameterType, OrthancError, ParameterOutOfRange
 
 

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orthanclite.config import load
-from orthanclite.config.http import AccessSettings
-from orthanclite.config.users import why_refused
+from orthanclite.config.sections.http import AccessSettings
+from orthanclite.config.sections.users import why_refused
 from orthanclite.core.errors import IncompatibleConfigurations
 
 HASH = PasswordHasher(time_cost=1, memory_cost=64, parallelism=2).hash("secret", salt=b"sixteen of bytes")

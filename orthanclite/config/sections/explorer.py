@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orthanclite.config.openers import OpenerOptions
+from orthanclite.config.sections.openers import OpenerOptions
 from orthanclite.config.table import Fate, section, setting
 
 _NO_SUCH_PAGE = "the interface has no such page"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orthanclite.config.parsers import parse_networks
+from orthanclite.config.sections.users import is_well_known, why_refused
 from orthanclite.config.table import setting
-from orthanclite.config.users import is_well_known, why_refused
 
 
 @dataclass(frozen=True, slots=True)
