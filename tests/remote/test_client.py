@@ -150,7 +150,7 @@ def test_what_is_wrong_is_told(client: HttpxClient, behave: Behaviour, told: str
         began = time.monotonic()
         with pytest.raises(NetworkProtocol, match=told) as caught:
             client.request(endpoint, "GET", "x", limit=1 << 20)
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 20
     assert f"127.0.0.1:{server.port}" in str(caught.value)
     assert "passw0rd" not in str(caught.value)
 

@@ -273,8 +273,8 @@ def test_a_flood_of_logins_shuts_nobody_out(guarded: Server) -> None:
             for _ in range(5):
                 assert guarded.client.get("/patients").status_code == 200
             assert time.perf_counter() - started < 10
-            assert login(("dora", "of another address"), "127.0.0.2") < 5
-            assert login(("erik", "of the same address"), "127.0.0.1") < 5
+            assert login(("dora", "of another address"), "127.0.0.2") < 15
+            assert login(("erik", "of the same address"), "127.0.0.1") < 15
             assert login(("carol", "under attack"), "127.0.0.1") < 40
         finally:
             done.set()

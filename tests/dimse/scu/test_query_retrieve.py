@@ -149,7 +149,7 @@ def test_the_peer_says_no_more(scu: QueryRetrieveScu) -> None:
     began = time.monotonic()
     with pytest.raises(NetworkProtocol, match="No answer of the peer in time"):
         find(scu, answering((PENDING, ANSWER)), timeout=1)
-    assert 0.9 < time.monotonic() - began < 6
+    assert 0.9 < time.monotonic() - began < 20
 
 
 def test_an_answer_to_another_message(scu: QueryRetrieveScu) -> None:
@@ -256,7 +256,7 @@ def test_a_move_without_an_answer_ends_in_time(scu: QueryRetrieveScu) -> None:
     ):
         for _ in mover.retrieve(Model.STUDY, IDENTIFIER):
             pass
-    assert 1.9 < time.monotonic() - began < 8
+    assert 1.9 < time.monotonic() - began < 20
 
 
 def test_news_keep_a_move_alive(scu: QueryRetrieveScu) -> None:

@@ -378,7 +378,7 @@ def test_silence_instead_of_an_answer(requestor: AssociationRequestor) -> None:
     peer = fails(
         requestor, lambda call: (call.read_request(), call.finish())[0], "No answer of the peer in time", 0.5
     )
-    assert 0.4 < time.monotonic() - started < 5
+    assert 0.4 < time.monotonic() - started < 20
     assert peer.calls[0].kinds == [1]
 
 
@@ -534,7 +534,7 @@ def test_a_release_that_is_not_answered_has_an_end(requestor: AssociationRequest
     with raw_peer(behave) as peer:
         started = time.monotonic()
         requestor.open(remote(peer.port, 0.3), [ECHO_PROPOSAL]).close()
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 20
 
 
 def test_both_release_at_the_same_time(requestor: AssociationRequestor) -> None:
