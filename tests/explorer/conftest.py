@@ -6,12 +6,13 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from orthanclite.explorer.pages import STATIC
 from tests.support.server import Server, orthanclite, running
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+expect.set_options(timeout=30_000)  # ms; what is drawn without a graphics processor takes its time
 
 
 # Of a module: while Playwright is at work, the thread has an event loop, and other tests start their own.

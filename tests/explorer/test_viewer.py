@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -35,7 +35,6 @@ HOSTILE = "<script>document.title=1</script><b>&amp;"
 _AXE = Path("explorer/node_modules/axe-core/axe.min.js")
 
 pytestmark = pytest.mark.usefixtures("built")
-expect.set_options(timeout=30_000)  # ms; what is drawn without a graphics processor takes its time
 
 
 def ct(number: int, **attributes: object) -> bytes:
@@ -245,6 +244,15 @@ def view(page: Page, server: Server, uid: str) -> None:
     page.goto(f"/ui/app/#/view/{server.get(f'/series/{parent}')['ParentStudy']}/{parent}")
 
 
+def drawn(page: Page, look: Callable[[], bool]) -> None:
+    """Wait until what is drawn looks so: no element tells when a picture is on the screen."""
+    for _ in range(100):
+        if look():
+            return
+        page.wait_for_timeout(300)
+    raise AssertionError("It is not drawn")
+
+
 def bright(pane: Locator) -> int:
     """Bright pixels in the line through the middle."""
     picture = pixels(pane)
@@ -260,8 +268,7 @@ def test_frames_come_over_dicomweb_as_they_are_needed(page: Page, site: Server) 
     page.keyboard.press("End")
     expect(pane.locator("output")).to_have_text(f"{SLICES} / {SLICES}")
     page.wait_for_function("document.querySelectorAll('.pane[data-shown]').length === 1")
-    page.wait_for_timeout(300)
-    assert bright(pane) > first > 0
+    drawn(page, lambda: bright(pane) > first > 0)
     frames = [one for one in requests if "/frames/" in one.url]
     numbers = [int(one.url.split("/instances/")[1].split("/")[0].rpartition(".")[2]) for one in frames]
     assert numbers[:5] == [1, 2, 3, 4, 5]
@@ -290,8 +297,7 @@ def test_frames_of_one_file_are_fetched_one_by_one(page: Page, site: Server) -> 
     assert (red, green) == (40, 0)
     page.keyboard.press("End")
     expect(pane.locator("output")).to_have_text("5 / 5")
-    page.wait_for_timeout(300)
-    assert pixels(pane)[300, 600][0] == 240
+    drawn(page, lambda: pixels(pane)[300, 600][0] == 240)
 
 
 def test_without_dicomweb_files_are_read(
@@ -338,8 +344,7 @@ def test_corners_tell_patient_technique_and_sides(page: Page, site: Server) -> N
     expect(pane).to_contain_text("W 1500 L -600")
     dark = pixels(pane)[300, 640].mean()
     page.keyboard.press("i")
-    page.wait_for_timeout(300)
-    assert pixels(pane)[300, 640].mean() < dark
+    drawn(page, lambda: pixels(pane)[300, 640].mean() < dark)
     expect(pane).to_contain_text("Slice 2 mm at 0 mm")
     page.keyboard.press("ArrowDown")
     expect(pane).to_contain_text("at 2 mm")
@@ -407,8 +412,7 @@ def test_a_volume_is_cut_in_three_planes(page: Page, site: Server) -> None:
     )
     coronal = planes.locator("[data-plane=coronal]")
     expect(coronal.locator(".side-top")).to_have_text("H")
-    page.wait_for_timeout(2000)
-    assert (pixels(coronal)[:, :, 0] > 150).sum() > 1000
+    drawn(page, lambda: (pixels(coronal)[:, :, 0] > 150).sum() > 1000)
     page.keyboard.press("ArrowDown")
     expect(planes.locator("output").first).to_have_text(re.compile("^[57] / 12"))
     page.keyboard.press("1")  # the abdomen, in all three
