@@ -17,11 +17,11 @@ import httpx
 import pytest
 from pydicom import dcmread
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
-from pynetdicom import AE
 from pynetdicom.association import Association
 
 from tests.support.cli import command_line
 from tests.support.records import dicom_file
+from tests.support.scu import Client
 from tests.support.server import Server, orthanclite_command, running
 
 BOUND = 30.0
@@ -76,7 +76,7 @@ def half_an_upload(server: Server, data: bytes) -> http.client.HTTPConnection:
 
 
 def associate(server: Server) -> Association:
-    entity = AE("TEST")
+    entity = Client("TEST")
     entity.add_requested_context(CTImageStorage, ExplicitVRLittleEndian)
     association = entity.associate("127.0.0.1", server.dicom_port, ae_title="ORTHANC")
     assert association.is_established

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,40 +18,21 @@ import pytest
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from pydicom.uid import ImplicitVRLittleEndian
-from pynetdicom import AE
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode
 from pynetdicom.sop_class import CTImageStorage, Verification
-from pynetdicom.transport import AssociationSocket
 
 from orthanclite.core.levels import Level
 from orthanclite.dimse.options import DicomServerOptions
 from orthanclite.dimse.upper.server import DicomServer
 from tests.support.lab import Lab
+from tests.support.scu import Client, paused
 
 CT = str(CTImageStorage)
 ECHO = str(Verification)
 
 needs_dcmtk = pytest.mark.skipif(shutil.which("storescu") is None, reason="DCMTK is not installed")
-
-
-class ClientSocket(AssociationSocket):
-    """pynetdicom leaves a socket open whose peer has gone; a ResourceWarning would fail the next test."""
-
-    def _shutdown_socket(self) -> None:
-        super()._shutdown_socket()
-        if self.socket is not None:
-            self.socket.close()
-
-
-class Client(AE):
-    """A pynetdicom client that closes what it opens."""
-
-    def _create_socket(self, assoc: Any, address: Any, tls_args: Any) -> AssociationSocket:
-        connection = ClientSocket(assoc, address=address)
-        connection.tls_args = tls_args
-        return connection
 
 
 @dataclass(frozen=True)
@@ -183,55 +163,6 @@ def exchange(association: Association, request: Any, context_id: int | None = No
         association.dimse.send_msg(request, context_id or association.accepted_contexts[0].context_id)
         _, answer = association.dimse.get_msg(block=True)
     return None if answer is None else int(answer.Status)
-
-
-class _Gate:
-    """The checkpoint of pynetdicom's reactor, which knows whether the reactor stands at it.
-
-    pynetdicom's own sign (``Association._is_paused``) is also set for a moment while the reactor passes an
-    open checkpoint, and who trusts it may find the reactor taking his answer from the queue.
-    """
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._open = True
-        self._waiting = False
-
-    def wait(self) -> None:
-        with self._changed:
-            self._waiting = True
-            self._changed.notify_all()
-            self._changed.wait_for(lambda: self._open)
-            self._waiting = False
-
-    def set(self) -> None:
-        with self._changed:
-            self._open = True
-            self._changed.notify_all()
-
-    def clear(self) -> None:
-        with self._changed:
-            self._open = False
-
-    def reached(self, seconds: float) -> bool:
-        """Wait for the reactor to stand at the gate."""
-        with self._changed:
-            return self._changed.wait_for(lambda: self._waiting, seconds)
-
-
-@contextmanager
-def paused(association: Association) -> Iterator[None]:
-    """Keep the association's own thread from taking messages that the caller waits for."""
-    gate = association._reactor_checkpoint
-    if not isinstance(gate, _Gate):
-        gate = association._reactor_checkpoint = _Gate()
-    gate.clear()
-    while association.is_alive() and not gate.reached(0.1):
-        pass
-    try:
-        yield
-    finally:
-        gate.set()
 
 
 IMPLICIT = [str(ImplicitVRLittleEndian)]

@@ -19,8 +19,8 @@ from pydicom.sequence import Sequence
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import MainTags
 from orthanclite.core.text.matching import exact
-from tests.dimse.support import Client
 from tests.support.records import dicom_file
+from tests.support.scu import Client
 from tests.support.server import REFERENCE, Server, orthanclite, reference, running
 
 pytestmark = pytest.mark.skipif(REFERENCE is None, reason="Orthanc is not installed: nothing to compare with")

@@ -26,9 +26,9 @@ from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import DEFAULT_MAIN_TAGS, tag_key
 from orthanclite.core.query import COMPUTED_TAGS, INSTANCE_AVAILABILITY, TIMEZONE_OFFSET_FROM_UTC
 from orthanclite.dicom.dictionary import TagDictionary
-from tests.dimse.support import Client
 from tests.parity.test_cfind import STUDY_ROOT, made
 from tests.parity.test_find import variants
+from tests.support.scu import Client
 from tests.support.server import Server
 
 SERVER_CONFIG = {"DicomModalities": {"tester": ["TESTER", "127.0.0.1", 104]}, "StableAge": 1000}

@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 from pydicom.encaps import get_frame
 from pydicom.uid import ImplicitVRLittleEndian
-from pynetdicom import AE
 
 from tests.parity import image_files
 from tests.parity.made import file_of
 from tests.support.records import dicom_file
+from tests.support.scu import Client
 from tests.support.server import Server, orthanclite, running
 
 SERVER_CONFIG = {"OverwriteInstances": True}
@@ -273,7 +273,7 @@ def test_high_throughput_jpeg_2000_is_received_shown_and_written(server: Server,
     assert written.file_meta.TransferSyntaxUID == syntax
     server.client.delete(f"/instances/{instance}").raise_for_status()
 
-    entity = AE()
+    entity = Client()
     entity.add_requested_context(sent.SOPClassUID, syntax)
     association = entity.associate("127.0.0.1", server.dicom_port)
     assert association.is_established

@@ -10,7 +10,6 @@ from typing import Any, cast
 
 import pytest
 from pydicom.dataset import Dataset
-from pynetdicom import AE
 
 from orthanclite.core.metrics import Metrics
 from orthanclite.dimse.conversation import Conversation, Message
@@ -18,6 +17,7 @@ from orthanclite.dimse.scp.timed import Timed
 from orthanclite.logs import LogCounter
 from orthanclite.services.imaging.workers import PoolLimits, WorkerPool
 from tests.support.records import dicom_file
+from tests.support.scu import Client
 from tests.support.server import Server, orthanclite, running
 
 CONFIG = {"HttpThreadsCount": 7, "DicomThreadsCount": 5, "DicomAlwaysAllowFind": True}
@@ -77,7 +77,7 @@ def test_threads_and_queries(server: Server) -> None:
     before = shown(server)
     assert before["orthanc_available_dicom_threads"] == 5
     assert "orthanc_find_scp_duration_ms" not in before
-    application = AE("TESTER")
+    application = Client("TESTER")
     application.add_requested_context(STUDY_FIND)
     association = application.associate("127.0.0.1", server.dicom_port)
     query = Dataset()

@@ -17,11 +17,11 @@ from typing import Any
 
 import pydicom
 from pydicom.uid import ExplicitVRLittleEndian
-from pynetdicom import AE
 from pynetdicom.sop_class import CTImageStorage
 
 from orthanclite.core.identifiers import hierarchy
 from tests.support.records import dicom_file
+from tests.support.scu import Client
 from tests.support.server import Server
 
 _UID = "1.2.826.0.1.3680043.9.7777"
@@ -144,7 +144,7 @@ class DicomWriter(Writer):
     by_dicom = True
 
     def work(self) -> None:
-        application = AE("WRITER")
+        application = Client("WRITER")
         application.add_requested_context(CTImageStorage, ExplicitVRLittleEndian)
         application.network_timeout = application.acse_timeout = 30
         # On a busy machine, pynetdicom's own thread may take an answer away from the one that waits for it.
@@ -156,7 +156,7 @@ class DicomWriter(Writer):
         while process.poll() is None:
             self._send(application)
 
-    def _send(self, application: AE) -> None:
+    def _send(self, application: Client) -> None:
         """Send over one association until it is lost."""
         association = application.associate("127.0.0.1", self.server.dicom_port)
         # pynetdicom forgets to close a socket whose peer has died.

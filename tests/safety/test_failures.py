@@ -22,7 +22,6 @@ import httpx
 import pydicom
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian
-from pynetdicom import AE
 from pynetdicom.sop_class import CTImageStorage
 
 from orthanclite.commands.verify import check
@@ -31,6 +30,7 @@ from orthanclite.storage import FileStorage
 from tests.safety.judge import PATIENCE
 from tests.support.postgres import cluster
 from tests.support.records import dicom_file
+from tests.support.scu import Client
 from tests.support.server import Server, orthanclite, running
 
 OUT_OF_RESOURCES = 0xA700
@@ -61,7 +61,7 @@ class Sender:
 
     def c_store(self, size: int = 0) -> int:
         data = self.file(size)
-        application = AE()
+        application = Client()
         application.add_requested_context(CTImageStorage, ExplicitVRLittleEndian)
         association = application.associate("127.0.0.1", self.server.dicom_port)
         assert association.is_established

@@ -21,7 +21,6 @@ import httpx
 import pydicom
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian
-from pynetdicom import AE
 from pynetdicom.association import Association
 from pynetdicom.sop_class import CTImageStorage
 
@@ -38,6 +37,7 @@ from tests.safety.mutations import (
     nested_sequences,
 )
 from tests.support.records import dicom_file
+from tests.support.scu import Client
 from tests.support.server import Server
 
 SERVER_CONFIG = {
@@ -142,7 +142,7 @@ STATUSES = {0x0000, 0x0110, 0xA700, 0xA900, 0xC000}
 
 @contextmanager
 def associate(server: Server, contexts: Iterable[tuple[str, str]]) -> Iterator[Association]:
-    application = AE()
+    application = Client()
     for sop_class, syntax in sorted(contexts):
         application.add_requested_context(sop_class, syntax)
     application.dimse_timeout = application.network_timeout = application.acse_timeout = PATIENCE

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian
-from pynetdicom import AE, _config
+from pynetdicom import _config
 from pynetdicom.sop_class import CTImageStorage
 
 from tests.support.records import dicom_file
+from tests.support.scu import Client
 from tests.support.server import Server, orthanclite_command, running
 
 GIGABYTE = 1 << 30
@@ -115,7 +116,7 @@ def test_half_a_gigabyte_over_dicom(server: Server, tmp_path: Path, monkeypatch:
         file.writelines(pieces(GIGABYTE // 2, "1.2.3.9"))
     monkeypatch.setattr(_config, "STORE_SEND_CHUNKED_DATASET", True)
     peak = Peak(server)
-    application = AE()
+    application = Client()
     application.add_requested_context(CTImageStorage, ExplicitVRLittleEndian)
     association = application.associate("127.0.0.1", server.dicom_port)
     assert association.is_established

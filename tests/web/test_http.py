@@ -14,9 +14,9 @@ import orjson
 import pytest
 from pydicom import dcmread
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
-from pynetdicom import AE
 
 from tests.support.records import dicom_file
+from tests.support.scu import Client
 from tests.support.server import Server, orthanclite, running
 
 
@@ -292,7 +292,7 @@ def test_a_server_that_may_not_write_refuses(frozen: Server, method: str, path: 
 
 
 def test_a_server_that_may_not_write_stores_nothing_over_dicom(frozen: Server) -> None:
-    entity = AE("TEST")
+    entity = Client("TEST")
     entity.add_requested_context(CTImageStorage, ExplicitVRLittleEndian)
     association = entity.associate("127.0.0.1", frozen.dicom_port, ae_title="ORTHANC")
     assert association.is_established

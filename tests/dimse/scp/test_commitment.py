@@ -28,10 +28,11 @@ from orthanclite.jobs.kinds.commitment import CommitmentKind
 from orthanclite.services.remotes.client import SopReference
 from orthanclite.services.remotes.commitment import CommitmentService, FailureReason
 from tests.dimse.conftest import StartServer
-from tests.dimse.support import CT, Site, ct, eventually, paused
+from tests.dimse.support import CT, Site, ct, eventually
 from tests.dimse.upper.test_conversation import request
 from tests.support.jobs import job_engine
 from tests.support.lab import Lab
+from tests.support.scu import paused
 
 COMMITMENT = str(StorageCommitmentPushModel)
 INSTANCE = "1.2.840.10008.1.20.1.1"

@@ -18,8 +18,9 @@ from pynetdicom import evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_FIND
 
-from tests.dimse.support import Client, exchange, needs_dcmtk
+from tests.dimse.support import exchange, needs_dcmtk
 from tests.support.records import dicom_file
+from tests.support.scu import Client
 from tests.support.server import Server
 
 SERVER_CONFIG = {

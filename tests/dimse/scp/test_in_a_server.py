@@ -14,8 +14,9 @@ from pynetdicom.sop_class import (
 )
 
 from tests.dimse.scp.test_move import Destination
-from tests.dimse.support import CT, Client, eventually
+from tests.dimse.support import CT, eventually
 from tests.support.records import dicom_file
+from tests.support.scu import Client
 from tests.support.server import Server, orthanclite, running
 
 MOVE, COMMITMENT = str(StudyRootQueryRetrieveInformationModelMove), str(StorageCommitmentPushModel)

@@ -39,10 +39,10 @@ from tests.dimse.support import (
     eventually,
     implicit,
     needs_dcmtk,
-    paused,
     send_bytes,
     write_many,
 )
+from tests.support.scu import paused
 
 
 def test_the_data_set_is_stored_byte_for_byte(start: StartServer) -> None:

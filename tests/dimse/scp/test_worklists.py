@@ -12,7 +12,8 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pynetdicom.sop_class import ModalityWorklistInformationFind
 
-from tests.dimse.support import Client, needs_dcmtk
+from tests.dimse.support import needs_dcmtk
+from tests.support.scu import Client
 from tests.support.server import Server
 
 SERVER_CONFIG = {

@@ -35,7 +35,8 @@ from orthanclite.dimse.conversation import Conversation, Message, Offer, Provide
 from orthanclite.dimse.service import Service
 from orthanclite.dimse.status import CANCEL, PENDING, SUCCESS, UNABLE_TO_PROCESS
 from tests.dimse.conftest import StartServer
-from tests.dimse.support import CT, ECHO, IMPLICIT, Site, ct, eventually, implicit, paused
+from tests.dimse.support import CT, ECHO, IMPLICIT, Site, ct, eventually, implicit
+from tests.support.scu import paused
 
 STUDY_ROOT_GET = "1.2.840.10008.5.1.4.1.2.2.3"
 STUDY_ROOT_MOVE = "1.2.840.10008.5.1.4.1.2.2.2"

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 from pydicom.dataset import Dataset
-from pynetdicom import AE, build_context, build_role, evt
+from pynetdicom import build_context, build_role, evt
 
 from tests.parity.compare import Difference, shown
 from tests.parity.network.inputs import CR, CT, MR, SR, dataset_of, file_of, orthanc_id
@@ -22,6 +22,7 @@ from tests.parity.network.messages import made_dataset, shown_message
 from tests.parity.network.peers import Peer, listening
 from tests.parity.recorded.marks import Matcher
 from tests.support.ports import free_port
+from tests.support.scu import Client
 from tests.support.server import Server
 
 FACTS = Path(__file__).with_name("facts")
@@ -179,7 +180,7 @@ class _Player:
             syntax = event.assoc._accepted_cx[message.context_id].transfer_syntax[0]
             received[-1].append(shown_message(message.command_set, message.data_set.getvalue(), str(syntax)))
 
-        application = AE(scu.get("calling", "SCU"))
+        application = Client(scu.get("calling", "SCU"))
         application.dimse_timeout = application.acse_timeout = _PATIENCE
         contexts = [
             build_context(

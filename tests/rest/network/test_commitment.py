@@ -16,8 +16,9 @@ from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPu
 from orthanclite.core.identifiers import hierarchy
 from orthanclite.dimse.command import Command
 from tests.dimse.raw_peer import Call, raw_peer
-from tests.dimse.support import Client, eventually
+from tests.dimse.support import eventually
 from tests.rest.network.test_modalities import post, register, store_all, written
+from tests.support.scu import Client
 from tests.support.server import Server, orthanclite, running
 
 COUNT = 3

@@ -14,9 +14,10 @@ from orthanclite.core.levels import Level
 from orthanclite.core.model import ResourceRef
 from orthanclite.index.resources.remove import Limits
 from orthanclite.services.upkeep.recycling import Recycling
-from tests.dimse.support import CT, Client, eventually
+from tests.dimse.support import CT, eventually
 from tests.support.lab import lab
 from tests.support.records import dicom_file
+from tests.support.scu import Client
 from tests.support.server import orthanclite, running
 
 PATIENTS = ("A", "B", "C")
