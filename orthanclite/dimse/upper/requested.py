@@ -7,6 +7,7 @@ for its answer, so none runs here: what a peer sends out of turn ends the associ
 from __future__ import annotations
 
 import logging
+import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -370,7 +371,9 @@ class RequestedAssociation:
             raise self._failure("No answer of the peer in time") from exc
         except OSError as exc:
             self._end()
-            raise self._failure(f"{_ABORTED}: {exc}") from exc
+            # With TLS 1.3 a peer refuses a certificate when its caller believes that the hand-shake is done.
+            is_refusal = isinstance(exc, ssl.SSLError) and not isinstance(exc, ssl.SSLEOFError)
+            raise self._failure(f"{'TLS Error' if is_refusal else _ABORTED}: {exc}") from exc
         except (ValueError, NetworkProtocol) as exc:
             self.abort()
             raise self._failure(str(exc)) from exc
