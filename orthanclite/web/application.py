@@ -1,7 +1,7 @@
 """The application that serves: FastAPI around our table of routes.
 
 - Its lifespan starts and ends the services. Whoever runs the application enters it, with HTTP or without.
-- A request is let in (or not) in one place, :mod:`orthanclite.web.entrance`, for all that follows.
+- A request is let in (or not) in one place, :mod:`orthanclite.web.entrance.admission`, for all that follows.
 - The table of routes is asked first: its look-up costs a few microseconds, FastAPI's matching a multiple of
   most handlers. What the table does not know goes to FastAPI's router, if anything was included there: the
   routers of plug-ins, with dependencies, response models and whatever else FastAPI offers. They cannot shadow

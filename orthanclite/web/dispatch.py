@@ -39,7 +39,7 @@ from orthanclite.web.bodies.reading import (
 )
 from orthanclite.web.budget import MemoryBudget, Overloaded, Share
 from orthanclite.web.call import Call
-from orthanclite.web.entrance import Entrance
+from orthanclite.web.entrance.admission import Entrance
 from orthanclite.web.policy import HttpPolicy
 from orthanclite.web.routing import (
     UNSERVED_METHODS,

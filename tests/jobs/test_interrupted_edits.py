@@ -28,8 +28,8 @@ from orthanclite.services.content.files import InstanceFiles
 from orthanclite.services.edit.aftermath import Aftermath
 from orthanclite.services.edit.batch import BatchEditor
 from orthanclite.services.edit.preview import Previewer
-from orthanclite.services.edit.request import RequestReader
-from orthanclite.services.edit.rules import IdentityRules
+from orthanclite.services.edit.request.fields import RequestReader
+from orthanclite.services.edit.request.identities import IdentityRules
 from orthanclite.services.ingest.storing import FileOptions
 from orthanclite.services.resources.tree import ResourceService
 from orthanclite.services.upkeep.reconstruct import ReconstructService

@@ -12,9 +12,9 @@ import httpx
 import pytest
 from argon2 import PasswordHasher
 
-from orthanclite.web.logins import DELAY, FREE_FAILURES, PACE
+from orthanclite.web.entrance.logins import DELAY, FREE_FAILURES, PACE
+from orthanclite.web.entrance.security import Gate
 from orthanclite.web.policy import HttpPolicy
-from orthanclite.web.security import Gate
 from tests.safety.judge import Checkup
 from tests.support.records import dicom_file
 from tests.support.server import Server, orthanclite, running

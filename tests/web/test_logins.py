@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orthanclite.web import logins
-from orthanclite.web.logins import DELAY, FORGIVEN_AFTER, FREE_FAILURES, PACE, Logins, TooManyLogins
+from orthanclite.web.entrance.logins import DELAY, FORGIVEN_AFTER, FREE_FAILURES, PACE, Logins, TooManyLogins
 
 Verify = Callable[[], Awaitable[str | None]]
 

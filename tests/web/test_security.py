@@ -11,7 +11,7 @@ from argon2 import PasswordHasher
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orthanclite.web.security import Credentials
+from orthanclite.web.entrance.security import Credentials
 
 USERS = {"alice": PasswordHasher(time_cost=1, memory_cost=8192).hash("correct"), "bob": "plain:with colon"}
 

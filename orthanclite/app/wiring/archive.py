@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from orthanclite.app.wiring.additions import Additions
 from orthanclite.app.wiring.foundation import Foundation
-from orthanclite.app.wiring.imaging import ImagingWing
 from orthanclite.app.wiring.jobs import JobsWing
+from orthanclite.app.wiring.keeping.imaging import ImagingWing
 from orthanclite.jobs.kinds.archive import ArchiveKind
 from orthanclite.rest.resources.archives import ArchiveKinds, archive_routes
 from orthanclite.services.archive.service import ArchiveService

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from orthanclite.app.wiring.additions import Additions
-from orthanclite.app.wiring.content import ContentWing
 from orthanclite.app.wiring.foundation import Foundation
-from orthanclite.app.wiring.imaging import ImagingWing
-from orthanclite.app.wiring.ingest import IngestWing
 from orthanclite.app.wiring.jobs import JobsWing
-from orthanclite.app.wiring.resources import ResourcesWing
-from orthanclite.app.wiring.upkeep import UpkeepWing
+from orthanclite.app.wiring.keeping.content import ContentWing
+from orthanclite.app.wiring.keeping.imaging import ImagingWing
+from orthanclite.app.wiring.keeping.ingest import IngestWing
+from orthanclite.app.wiring.keeping.resources import ResourcesWing
+from orthanclite.app.wiring.keeping.upkeep import UpkeepWing
 from orthanclite.jobs.kinds.editing import EditTools
 from orthanclite.jobs.kinds.modification import ModificationKind
 from orthanclite.jobs.kinds.studies import MergeKind, SplitKind
@@ -24,8 +24,8 @@ from orthanclite.services.edit.create import CreateService
 from orthanclite.services.edit.instances import InstanceEditor
 from orthanclite.services.edit.keys import JobKeys
 from orthanclite.services.edit.preview import Previewer
-from orthanclite.services.edit.request import RequestReader
-from orthanclite.services.edit.rules import IdentityRules
+from orthanclite.services.edit.request.fields import RequestReader
+from orthanclite.services.edit.request.identities import IdentityRules
 from orthanclite.services.edit.studies import StudyChanges
 from orthanclite.services.server.system import ORTHANC_VERSION
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from orthanclite.app.wiring.additions import Additions
 from orthanclite.app.wiring.foundation import Foundation
-from orthanclite.app.wiring.worklists import WorklistsWing
+from orthanclite.app.wiring.network.worklists import WorklistsWing
 from orthanclite.config.table import Fate, rows, sections
 from orthanclite.explorer.pages import Offered, explorer_routes
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from orthanclite.app.database_settings import server_identifier
 from orthanclite.app.wiring.additions import Additions
-from orthanclite.app.wiring.content import ContentWing
 from orthanclite.app.wiring.foundation import Foundation
 from orthanclite.app.wiring.jobs import JobsWing, workers
+from orthanclite.app.wiring.keeping.content import ContentWing
 from orthanclite.rest.system import system_routes
 from orthanclite.rest.tools import log_routes, metrics_routes, runtime_routes, tools_routes
 from orthanclite.services.server.system import Monitor, SystemInformation

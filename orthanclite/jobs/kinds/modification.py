@@ -31,8 +31,8 @@ from orthanclite.services.edit.planning import (
     whole_level,
 )
 from orthanclite.services.edit.preview import PREVIEWED_NAME, Previewer, wants_preview
-from orthanclite.services.edit.request import ModificationRequest, RequestReader, refuse_unknown_syntax
-from orthanclite.services.edit.rules import IdentityRules, refuse_collisions
+from orthanclite.services.edit.request.fields import ModificationRequest, RequestReader, refuse_unknown_syntax
+from orthanclite.services.edit.request.identities import IdentityRules, refuse_collisions
 from orthanclite.services.edit.sources import Sources, instances_below
 from orthanclite.services.edit.uid_map import wanted_format
 from orthanclite.services.ingest.arrival import IngestOrigin

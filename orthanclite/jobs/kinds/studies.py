@@ -22,7 +22,7 @@ from orthanclite.jobs.kinds.editing import (
 from orthanclite.services.edit.batch import Edition
 from orthanclite.services.edit.keys import JobKeys
 from orthanclite.services.edit.planning import fresh_levels, make_plans, set_references, whole_level
-from orthanclite.services.edit.rules import refuse_collisions
+from orthanclite.services.edit.request.identities import refuse_collisions
 from orthanclite.services.edit.sources import Sources
 from orthanclite.services.edit.studies import StudyChange, StudyChanges
 from orthanclite.services.ingest.arrival import IngestOrigin

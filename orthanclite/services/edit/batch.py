@@ -27,8 +27,9 @@ from orthanclite.dicom.reading.dataset import DicomFile
 from orthanclite.dicom.reading.parser import parse_whole
 from orthanclite.services.content.files import InstanceFiles
 from orthanclite.services.edit.masking import FileMasker
-from orthanclite.services.edit.pixel_rules import PixelRules
-from orthanclite.services.edit.planning import UIDS, changed_levels
+from orthanclite.services.edit.planning import changed_levels
+from orthanclite.services.edit.request.identities import UIDS
+from orthanclite.services.edit.request.pixels import PixelRules
 from orthanclite.services.edit.sources import Source
 from orthanclite.services.imaging.transcoding import TranscodingService
 from orthanclite.services.ingest.arrival import Arrival, IngestOrigin, StoreResult

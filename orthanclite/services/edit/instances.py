@@ -24,7 +24,7 @@ from orthanclite.services.edit.keys import KEY_SIZE
 from orthanclite.services.edit.masking import FileMasker, spooled
 from orthanclite.services.edit.planning import draw_name, make_plan, set_references
 from orthanclite.services.edit.preview import PREVIEWED_NAME, Previewer
-from orthanclite.services.edit.request import ModificationRequest, RequestReader
+from orthanclite.services.edit.request.fields import ModificationRequest, RequestReader
 from orthanclite.services.imaging.transcoding import TranscodingService
 
 

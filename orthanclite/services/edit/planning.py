@@ -15,8 +15,9 @@ from orthanclite.core.ports import Properties
 from orthanclite.dicom.edit import EditPlan, TagPath, new_uid
 from orthanclite.dicom.edit.cleaning import Cleaning
 from orthanclite.dicom.edit.pseudonyms import patient_pseudonym
-from orthanclite.services.edit.deidentification import Deidentification, patient_of
-from orthanclite.services.edit.request import ModificationRequest
+from orthanclite.services.edit.request.deidentification import Deidentification, patient_of
+from orthanclite.services.edit.request.fields import ModificationRequest
+from orthanclite.services.edit.request.identities import UIDS
 
 PATIENT_NAME = 0x00100010
 _IDENTITY_REMOVED = 0x00120062
@@ -25,9 +26,6 @@ _COUNTER = "anonymization-sequence"
 
 _PATIENTS = 16
 """Patients whose plans are kept at a time: the instances of a job are in no order of theirs."""
-
-UIDS = {level: tag for level, tag in IDENTIFIER_OF.items() if level is not Level.PATIENT}
-"""The identifiers that are UIDs, by level."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from orthanclite.dicom.reading.parser import parse_whole
 from orthanclite.services.content.files import InstanceFiles, StoredFile
 from orthanclite.services.edit.batch import Edition
 from orthanclite.services.edit.masking import whole
-from orthanclite.services.edit.pixel_rules import PixelRules
+from orthanclite.services.edit.request.pixels import PixelRules
 from orthanclite.services.edit.sources import Source
 
 _FRAMES, _ROWS, _COLUMNS = 0x00280008, 0x00280010, 0x00280011

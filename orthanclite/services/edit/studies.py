@@ -17,7 +17,7 @@ from orthanclite.dicom.modules import MODULE_TAGS
 from orthanclite.dicom.reading.dataset import DataSet
 from orthanclite.dicom.renderings.tags_json import Renderer, Style
 from orthanclite.services.content.files import InstanceFiles
-from orthanclite.services.edit.request import ModificationRequest, RequestReader, refuse_too_many
+from orthanclite.services.edit.request.fields import ModificationRequest, RequestReader, refuse_too_many
 from orthanclite.services.edit.sources import instances_below
 
 _OF_A_STUDY = MODULE_TAGS[Level.PATIENT] | MODULE_TAGS[Level.STUDY]

@@ -7,13 +7,13 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 from orthanclite.app.wiring.additions import Additions
-from orthanclite.app.wiring.calling import CallingWing
 from orthanclite.app.wiring.foundation import Foundation
-from orthanclite.app.wiring.ingest import IngestWing
 from orthanclite.app.wiring.jobs import JobsWing
-from orthanclite.app.wiring.network import NetworkWing
-from orthanclite.app.wiring.remotes import RemotesWing
-from orthanclite.app.wiring.search import SearchWing
+from orthanclite.app.wiring.keeping.ingest import IngestWing
+from orthanclite.app.wiring.keeping.search import SearchWing
+from orthanclite.app.wiring.network.calling import CallingWing
+from orthanclite.app.wiring.network.dicom import NetworkWing
+from orthanclite.app.wiring.network.remotes import RemotesWing
 from orthanclite.core.remotes.registry import RetrieveMethod
 from orthanclite.dimse.command import C_STORE_RQ
 from orthanclite.dimse.conversation import Offer, Offers

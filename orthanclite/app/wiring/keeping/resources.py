@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from orthanclite.app.wiring.additions import Additions
 from orthanclite.app.wiring.foundation import Foundation
-from orthanclite.app.wiring.imaging import ImagingWing
-from orthanclite.app.wiring.search import SearchWing
-from orthanclite.app.wiring.upkeep import UpkeepWing
+from orthanclite.app.wiring.keeping.imaging import ImagingWing
+from orthanclite.app.wiring.keeping.search import SearchWing
+from orthanclite.app.wiring.keeping.upkeep import UpkeepWing
 from orthanclite.core.names import NameRegistry
 from orthanclite.rest.resources.changes import changes_routes
 from orthanclite.rest.resources.labels import label_routes

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from orthanclite.app.wiring.additions import Additions
 from orthanclite.app.wiring.foundation import Foundation
-from orthanclite.app.wiring.imaging import ImagingWing
 from orthanclite.app.wiring.jobs import JobsWing
+from orthanclite.app.wiring.keeping.imaging import ImagingWing
 from orthanclite.config import Settings
 from orthanclite.core.remotes.registry import Modality
 from orthanclite.jobs.kinds.peer_store import PeerStoreKind

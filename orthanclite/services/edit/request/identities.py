@@ -11,8 +11,10 @@ from orthanclite.core.main_tags import IDENTIFIER_OF, PATIENT_ID, MainTags, tag_
 from orthanclite.core.model import OverwriteMode, Parts
 from orthanclite.core.ports import Resources
 from orthanclite.dicom.edit import TagPath
-from orthanclite.services.edit.planning import UIDS
-from orthanclite.services.edit.request import ModificationRequest
+from orthanclite.services.edit.request.fields import ModificationRequest
+
+UIDS = {level: tag for level, tag in IDENTIFIER_OF.items() if level is not Level.PATIENT}
+"""The identifiers that are UIDs, by level."""
 
 _OTHER_PATIENT = (
     "Trying to change patient tags in a study.  The Patient already exists and has other studies.  All the "

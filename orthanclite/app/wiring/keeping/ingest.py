@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from orthanclite.app.storage import start_blob_process
 from orthanclite.app.wiring.additions import Additions
 from orthanclite.app.wiring.foundation import Foundation
-from orthanclite.app.wiring.imaging import ImagingWing
+from orthanclite.app.wiring.keeping.imaging import ImagingWing
 from orthanclite.config import Settings
 from orthanclite.core.errors import IncompatibleConfigurations
 from orthanclite.dicom.pixels.syntaxes import WRITABLE

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from orthanclite.app.wiring.additions import Additions
-from orthanclite.app.wiring.content import ContentWing
 from orthanclite.app.wiring.foundation import Foundation
-from orthanclite.app.wiring.imaging import ImagingWing
 from orthanclite.app.wiring.jobs import JobsWing
-from orthanclite.app.wiring.remotes import RemotesWing
-from orthanclite.app.wiring.resources import ResourcesWing
-from orthanclite.app.wiring.search import SearchWing
+from orthanclite.app.wiring.keeping.content import ContentWing
+from orthanclite.app.wiring.keeping.imaging import ImagingWing
+from orthanclite.app.wiring.keeping.resources import ResourcesWing
+from orthanclite.app.wiring.keeping.search import SearchWing
+from orthanclite.app.wiring.network.remotes import RemotesWing
 from orthanclite.config import Settings
 from orthanclite.core.errors import IncompatibleConfigurations
 from orthanclite.dicom.uids import KNOWN_TRANSFER_SYNTAXES

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from orthanclite.app.wiring.additions import Additions
 from orthanclite.app.wiring.foundation import Foundation
-from orthanclite.app.wiring.search import SearchWing
+from orthanclite.app.wiring.keeping.search import SearchWing
 from orthanclite.config.sections.worklists import WorklistSettings
 from orthanclite.core.errors import IncompatibleConfigurations
 from orthanclite.core.ports import Properties

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from orthanclite.app.wiring.additions import Additions
-from orthanclite.app.wiring.content import ContentWing
 from orthanclite.app.wiring.foundation import Foundation, dictionary_entries
+from orthanclite.app.wiring.keeping.content import ContentWing
 from orthanclite.rest.resources.files import file_routes
 from orthanclite.rest.resources.images import image_routes
 from orthanclite.services.content.export import FileExport

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from orthanclite.app.wiring.additions import Additions
 from orthanclite.app.wiring.foundation import Foundation
-from orthanclite.app.wiring.ingest import IngestWing
 from orthanclite.app.wiring.jobs import JobsWing
-from orthanclite.app.wiring.remotes import RemotesWing
+from orthanclite.app.wiring.keeping.ingest import IngestWing
+from orthanclite.app.wiring.network.remotes import RemotesWing
 from orthanclite.dicomweb.client import ClientServices, client_routes
 from orthanclite.jobs.kinds.dicomweb_retrieve import RetrieveKind
 from orthanclite.jobs.kinds.dicomweb_stow import StowKind

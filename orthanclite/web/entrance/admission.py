@@ -13,11 +13,11 @@ from orthanclite.core.constants import Origin
 from orthanclite.core.principal import Principal
 from orthanclite.web.answers.responses import Response
 from orthanclite.web.call import Runner, parse_query
-from orthanclite.web.logins import Logins, TooManyLogins
+from orthanclite.web.entrance.logins import Logins, TooManyLogins
+from orthanclite.web.entrance.security import Gate, unauthorized
 from orthanclite.web.policy import HttpPolicy
 from orthanclite.web.protocol.exchange import IS_GONE
 from orthanclite.web.routing import METHODS, UNSERVED_METHODS
-from orthanclite.web.security import Gate, unauthorized
 
 _logger = logging.getLogger("orthanclite.http")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from orthanclite.app.wiring.additions import Additions
-from orthanclite.app.wiring.content import ContentWing
 from orthanclite.app.wiring.foundation import Foundation
-from orthanclite.app.wiring.ingest import IngestWing
+from orthanclite.app.wiring.keeping.content import ContentWing
+from orthanclite.app.wiring.keeping.ingest import IngestWing
 from orthanclite.config import Settings
 from orthanclite.index.database.statistics import INTERVAL as STATISTICS_INTERVAL
 from orthanclite.logs import LogCounter

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from orthanclite.app.wiring.additions import Additions
-from orthanclite.app.wiring.content import ContentWing
 from orthanclite.app.wiring.foundation import Foundation
-from orthanclite.app.wiring.imaging import ImagingWing
-from orthanclite.app.wiring.ingest import IngestWing
-from orthanclite.app.wiring.resources import ResourcesWing
-from orthanclite.app.wiring.search import SearchWing
+from orthanclite.app.wiring.keeping.content import ContentWing
+from orthanclite.app.wiring.keeping.imaging import ImagingWing
+from orthanclite.app.wiring.keeping.ingest import IngestWing
+from orthanclite.app.wiring.keeping.resources import ResourcesWing
+from orthanclite.app.wiring.keeping.search import SearchWing
 from orthanclite.core.levels import Level
 from orthanclite.core.model import OverwriteMode
 from orthanclite.dicom.renderings.dicomweb_metadata import OtherBinary

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from orthanclite.app.wiring.additions import Additions
-from orthanclite.app.wiring.content import ContentWing
 from orthanclite.app.wiring.foundation import Foundation
+from orthanclite.app.wiring.keeping.content import ContentWing
 from orthanclite.core.ports import Search
 from orthanclite.services.search.find import FindOptions, FindService
 from orthanclite.services.search.query_retrieve import QueryOptions, QueryService

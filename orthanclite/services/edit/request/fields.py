@@ -19,12 +19,12 @@ from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.edit import TagPath, parse_path
 from orthanclite.dicom.pixels.syntaxes import is_transfer_syntax
 from orthanclite.dicom.writing.from_json import JsonEncoder
-from orthanclite.services.edit.deidentification import (
+from orthanclite.services.edit.request.deidentification import (
     Deidentification,
     DeidentificationReader,
     refuse_deidentification,
 )
-from orthanclite.services.edit.pixel_rules import PixelRules, read_pixel_rules
+from orthanclite.services.edit.request.pixels import PixelRules, read_pixel_rules
 
 _IDENTIFIERS = frozenset(IDENTIFIER_OF.values())
 

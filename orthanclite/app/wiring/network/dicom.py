@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pydicom.uid import UID
 
 from orthanclite.app.wiring.additions import Additions
-from orthanclite.app.wiring.calling import CallingWing
 from orthanclite.app.wiring.foundation import Foundation
-from orthanclite.app.wiring.ingest import IngestWing
 from orthanclite.app.wiring.jobs import JobsWing
-from orthanclite.app.wiring.remotes import RemotesWing
-from orthanclite.app.wiring.search import SearchWing
-from orthanclite.app.wiring.worklists import WorklistsWing
+from orthanclite.app.wiring.keeping.ingest import IngestWing
+from orthanclite.app.wiring.keeping.search import SearchWing
+from orthanclite.app.wiring.network.calling import CallingWing
+from orthanclite.app.wiring.network.remotes import RemotesWing
+from orthanclite.app.wiring.network.worklists import WorklistsWing
 from orthanclite.config import Settings
 from orthanclite.core.errors import IncompatibleConfigurations
 from orthanclite.core.remotes.registry import Modality

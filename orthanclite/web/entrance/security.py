@@ -11,8 +11,8 @@ request are checked (docs/differences.md tells what that means behind a proxy):
 
 Passwords can be guessed. What is done against it: every failure is logged with the address that it comes
 from (for tools such as fail2ban), an unknown user takes as long as a known one, and an address that fails
-again and again is slowed down (``web/logins.py``). Whoever was let in before is let in at once, whatever
-others try.
+again and again is slowed down (``web/entrance/logins.py``). Whoever was let in before is let in at once,
+whatever others try.
 """
 
 from __future__ import annotations

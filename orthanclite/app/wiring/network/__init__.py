@@ -1,0 +1,1 @@
+"""The wings that deal with others: modalities, peers, worklists and DICOMweb, in both directions."""
