@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from orthanclite.core.errors import BadRequest, UnknownResource
 from orthanclite.core.main_tags import PIXEL_DATA
@@ -14,7 +14,7 @@ from orthanclite.dicomweb.paths import INSTANCE, not_modified, uid_path, with_ta
 from orthanclite.services.content.files import StoredFile
 from orthanclite.services.dicomweb.bulk import BulkService
 from orthanclite.services.dicomweb.locator import Locator
-from orthanclite.web.answers.ranges import CHUNK, content_response
+from orthanclite.web.answers.ranges import content_response
 from orthanclite.web.answers.related import related_response
 from orthanclite.web.answers.responses import Response
 from orthanclite.web.call import Call
@@ -58,26 +58,12 @@ class BulkAnswers:
         media_type = chosen.media_type
         if len(values) == 1 and (not chosen.parts or takes_range(call, wanted, chosen)):
             value = values[0]
-            response = content_response(call, value.length, value.read, media_type)
+            response = content_response(call, value.size, value.read, media_type)
             response.with_header("Accept-Ranges", "bytes")
         else:
-            response = related_response(
-                [Part(media_type, _Pieces(value.read, value.length), value.length) for value in values],
-                media_type,
-            )
+            parts = [Part(media_type, value, value.size) for value in values]
+            response = related_response(parts, media_type)
         return with_tag(response, tag, self._lasting)
-
-
-class _Pieces:
-    """A value, piece by piece."""
-
-    def __init__(self, read: Callable[[int, int], bytes], length: int) -> None:
-        self._read = read
-        self._length = length
-
-    def __iter__(self) -> Iterator[bytes]:
-        for start in range(0, self._length, CHUNK):
-            yield self._read(start, min(CHUNK, self._length - start))
 
 
 def bulk_routes(root: str, answers: BulkAnswers) -> Router:

@@ -108,9 +108,7 @@ class FrameAnswers:
         media_type = f"{chosen.media_type}; transfer-syntax={syntax}"
         if len(wanted) == 1 and (not chosen.parts or takes_range(call, accepted, chosen)):
             content = self._frames.in_syntax(file, wanted[0] - 1, syntax)
-            response = content_response(
-                call, len(content), lambda at, size: content[at : at + size], media_type
-            )
+            response = content_response(call, content.size, content.read, media_type)
             response.with_header("Accept-Ranges", "bytes")
         else:
             place = f"{self._addresses.base(call)}{path.text}/frames"
@@ -127,25 +125,15 @@ class FrameAnswers:
         """A part of the answer, read when it is sent; or what makes it, where it has to be decoded."""
         headers = (("Content-Location", f"{place}/{number}"),)
         index = number - 1
-        size = self._frames.stored_size(file, index, syntax)
-        if size is not None:
-            return Part(media_type, _Later(lambda: self._frames.stored(file, index)), size, headers)
+        stored = self._frames.stored(file, index, syntax)
+        if stored is not None:
+            return Part(media_type, stored, stored.size, headers)
 
         def make() -> Part:
-            content = self._frames.in_syntax(file, index, syntax)
+            content = self._frames.transcoded(file, index, syntax)
             return Part(media_type, (content,), len(content), headers)
 
         return make
-
-
-class _Later:
-    """A content that is read when it is sent."""
-
-    def __init__(self, read: Callable[[], bytes]) -> None:
-        self._read = read
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield self._read()
 
 
 def _made(parts: Iterable[Part | Callable[[], Part]]) -> Iterator[Part]:

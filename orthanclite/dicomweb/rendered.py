@@ -75,9 +75,7 @@ class RenderedAnswers:
             raise BadRequest("GIF pictures hold no colour profile")
         if chosen.media_type == natural != JPEG:
             content = self._pictures.as_stored(first)
-            return content_response(
-                call, len(content), lambda at, size: content[at : at + size], chosen.media_type
-            )
+            return content_response(call, content.size, content.read, chosen.media_type)
         if chosen.parts:
             return related_response(self._all(path.level, instances, numbers, look), look.media_type)
         kind = hashlib.blake2b(repr((numbers, look)).encode(), digest_size=8).hexdigest()

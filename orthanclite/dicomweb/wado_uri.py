@@ -80,7 +80,7 @@ class WadoUri:
             return self._dicom(call, instance)
         if media_type not in PICTURES:
             content = self._pictures.as_stored(instance)
-            return content_response(call, len(content), lambda at, size: content[at : at + size], media_type)
+            return content_response(call, content.size, content.read, media_type)
         look = Look(media_type, quality(call, "imageQuality"), _options(call))
         frame = _frame(call)
         frames: tuple[int, ...] = (frame - 1,) if frame else (0,)

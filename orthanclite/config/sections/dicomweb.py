@@ -58,7 +58,8 @@ class DicomWebSettings:
     metadata_cache: bool = setting(
         "EnableMetadataCache",
         True,
-        "Keep the metadata of each series, as its attachment 4301, once they have been made.",
+        "Keep the metadata of each series, as its attachment 4301, once they have been made; and where the "
+        "frames of large files are, as attachment 4302 of the instance.",
     )
     studies_metadata: str = setting(
         "StudiesMetadata",

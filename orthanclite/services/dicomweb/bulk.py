@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from orthanclite.core.errors import UnknownResource
 from orthanclite.core.main_tags import PIXEL_DATA
 from orthanclite.dicom.encoding import UNCOMPRESSED_SYNTAXES
 from orthanclite.dicom.reading.dataset import DataSet, Element
 from orthanclite.dicom.renderings.dicomweb_json import little_endian
-from orthanclite.services.content.blobs import BlobReader, Reader
+from orthanclite.services.content.blobs import BlobReader
 from orthanclite.services.content.files import InstanceFiles, StoredFile
+from orthanclite.services.content.pieces import Content
 from orthanclite.services.dicomweb.frames import FrameService
-
-
-@dataclass(frozen=True, slots=True)
-class BulkData:
-    """A value, or a frame of one."""
-
-    length: int  # bytes
-    read: Reader
 
 
 class BulkService:
@@ -31,7 +23,7 @@ class BulkService:
         self._reader = reader
         self._frames = frames
 
-    def find(self, file: StoredFile, path: Sequence[str]) -> list[BulkData] | None:
+    def find(self, file: StoredFile, path: Sequence[str]) -> list[Content] | None:
         """The value that a path leads to, in little endian; None where there is none.
 
         :param path: a tag as eight digits, then numbers of items, from 1, and tags in turn
@@ -47,26 +39,18 @@ class BulkService:
             dataset, element = found
             swapped = dataset.is_big_endian(element)
             if parsed.deflated or swapped:
-                value = little_endian(dataset.value(element), element.vr, swapped)
-                return [BulkData(len(value), lambda start, length: value[start : start + length])]
-            offset, length = element.start, element.end - element.start
-        read = self._reader.reader(file.attachment)
-        return [BulkData(length, lambda start, length: read(offset + start, length))]
+                return [Content.of(little_endian(dataset.value(element), element.vr, swapped))]
+            stretch = (element.start, element.end)
+        return [Content.joined(self._reader.reader(file.attachment), [stretch])]
 
-    def _by_frames(self, file: StoredFile) -> list[BulkData]:
+    def _by_frames(self, file: StoredFile) -> list[Content]:
         values = []
         for index in range(self._frames.places(file).count):
-            size = self._frames.stored_size(file, index, file.transfer_syntax)
-            if size is None:
+            frame = self._frames.stored(file, index, file.transfer_syntax)
+            if frame is None:
                 raise UnknownResource("The pixel data has no frames")
-            values.append(BulkData(size, self._frame_reader(file, index)))
+            values.append(frame)
         return values
-
-    def _frame_reader(self, file: StoredFile, index: int) -> Reader:
-        def read(start: int, length: int) -> bytes:
-            return self._frames.stored(file, index)[start : start + length]
-
-        return read
 
 
 def _open(dataset: DataSet, path: Sequence[str]) -> tuple[DataSet, Element] | None:

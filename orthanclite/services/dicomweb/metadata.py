@@ -7,29 +7,25 @@ removed: the next request sees it, and makes anew what has changed only.
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from orthanclite.core.constants import Metadata
-from orthanclite.core.errors import OrthancError, UnknownResource
+from orthanclite.core.errors import UnknownResource
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import IDENTIFIER_OF, tag_key
-from orthanclite.core.model import Attachment, Parts, Resource
-from orthanclite.core.ports import Annotations, Blobs, Resources
+from orthanclite.core.model import Parts, Resource
+from orthanclite.core.ports import Resources
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.encoding import IMPLICIT_LITTLE_ENDIAN, UNCOMPRESSED_SYNTAXES
 from orthanclite.dicom.renderings.dicomweb_metadata import MetadataModel, OtherBinary
-from orthanclite.services.content.blobs import BlobReader, discard_blobs, remove_blobs, write
 from orthanclite.services.content.byte_cache import ByteCache
 from orthanclite.services.content.files import InstanceFiles, StoredFile
+from orthanclite.services.content.kept import KeptAttachments
 from orthanclite.services.content.single_flight import SingleFlight
 from orthanclite.services.dicomweb.documents import Document
 from orthanclite.services.dicomweb.locator import UidPath
 
-_LOG = logging.getLogger("orthanclite.generic")
-
-ATTACHMENT = 4301
+METADATA = 4301
 """The type of attachment of a series under which Orthanc's plugin keeps its metadata, too."""
 
 _BATCH = 100
@@ -41,37 +37,28 @@ _SHORT = 12
 _BITS_ALLOCATED = 0x00280100
 
 
-@dataclass(frozen=True, slots=True)
-class MetadataOptions:
-    """The settings that rule what metadata look like, and whether they are kept."""
-
-    other_binary: OtherBinary = OtherBinary.URI
-    keep: bool = True  # as attachments: EnableMetadataCache, unless the server is read-only
-
-
 class MetadataService:
     """Gives the metadata of series and instances. Thread-safe.
 
+    :param other_binary: how values of bytes are shown
+    :param kept: the documents of series
     :param cache: of documents that were asked for lately
     """
 
     def __init__(
         self,
         resources: Resources,
-        annotations: Annotations,
-        blobs: Blobs,
         files: InstanceFiles,
         dictionary: TagDictionary,
-        options: MetadataOptions,
+        other_binary: OtherBinary,
+        kept: KeptAttachments,
         cache: ByteCache | None = None,
     ) -> None:
         self._resources = resources
-        self._annotations = annotations
-        self._blobs = blobs
-        self._reader = BlobReader(blobs)
         self._files = files
         self._dictionary = dictionary
-        self._options = options
+        self._other_binary = other_binary
+        self._kept = kept
         self._cache = cache or ByteCache(64 << 20)
         self._flights = SingleFlight[Document]()
 
@@ -133,41 +120,30 @@ class MetadataService:
         packed = self._cache.get((series, key))
         if packed is not None:
             return Document.unpack(packed)
-        kept, _ = self._kept(self._annotations.attachments(Level.SERIES, series).get(ATTACHMENT))
-        return kept if kept is not None and kept.key == key else None
+        document = Document.unpack(self._kept.read(Level.SERIES, series) or b"")
+        return document if document is not None and document.key == key else None
 
     def _key(self, blobs: Sequence[tuple[str, str]]) -> str:
         """A text that changes with all that metadata depend on."""
         digest = hashlib.blake2b(digest_size=16)
-        digest.update(f"{self._options.other_binary}|{self._files.default_encoding}".encode())
+        digest.update(f"{self._other_binary}|{self._files.default_encoding}".encode())
         for instance, uuid in blobs:
             digest.update(f"|{instance}|{uuid}".encode())
         return digest.hexdigest()
 
     def _load(self, id: str, key: str, blobs: Sequence[tuple[str, str]], anew: bool) -> Document:
-        attachment = self._annotations.attachments(Level.SERIES, id).get(ATTACHMENT)
-        kept, is_ours = self._kept(attachment)
-        if kept is not None and kept.key == key and not anew:
-            self._cache.put((id, key), kept.pack())
-            return kept
-        known = {} if anew or kept is None else self._known(kept)
+        present = self._kept.read(Level.SERIES, id)
+        former = Document.unpack(present or b"")
+        if former is not None and former.key == key and not anew:
+            self._cache.put((id, key), former.pack())
+            return former
+        known = {} if anew or former is None else self._known(former)
         document = Document.build(key, self._texts(id, blobs, known))
         packed = document.pack()
         self._cache.put((id, key), packed)
-        if self._options.keep and is_ours:
-            self._keep(id, packed)
+        if present is None or former is not None:  # what somebody else has put there stays
+            self._kept.write(Level.SERIES, id, packed)
         return document
-
-    def _kept(self, attachment: Attachment | None) -> tuple[Document | None, bool]:
-        """The document that is stored, and whether there is none of somebody else in its place."""
-        if attachment is None:
-            return None, True
-        try:
-            document = Document.unpack(self._reader.read(attachment))
-        except OrthancError as exc:
-            _LOG.warning("The metadata of a series cannot be read, and are made anew: %s", exc)
-            return None, True
-        return document, document is not None
 
     def _known(self, kept: Document) -> dict[tuple[str, str], bytes]:
         """The texts of an older document that may still hold, by instance and blob."""
@@ -198,7 +174,7 @@ class MetadataService:
         file = StoredFile.of(instance)
         parsed = self._files.parse(file)
         uid = instance.tags.get(tag_key(IDENTIFIER_OF[Level.INSTANCE]), "")
-        model = MetadataModel(self._dictionary, f"{series_place}/instances/{uid}", self._options.other_binary)
+        model = MetadataModel(self._dictionary, f"{series_place}/instances/{uid}", self._other_binary)
         offset = file.pixel_data_offset
         vr = ""
         if offset is not None and file.attachment.size > offset + _SHORT:
@@ -219,24 +195,6 @@ class MetadataService:
         if series is None or study is None:
             raise UnknownResource
         return UidPath(_uid(study), _uid(series)).text
-
-    def _keep(self, id: str, packed: bytes) -> None:
-        """Store a document. Metadata that cannot be kept are given all the same."""
-        try:
-            uuid, size, md5 = write(self._blobs, [packed], md5=True)
-            attachment = Attachment(ATTACHMENT, uuid, size, md5, size, md5)
-            try:
-                _, replaced = self._annotations.set_attachment(Level.SERIES, id, attachment, log_change=False)
-            except BaseException as exc:
-                discard_blobs(self._blobs, [uuid], exc)
-                raise
-        except UnknownResource:
-            return  # deleted meanwhile
-        except OrthancError as exc:
-            _LOG.warning("The metadata of a series cannot be kept: %s", exc)
-            return
-        if replaced is not None:
-            remove_blobs(self._blobs, [replaced])
 
 
 def _uid(resource: Resource) -> str:

@@ -23,8 +23,9 @@ from orthanclite.dicom.documents import document_of
 from orthanclite.dicom.pixels.showing.formats import ImageFormat
 from orthanclite.dicom.pixels.showing.render import Mode, RenderOptions
 from orthanclite.dicom.pixels.syntaxes import VIDEO, frame_media_type
-from orthanclite.services.content.blobs import BlobReader
 from orthanclite.services.content.files import InstanceFiles, StoredFile
+from orthanclite.services.content.pieces import Content
+from orthanclite.services.content.unpacked import UnpackedFiles
 from orthanclite.services.dicomweb.frames import FrameService
 from orthanclite.services.imaging.images import Images
 
@@ -54,11 +55,11 @@ class PictureService:
     """Makes pictures. Thread-safe; blocks while a worker is at it."""
 
     def __init__(
-        self, images: Images, files: InstanceFiles, reader: BlobReader, frames: FrameService
+        self, images: Images, files: InstanceFiles, unpacked: UnpackedFiles, frames: FrameService
     ) -> None:
         self._images = images
         self._files = files
-        self._reader = reader
+        self._unpacked = unpacked
         self._frames = frames
 
     def natural_type(self, instance: Resource) -> str:
@@ -86,7 +87,7 @@ class PictureService:
         count = self.frame_count(instance)
         if any(frame >= count for frame in frames):
             raise UnknownResource(f"There is no frame {max(frames) + 1}, but {count}")
-        blob = self._reader.local(StoredFile.of(instance).attachment)
+        blob = self._unpacked.readable(StoredFile.of(instance)).local()
         format = ImageFormat.JPEG if look.media_type == JPEG else ImageFormat.PNG
         try:
             pictures = [
@@ -101,19 +102,19 @@ class PictureService:
             raise NotAcceptable(exc.details or exc.message) from exc
         return _gif(pictures) if look.media_type == GIF else pictures[0]
 
-    def as_stored(self, instance: Resource) -> bytes:
+    def as_stored(self, instance: Resource) -> Content:
         """The video or the document that an instance holds, see :meth:`natural_type`.
 
         :raises UnknownResource: where it holds none.
         """
         file = StoredFile.of(instance)
         if file.transfer_syntax.startswith(VIDEO):
-            return self._frames.stored(file, 0)
+            return self._frames.in_syntax(file, 0, file.transfer_syntax)
         with self._files.parsed(file) as parsed:
             document = document_of(parsed.dataset)
         if document is None:
             raise UnknownResource("The instance holds no document")
-        return document
+        return Content.of(document)
 
 
 def _gif(pictures: Sequence[bytes]) -> bytes:

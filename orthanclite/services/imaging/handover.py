@@ -1,7 +1,8 @@
 """Tasks on their way to a worker, with open files: a worker may open none itself.
 
 A task is a function of one of our modules and its arguments. Its files travel beside it as descriptors
-(SCM_RIGHTS, unix(7)): a path among the arguments is opened for reading here.
+(SCM_RIGHTS, unix(7)): a path among the arguments is opened for reading here. Those who read a temporary file
+share its position, so they map it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from orthanclite.core.errors import CorruptedFile
+from orthanclite.services.content.scratch import ScratchFile
 
 _MOST_FILES = 8
 
@@ -67,6 +69,9 @@ def task(function: str, arguments: Sequence[Any]) -> Iterator[Task]:
             if isinstance(argument, OpenFile):
                 descriptors.append(argument.descriptor)
                 return _Handed(len(descriptors) - 1, True)
+            if isinstance(argument, ScratchFile):
+                descriptors.append(argument.descriptor)
+                return _Handed(len(descriptors) - 1, False)
             if not isinstance(argument, Path):
                 return argument
             try:

@@ -21,12 +21,13 @@ from orthanclite.core.errors import (
     UnsupportedMediaType,
 )
 from orthanclite.dicom.pixels.operations import OPERATIONS
-from orthanclite.dicom.pixels.reading.source import PixelSource, open_native, transfer_syntax_of
+from orthanclite.dicom.pixels.reading.source import ImageData, PixelSource, open_native, transfer_syntax_of
 from orthanclite.dicom.pixels.showing.formats import DEFAULT_QUALITY, ImageFormat
 from orthanclite.dicom.pixels.showing.profiles import Profile
 from orthanclite.dicom.pixels.showing.render import Mode, RenderOptions
 from orthanclite.dicom.pixels.syntaxes import frame_media_type
 from orthanclite.services.content.byte_cache import ByteCache
+from orthanclite.services.content.scratch import ScratchFile
 from orthanclite.services.imaging.npz import npz
 from orthanclite.services.imaging.workers import IMAGE_TIMEOUT, WorkerPool
 
@@ -47,6 +48,9 @@ _FRAME_TASK = "orthanclite.dicom.pixels.writing.transcode:frame_task"
 InstanceFile = Path | bytes
 """A DICOM file: where it is, or its content where it is not stored as such."""
 
+ImageFile = InstanceFile | ScratchFile
+"""The same, or a file that was unpacked for a while."""
+
 
 class Images:
     """What the image routes answer. All methods block and may be called from any thread.
@@ -61,7 +65,7 @@ class Images:
 
     def picture(
         self,
-        blob: InstanceFile,
+        blob: ImageFile,
         frame: int,
         mode: Mode,
         format: ImageFormat = ImageFormat.PNG,
@@ -87,14 +91,14 @@ class Images:
             self._cache.put(key, content)
         return content
 
-    def frame_count(self, blob: InstanceFile) -> int:
+    def frame_count(self, blob: ImageFile) -> int:
         """The number of frames that the file holds; 1 for an instance without pixels, as the reference."""
         try:
             return int(self._run("frame_count", blob))
         except (UnsupportedMediaType, BadFileFormat):
             return 1
 
-    def raw_frame(self, blob: InstanceFile, frame: int) -> tuple[bytes, str]:
+    def raw_frame(self, blob: ImageFile, frame: int) -> tuple[bytes, str]:
         """The stored bytes of a frame, encoded or not, and their media type.
 
         :raises ParameterOutOfRange: for a frame that does not exist.
@@ -108,9 +112,10 @@ class Images:
             except NoPixelData as exc:
                 details = "Cannot extract a frame from a DICOM file that does not have pixel data."
                 raise BadRequest(details) from exc
-        return content, frame_media_type(transfer_syntax_of(blob))
+        with _data(blob) as data:
+            return content, frame_media_type(transfer_syntax_of(data))
 
-    def frame_places(self, blob: InstanceFile) -> bytes:
+    def frame_places(self, blob: ImageFile) -> bytes:
         """Where the frames are, see :func:`orthanclite.dicom.pixels.operations.frame_places`.
 
         :raises NoPixelData: for an instance without pixel data.
@@ -120,18 +125,18 @@ class Images:
         with self._failures_logged(blob):
             return self._run("frame_places", blob)
 
-    def transcoded_frame(self, blob: InstanceFile, frame: int, transfer_syntax: str, quality: int) -> bytes:
+    def transcoded_frame(self, blob: ImageFile, frame: int, transfer_syntax: str, quality: int) -> bytes:
         """One frame in another transfer syntax; errors as
         :func:`orthanclite.dicom.pixels.writing.transcode.frame_task`."""
         with self._failures_logged(blob):
             return self._pool.run(_FRAME_TASK, blob, frame, transfer_syntax, quality, timeout=_timeout(blob))
 
-    def raw_frame_gzip(self, blob: InstanceFile, frame: int) -> bytes:
+    def raw_frame_gzip(self, blob: ImageFile, frame: int) -> bytes:
         """The same, compressed by gzip."""
         content: bytes = igzip.compress(self.raw_frame(blob, frame)[0])
         return content
 
-    def matlab(self, blob: InstanceFile, frame: int) -> bytes:
+    def matlab(self, blob: ImageFile, frame: int) -> bytes:
         """A frame as a Matlab expression.
 
         :raises NotImplementedInServer: for an image of a kind that cannot be decoded.
@@ -139,9 +144,7 @@ class Images:
         """
         return self._array("matlab", blob, frame)
 
-    def frame_numpy(
-        self, blob: InstanceFile, frame: int, rescale: bool = True, compress: bool = False
-    ) -> bytes:
+    def frame_numpy(self, blob: ImageFile, frame: int, rescale: bool = True, compress: bool = False) -> bytes:
         """A frame as ``.npy`` or ``.npz``; errors as :meth:`matlab`."""
         content = self._array("frame_numpy", blob, frame, rescale)
         return b"".join(npz([content], len(content))) if compress else content
@@ -151,7 +154,7 @@ class Images:
         """How many tasks of :meth:`elsewhere` can run at the same time."""
         return self._pool.size
 
-    def elsewhere(self, operation: str, blob: InstanceFile, *arguments: object) -> bytes:
+    def elsewhere(self, operation: str, blob: ImageFile, *arguments: object) -> bytes:
         """Run an operation in a worker.
 
         :raises UnsupportedMediaType: for an image of a kind that cannot be decoded.
@@ -159,23 +162,23 @@ class Images:
         """
         return self._pool.run(_ON_FILE, operation, blob, *arguments, timeout=_timeout(blob))
 
-    def _array(self, operation: str, blob: InstanceFile, *arguments: object) -> bytes:
+    def _array(self, operation: str, blob: ImageFile, *arguments: object) -> bytes:
         with as_array(), self._failures_logged(blob):
             return self._run(operation, blob, *arguments)
 
     @contextmanager
-    def _failures_logged(self, blob: InstanceFile) -> Iterator[None]:
+    def _failures_logged(self, blob: ImageFile) -> Iterator[None]:
         try:
             yield
         except (UnsupportedMediaType, BadFileFormat) as exc:
             if self._warn:
-                file = blob.name if isinstance(blob, Path) else f"a file of {len(blob)} bytes"
+                file = blob.name if isinstance(blob, Path) else f"a file of {_size(blob)} bytes"
                 log.warning("W003: The image in %s cannot be decoded: %s", file, exc.details or exc.message)
             raise
 
-    def _run(self, operation: str, blob: InstanceFile, *arguments: object) -> bytes:
+    def _run(self, operation: str, blob: ImageFile, *arguments: object) -> bytes:
         """Run an operation here where that is safe and cheap, else in a worker."""
-        with open_native(blob, HEADER_LIMIT) as source:
+        with _data(blob) as data, open_native(data, HEADER_LIMIT) as source:
             if source is not None and is_moderate(source):
                 return OPERATIONS[operation](source, *arguments)
         return self.elsewhere(operation, blob, *arguments)
@@ -198,7 +201,23 @@ def is_moderate(source: PixelSource) -> bool:
     return source.description.frame_bits <= FRAME_LIMIT * 8
 
 
-def _timeout(blob: InstanceFile) -> float:
+def _timeout(blob: ImageFile) -> float:
     """Seconds for an image: more for a file of many frames."""
-    size = len(blob) if isinstance(blob, bytes) else blob.stat().st_size
-    return IMAGE_TIMEOUT + size / _SLOWEST
+    return IMAGE_TIMEOUT + _size(blob) / _SLOWEST
+
+
+def _size(blob: ImageFile) -> int:
+    """Bytes of a file."""
+    if isinstance(blob, ScratchFile):
+        return blob.size
+    return len(blob) if isinstance(blob, bytes) else blob.stat().st_size
+
+
+@contextmanager
+def _data(blob: ImageFile) -> Iterator[ImageData]:
+    """A file, to be opened in this process."""
+    if not isinstance(blob, ScratchFile):
+        yield blob
+        return
+    with open(blob.descriptor, "rb", closefd=False) as file:
+        yield file

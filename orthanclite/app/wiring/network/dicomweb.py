@@ -28,10 +28,12 @@ from orthanclite.dicomweb.wado_uri import WadoUri, wado_uri_routes
 from orthanclite.dicomweb.workitems import WorkitemAnswers, refused_routes, workitem_routes
 from orthanclite.services.archive.service import ArchiveService
 from orthanclite.services.content.byte_cache import ByteCache
+from orthanclite.services.content.kept import KeptAttachments
+from orthanclite.services.content.unpacked import UnpackedFiles
 from orthanclite.services.dicomweb.bulk import BulkService
-from orthanclite.services.dicomweb.frames import FrameService
+from orthanclite.services.dicomweb.frames import FRAME_PLACES, FrameService
 from orthanclite.services.dicomweb.locator import Locator
-from orthanclite.services.dicomweb.metadata import MetadataOptions, MetadataService
+from orthanclite.services.dicomweb.metadata import METADATA, MetadataService
 from orthanclite.services.dicomweb.pictures import PictureService
 from orthanclite.services.dicomweb.tags import MetadataTags
 from orthanclite.services.dicomweb.warming import MetadataWarming
@@ -43,6 +45,8 @@ from orthanclite.web.routing import Router
 
 _VERSION = "1.24"
 """The version of Orthanc's plugin whose API this is; clients switch features on by it."""
+
+_FORGET_INTERVAL = 60.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +66,32 @@ def dicomweb_wing(
 ) -> DicomWebWing:
     section, storage = base.settings.dicomweb, base.settings.storage
     resources = base.index.resources
+    keeps = section.metadata_cache and not storage.read_only
+
+    def kept(type: int) -> KeptAttachments:
+        return KeptAttachments(base.index.annotations, base.blobs, type, keeps)
+
+    unpacked = UnpackedFiles(base.reader, imaging.transcoding, base.temporary_folder)
     frames = FrameService(
-        base.reader, base.dictionary, imaging.images, base.settings.transcoding.lossy_quality
+        unpacked,
+        base.dictionary,
+        imaging.images,
+        base.settings.transcoding.lossy_quality,
+        kept(FRAME_PLACES),
     )
-    pictures = PictureService(imaging.images, content.files, base.reader, frames)
+    pictures = PictureService(imaging.images, content.files, unpacked, frames)
+    forgetting = base.duty("unpacked files", _FORGET_INTERVAL, unpacked.forget_unused, _FORGET_INTERVAL)
     wado = WadoUri(search.search, resources, content.files, imaging.transcoding, pictures)
     wado_routers = (wado_uri_routes(section.wado_root, wado),) if section.wado_enabled else ()
     if not section.enabled:
-        return DicomWebWing(Additions(routers=wado_routers))
+        return DicomWebWing(Additions(routers=wado_routers, duties=(forgetting,)))
     locator = Locator(search.search, resources)
-    options = MetadataOptions(
-        OtherBinary(section.other_binary_mode), section.metadata_cache and not storage.read_only
-    )
     metadata = MetadataService(
-        resources, base.index.annotations, base.blobs, content.files, base.dictionary, options
+        resources,
+        content.files,
+        base.dictionary,
+        OtherBinary(section.other_binary_mode),
+        kept(METADATA),
     )
     addresses = Addresses(
         section.shown_root,
@@ -123,8 +139,8 @@ def dicomweb_wing(
         _VERSION,
         "Implementation of DICOMweb (QIDO-RS, STOW-RS and WADO-RS) and WADO-URI.",
     )
-    duties = (MetadataWarming(metadata, base.events),) if options.keep else ()
-    return DicomWebWing(Additions(routers=routers, duties=duties, built_in=(built_in,)))
+    warming = (MetadataWarming(metadata, base.events),) if keeps else ()
+    return DicomWebWing(Additions(routers=routers, duties=(forgetting, *warming), built_in=(built_in,)))
 
 
 def _queries(base: Foundation, content: ContentWing, search: SearchWing, tags: MetadataTags) -> QueryService:

@@ -182,7 +182,7 @@ def open_source(data: ImageData, header_limit: int | None = None) -> Iterator[Pi
 
 
 @contextmanager
-def open_native(data: Path | bytes, header_limit: int) -> Iterator[PixelSource | None]:
+def open_native(data: ImageData, header_limit: int) -> Iterator[PixelSource | None]:
     """Open an image if it is uncompressed and its header ends within ``header_limit`` bytes, else None.
 
     What comes out can be read without decoders, and in a time bounded by its size.
@@ -198,13 +198,13 @@ def open_native(data: Path | bytes, header_limit: int) -> Iterator[PixelSource |
         yield None if source is None or source.encapsulated or not source.value_start else source
 
 
-def transfer_syntax_of(data: Path | bytes) -> str:
+def transfer_syntax_of(data: ImageData) -> str:
     """The transfer syntax of a file, from its first bytes; empty where they are not DICOM."""
-    if isinstance(data, bytes):
-        head = data[:_HEAD]
-    else:
-        with _opened(data) as file:
-            head = file.read(_HEAD)
+    try:
+        with buffer_of(data) as buffer:
+            head = buffer[:_HEAD]
+    except BadFileFormat:  # empty
+        return ""
     try:
         return read_header(head).transfer_syntax
     except BadFileFormat:
