@@ -33,10 +33,11 @@ def attribute_model(attribute: Attribute) -> dict[str, Any]:
 def whole_response(call: Call, body: bytes, media_type: str) -> Response:
     """An answer that is complete, in gzip where that is worth it and the client takes it."""
     accepted = choose_encoding(call.header("accept-encoding").encode("latin-1"))
-    if len(body) < _ZIPPED or accepted != b"gzip":
-        return bytes_response(body, media_type)
-    response = bytes_response(igzip.compress(body, 1), media_type)
-    return response.with_header("Content-Encoding", "gzip").with_header("Vary", "accept-encoding")
+    zipped = len(body) >= _ZIPPED and accepted == b"gzip"
+    response = bytes_response(igzip.compress(body, 1) if zipped else body, media_type)
+    if zipped:
+        response.with_header("Content-Encoding", "gzip")
+    return response.with_header("Vary", "accept, accept-encoding")
 
 
 def with_warnings(response: Response, base: str, warnings: Iterable[str]) -> Response:

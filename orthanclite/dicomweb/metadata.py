@@ -34,7 +34,7 @@ REPRESENTATIONS = (Offer(JSON), Offer("application/json"), Offer(JSON, parts=Tru
 """How data sets can be sent. Some clients ask for parts of JSON, which there are none: they get the array."""
 
 _GZIP = (b"content-encoding", b"gzip")
-_VARY = (b"vary", b"accept, accept-encoding")
+_VARY = (b"vary", b"accept-encoding")
 _WHOLE = 32 << 20
 """Bytes of metadata that are answered from memory; more are streamed."""
 _LEVEL = 1

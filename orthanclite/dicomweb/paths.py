@@ -29,10 +29,11 @@ def not_modified(call: Call, tag: str) -> bool:
 
 
 def with_tag(response: Response, tag: str, lasting: bool) -> Response:
-    """``response`` with its entity tag.
+    """``response``, which the client has chosen by ``Accept``, with its entity tag.
 
     :param lasting: whether it hardly changes, so that a client need not even ask
     """
     # Not for ever: whoever modifies an instance may choose to keep its UID.
     age = f"max-age={_DAY}" if lasting else "no-cache"
-    return response.with_header("ETag", tag).with_header("Cache-Control", f"private, {age}")
+    response.with_header("ETag", tag).with_header("Cache-Control", f"private, {age}")
+    return response.with_header("Vary", "accept")

@@ -17,8 +17,9 @@ from orthanclite.dicomweb.looks import quality, refuse_annotations, render_optio
 from orthanclite.dicomweb.negotiation import Offer, Range, choose, ranges
 from orthanclite.dicomweb.paths import INSTANCE, LEVELS, not_modified, uid_path, with_tag
 from orthanclite.services.content.files import StoredFile
-from orthanclite.services.dicomweb.locator import Locator
+from orthanclite.services.dicomweb.locator import Locator, UidPath
 from orthanclite.services.dicomweb.pictures import GIF, JPEG, PICTURES, Look, PictureService
+from orthanclite.services.dicomweb.representatives import Representatives
 from orthanclite.web.answers.ranges import content_response
 from orthanclite.web.answers.related import related_response
 from orthanclite.web.answers.responses import Response
@@ -47,11 +48,13 @@ class RenderedAnswers:
         self,
         locator: Locator,
         resources: Resources,
+        representatives: Representatives,
         pictures: PictureService,
         lasting: bool,
     ) -> None:
         self._locator = locator
         self._resources = resources
+        self._representatives = representatives
         self._pictures = pictures
         self._lasting = lasting
 
@@ -66,31 +69,39 @@ class RenderedAnswers:
         look = Look(JPEG, quality(call, "quality"), render_options(call, _THUMBNAIL if thumbnail else 0))
         path = uid_path(call)
         numbers = frame_numbers(call.params.get("frames"))
-        instances = self._instances(call)
-        first = instances[len(instances) // 2]
+        first = self._shown(path)
         natural = JPEG if thumbnail or numbers else self._pictures.natural_type(first)
         chosen = choose(ranges(call), partial(_offers, natural=natural, thumbnail=thumbnail))
         look = Look(chosen.media_type, look.quality, look.options)
         if chosen.media_type == GIF and look.options.profile is not Profile.NONE:
             raise BadRequest("GIF pictures hold no colour profile")
         if chosen.media_type == natural != JPEG:
-            content = self._pictures.as_stored(first)
-            return content_response(call, content.size, content.read, chosen.media_type)
+            stored = self._pictures.as_stored(first)
+            return content_response(call, stored.size, stored.read, chosen.media_type)
         if chosen.parts:
-            return related_response(self._all(path.level, instances, numbers, look), look.media_type)
+            shown = [first] if path.level is Level.INSTANCE else self._instances(path)
+            return related_response(self._all(path.level, shown, numbers, look), look.media_type)
         kind = hashlib.blake2b(repr((numbers, look)).encode(), digest_size=8).hexdigest()
         tag = f'"{StoredFile.of(first).attachment.uuid}-{kind}"'
         if not_modified(call, tag):
             return with_tag(Response(304), tag, self._lasting and path.level is Level.INSTANCE)
-        wanted = [number - 1 for number in numbers] or self._shown_frames(first, look)
-        response = Response(200, self._pictures.picture(first, wanted, look))
-        response.with_header("Content-Type", look.media_type)
+        symbol = self._pictures.symbol(first) if thumbnail and not numbers else None
+        if symbol is not None:
+            content = self._pictures.drawn(symbol, look)
+        else:
+            animated = look.media_type == GIF and not thumbnail
+            every = range(self._pictures.frame_count(first)) if animated else (0,)
+            content = self._pictures.picture(first, [number - 1 for number in numbers] or every, look)
+        response = Response(200, content).with_header("Content-Type", look.media_type)
         return with_tag(response, tag, self._lasting and path.level is Level.INSTANCE)
 
-    def _instances(self, call: Call) -> list[Resource]:
-        path = uid_path(call)
+    def _shown(self, path: UidPath) -> Resource:
+        """The instance that is shown where one is."""
         if path.level is Level.INSTANCE:
-            return [self._locator.instance(path)]
+            return self._locator.instance(path)
+        return self._representatives.of(self._locator.find(path))
+
+    def _instances(self, path: UidPath) -> list[Resource]:
         ids: list[str] = []
         for found in self._locator.find(path):
             ids += self._resources.descendant_ids(found.level, found.id, Level.INSTANCE)
@@ -98,9 +109,6 @@ class RenderedAnswers:
         if not instances:
             raise UnknownResource
         return sorted(instances, key=lambda one: (one.parent_id or "", _number(one), one.id))
-
-    def _shown_frames(self, instance: Resource, look: Look) -> Sequence[int]:
-        return range(self._pictures.frame_count(instance)) if look.media_type == GIF else (0,)
 
     def _all(
         self, level: Level, instances: Sequence[Resource], numbers: Sequence[int], look: Look

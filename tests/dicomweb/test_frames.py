@@ -217,3 +217,22 @@ def test_an_overwritten_file_has_other_frames(server: Server) -> None:
     (after,) = parts(get(server, f"{stored.instance}/frames/1"))
     assert after.content == bytes(len(before.content)) != before.content
     store(server, stored.data)
+
+
+# -- caches --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "end",
+    ["/frames/1", "/frames/1/rendered", "/rendered", "/thumbnail", "/bulk/7fe00010", "/metadata", ""],
+)
+def test_caches_are_told_that_other_clients_may_get_other_answers(server: Server, end: str) -> None:
+    stored = store_sample(server, "CT_small.dcm")
+    answer = get(server, stored.instance + end)
+    assert answer.headers["etag"]
+    known = get(server, stored.instance + end, if_none_match=answer.headers["etag"])
+    assert known.status_code == 304
+    for one in (answer, known):
+        assert "accept" in [name.strip() for name in one.headers["vary"].split(",")]
+        assert one.headers["cache-control"].startswith("private")
+    assert "accept" in get(server, "/dicom-web/studies").headers["vary"]

@@ -183,3 +183,12 @@ def test_the_metadata_of_a_stable_series_are_made_before_they_are_asked_for(serv
     while "4301" not in server.get(f"/series/{answer['ParentSeries']}/attachments"):
         assert time.monotonic() < deadline, "The metadata are not made"
         time.sleep(0.2)
+
+
+def test_blanks_around_a_uid_mean_nothing(server: Server) -> None:
+    """As the reference has it: UIDs are padded, and some clients do not take the padding away."""
+    stored = store_sample(server, "CT_small.dcm")
+    whole = get(server, f"{stored.instance}/metadata").json()
+    for path in (stored.instance, stored.series):
+        (found,) = get(server, f"{path}%20/metadata").json()
+        assert found["00080018"] == whole[0]["00080018"]

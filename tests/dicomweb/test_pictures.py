@@ -242,6 +242,15 @@ def video(server: Server) -> Stored:
     return store(server, saved(dataset))
 
 
+def large_video(server: Server) -> Stored:
+    dataset = dcmread(BytesIO(sample("CT_small.dcm")))
+    dataset.SOPInstanceUID = "3.22"
+    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.102"
+    dataset.PixelData = encapsulate([b"mp4" + bytes(range(256)) * (3 << 12)], fragments_per_frame=3)
+    dataset["PixelData"].VR = "OB"
+    return store(server, saved(dataset))
+
+
 def saved(dataset: Dataset) -> bytes:
     buffer = BytesIO()
     dataset.save_as(buffer)
@@ -259,7 +268,68 @@ def test_documents_and_videos_as_they_are(server: Server) -> None:
     partial = get(server, f"{movie.instance}/rendered", "video/mp4", range="bytes=4-9")
     assert (partial.status_code, partial.content) == (206, b"really")
     assert get(server, f"{pdf.instance}/rendered", "image/jpeg").status_code == 406
-    assert get(server, f"{movie.instance}/thumbnail").status_code == 406
+
+
+def test_a_symbol_stands_for_what_has_no_picture(server: Server) -> None:
+    """Not the same one for all: who looks through a study sees what is what."""
+    report = store_sample(server, "reportsi.dcm")
+    shown = {}
+    for name, stored in (("pdf", document(server)), ("video", video(server)), ("report", report)):
+        for accept, format in (("image/jpeg", "JPEG"), ("image/png", "PNG"), ("image/gif", "GIF")):
+            answer = get(server, f"{stored.instance}/thumbnail", accept)
+            assert (answer.status_code, answer.headers["content-type"]) == (200, accept)
+            image = Image.open(BytesIO(answer.content))
+            assert (image.format, image.size) == (format, (256, 256))
+        small = get(server, f"{stored.series}/thumbnail?viewport=100,64", "image/png")
+        shown[name] = picture(small.content)
+        assert shown[name].shape == (64, 64)
+        assert len(np.unique(shown[name])) > 2
+        large = get(server, f"{stored.instance}/thumbnail?viewport=16384,16384", "image/png")
+        assert picture(large.content).shape == (512, 512)
+        assert get(server, f"{stored.instance}/thumbnail", "video/mp4").status_code == 406
+    assert (shown["pdf"] == shown["report"]).all()
+    assert (shown["pdf"] != shown["video"]).any()
+    assert get(server, f"{report.instance}/rendered").status_code == 404
+
+
+def test_the_thumbnail_of_a_study_is_a_picture_where_it_has_any(server: Server) -> None:
+    for number in range(5):
+        pixels = bytes([40 * number]) * 128
+        stored = store(
+            server,
+            dicom_file(
+                study="5.1",
+                series="5.2",
+                instance=f"5.3.{9 - number}",
+                side=8,
+                pixels=pixels,
+                InstanceNumber=number,
+                Modality="CT",
+            ),
+        )
+    for number in range(7):
+        store(server, dicom_file(study="5.1", series="5.9", instance=f"5.9.{number}", Modality="SR"))
+    middle = get(server, f"{stored.series}/instances/5.3.7/thumbnail", "image/png").content
+    for path in (stored.series, stored.study):
+        assert get(server, f"{path}/thumbnail", "image/png").content == middle
+        assert get(server, f"{path}/thumbnail", "image/gif").status_code == 200
+
+
+def test_a_range_of_a_video_is_all_that_is_read(server: Server) -> None:
+    """More of it is not there: the file was cut off behind its beginning."""
+    movie = large_video(server)
+    whole = b"mp4" + bytes(range(256)) * (3 << 12)
+    answer = get(server, f"{movie.instance}/rendered", "video/mp4")
+    assert answer.content.rstrip(b"\0") == whole.rstrip(b"\0")
+    (file,) = (one for one in server.folder.glob("storage/*/*/*") if one.stat().st_size > 3 << 20)
+    content = file.read_bytes()
+    with file.open("r+b") as damaged:
+        damaged.truncate(1 << 20)
+    try:
+        partial = get(server, f"{movie.instance}/rendered", "video/mp4", range="bytes=5000-5999")
+        assert (partial.status_code, partial.content) == (206, whole[5000:6000])
+    finally:
+        file.write_bytes(content)
 
 
 # -- WADO-URI ------------------------------------------------------------------------------------

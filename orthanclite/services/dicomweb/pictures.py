@@ -20,8 +20,9 @@ from orthanclite.core.errors import (
 )
 from orthanclite.core.model import Resource
 from orthanclite.dicom.documents import document_of
-from orthanclite.dicom.pixels.showing.formats import ImageFormat
+from orthanclite.dicom.pixels.showing.formats import ImageFormat, encode_image
 from orthanclite.dicom.pixels.showing.render import Mode, RenderOptions
+from orthanclite.dicom.pixels.showing.symbols import Symbol, draw
 from orthanclite.dicom.pixels.syntaxes import VIDEO, frame_media_type
 from orthanclite.services.content.files import InstanceFiles, StoredFile
 from orthanclite.services.content.pieces import Content
@@ -39,6 +40,8 @@ _DOCUMENTS = {
 }
 """The media types of encapsulated documents, by SOP class."""
 _FRAMES_OF_GIF = 200
+_LARGEST_SYMBOL = 512
+"""Pixels along the sides of what is drawn."""
 _CANNOT = (UnsupportedMediaType, NotImplementedInServer, IncompatibleImageFormat)
 
 
@@ -101,6 +104,25 @@ class PictureService:
         except _CANNOT as exc:
             raise NotAcceptable(exc.details or exc.message) from exc
         return _gif(pictures) if look.media_type == GIF else pictures[0]
+
+    def symbol(self, instance: Resource) -> Symbol | None:
+        """What stands for an instance without a picture; None for one that should have some."""
+        natural = self.natural_type(instance)
+        if natural != JPEG:
+            return Symbol.VIDEO if natural.startswith("video/") else Symbol.DOCUMENT
+        try:
+            self.frame_count(instance)
+        except UnknownResource:
+            return Symbol.DOCUMENT  # a report, a plan
+        return None
+
+    def drawn(self, symbol: Symbol, look: Look) -> bytes:
+        """A symbol as a picture that fits into the viewport."""
+        sides = [side for side in (look.options.width, look.options.height) if side]
+        samples = draw(symbol, min(*sides, _LARGEST_SYMBOL))
+        format = ImageFormat.JPEG if look.media_type == JPEG else ImageFormat.PNG
+        picture = encode_image(samples, format, look.quality)
+        return _gif([picture]) if look.media_type == GIF else picture
 
     def as_stored(self, instance: Resource) -> Content:
         """The video or the document that an instance holds, see :meth:`natural_type`.

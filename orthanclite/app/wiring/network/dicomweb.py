@@ -35,6 +35,7 @@ from orthanclite.services.dicomweb.frames import FRAME_PLACES, FrameService
 from orthanclite.services.dicomweb.locator import Locator
 from orthanclite.services.dicomweb.metadata import METADATA, MetadataService
 from orthanclite.services.dicomweb.pictures import PictureService
+from orthanclite.services.dicomweb.representatives import Representatives
 from orthanclite.services.dicomweb.tags import MetadataTags
 from orthanclite.services.dicomweb.warming import MetadataWarming
 from orthanclite.services.search.query_retrieve import QueryService
@@ -112,6 +113,7 @@ def dicomweb_wing(
     lasting = storage.overwrite is OverwriteMode.NEVER
     root = section.root.rstrip("/")
     answers = MetadataAnswers(metadata, locator, addresses, base.dictionary, ByteCache())
+    representatives = Representatives(search.search, resources)
     bulk = BulkService(content.files, base.reader, frames)
     routers: tuple[Router, ...] = (
         search_routes(root, searches),
@@ -122,7 +124,7 @@ def dicomweb_wing(
         frame_routes(root, FrameAnswers(locator, frames, addresses, lasting)),
         store_routes(root, StoreAnswers(ingest.uploads, base.dictionary, addresses, base.temporary_folder)),
         bulk_routes(root, BulkAnswers(locator, bulk, lasting)),
-        rendered_routes(root, RenderedAnswers(locator, resources, pictures, lasting)),
+        rendered_routes(root, RenderedAnswers(locator, resources, representatives, pictures, lasting)),
         information_routes(root),
         update_routes(metadata, lambda id: resources.descendant_ids(Level.STUDY, id, Level.SERIES)),
     )
