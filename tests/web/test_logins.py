@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orthanclite.web import logins
+from orthanclite.web.entrance import logins
 from orthanclite.web.entrance.logins import DELAY, FORGIVEN_AFTER, FREE_FAILURES, PACE, Logins, TooManyLogins
 
 Verify = Callable[[], Awaitable[str | None]]
