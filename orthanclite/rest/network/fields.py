@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from orthanclite.core.errors import BadFileFormat, BadParameterType, ParameterOutOfRange, UnknownDicomTag
+from orthanclite.core.errors import BadFileFormat, BadParameterType, ParameterOutOfRange
 from orthanclite.core.levels import Level
 from orthanclite.core.text.fields import string_field
 from orthanclite.dicom.dictionary import TagDictionary
@@ -64,6 +64,7 @@ def level_field(fields: Mapping[str, Any]) -> Level:
 def tags_of(value: object, dictionary: TagDictionary) -> dict[int, str]:
     """An object of texts by the names or numbers of their tags.
 
+    :raises UnknownDicomTag: for a name that is no tag
     :raises BadFileFormat: for anything else
     """
     if not isinstance(value, dict):
@@ -72,8 +73,5 @@ def tags_of(value: object, dictionary: TagDictionary) -> dict[int, str]:
     for name, text in value.items():
         if not isinstance(text, str):
             raise BadFileFormat(f"Expecting a string in field '{name}'")
-        try:
-            found[dictionary.parse_tag(name)] = text
-        except UnknownDicomTag as exc:
-            raise BadFileFormat(f"Unknown DICOM tag: {name}") from exc
+        found[dictionary.parse_tag(name)] = text
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from orthanclite.core.errors import BadFileFormat, BadParameterType, UnknownDicomTag
+from orthanclite.core.errors import BadFileFormat, BadParameterType
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import ACCESSION_NUMBER, PATIENT_ID, SERIES_INSTANCE_UID, STUDY_INSTANCE_UID
 from orthanclite.core.principal import Access
@@ -53,10 +53,7 @@ def find_routes(finds: DirectFinds, dictionary: TagDictionary) -> Router:
     )
     def find_worklist(call: Call) -> Response:
         query, style, timeout = _worklist_arguments(call)
-        try:
-            return json_response(finds.worklist(call.params["id"], query, style, timeout))
-        except UnknownDicomTag as exc:
-            raise BadFileFormat(f"Unknown DICOM tag: {exc.details}") from exc
+        return json_response(finds.worklist(call.params["id"], query, style, timeout))
 
     for level in Level:
 

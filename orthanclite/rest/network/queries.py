@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from orthanclite.core.errors import BadFileFormat, BadParameterType
+from orthanclite.core.errors import BadFileFormat, BadParameterType, UnknownDicomTag
 from orthanclite.core.levels import Level
 from orthanclite.core.main_tags import tag_key
 from orthanclite.core.principal import Access
@@ -180,7 +180,10 @@ def _query_of(fields: dict[str, object], dictionary: TagDictionary) -> dict[int,
     value = fields.get("Query", {})
     if not isinstance(value, dict):
         raise BadFileFormat("The field Query must contain a JSON object")
-    return tags_of(value, dictionary)
+    try:
+        return tags_of(value, dictionary)
+    except UnknownDicomTag as exc:  # no code of its own here, as in release 1.13
+        raise BadFileFormat(f"Unknown DICOM tag: {exc.details}") from exc
 
 
 def _created(id: str) -> Response:

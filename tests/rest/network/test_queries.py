@@ -289,7 +289,7 @@ def test_worklists(server: Server, peer: Modality) -> None:
     assert short[0]["0010,0010"] == "Müller"
     full = post(server, "/modalities/peer/find-worklist", {"Query": asked, "Full": True})
     assert full[1]["0010,0020"]["Value"] == "W2"
-    for body, code in (([], 15), ("", 15), ({"Query": "x"}, 5), ({"Query": {"Nope": 1}}, 15)):
+    for body, code in (([], 15), ("", 15), ({"Query": "x"}, 5), ({"Query": {"Nope": 1}}, 27)):
         refused(server, "/modalities/peer/find-worklist", body, 400, code)
     peer.status = 0xA700
     refused(server, "/modalities/peer/find-worklist", {}, 500, 9)
@@ -310,7 +310,7 @@ def test_the_deprecated_searches(server: Server, peer: Modality) -> None:
     ):
         answer = server.client.post(f"/modalities/peer/{route}", json=body)
         assert (answer.status_code, answer.content) == (400, b""), route
-    refused(server, "/modalities/peer/find-patient", {"Nope": "x"}, 400, 15)
+    refused(server, "/modalities/peer/find-patient", {"Nope": "x"}, 400, 27)
     series = {"PatientID": "ANA", "StudyInstanceUID": STUDY_UID, "SeriesInstanceUID": "1.9.1.1"}
     assert len(post(server, "/modalities/peer/find-instance", series)) == 1
     peer.asked = []
@@ -383,7 +383,7 @@ def test_move_and_get_of_named_resources(server: Server, peer: Modality) -> None
         ({"Level": "Study", "Resources": resource}, 15),
         ({"Level": "x", "Resources": [resource]}, 3),
         ({"Level": "Study", "Resources": ["x"]}, 15),
-        ({"Level": "Study", "Resources": [{"Nope": "x"}]}, 15),
+        ({"Level": "Study", "Resources": [{"Nope": "x"}]}, 27),
         ({"Level": "Study", "Resources": [{"StudyInstanceUID": 1}]}, 15),
         ({"Level": "Study", "Resources": [resource], "TargetAet": ""}, 3),
         ({"Level": "Study", "Resources": [resource], "Timeout": -1}, 5),
