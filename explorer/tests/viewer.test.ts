@@ -6,10 +6,11 @@ import { frameIds, imageIds, seriesPath, sorted } from '@/viewer/images/frames'
 import { COMMANDS, commandOf } from '@/viewer/commands'
 import { kind } from '@/viewer/documents/kinds'
 import { item } from '@/viewer/documents/report'
+import { naturalText } from '@/viewer/images/natural'
 import { isVolume } from '@/viewer/images/volume'
 import { lines } from '@/viewer/measurements'
 import { letters, opposite, short, technique } from '@/viewer/overlay'
-import { suvFactor } from '@/viewer/suv'
+import { petWindow, suvFactor } from '@/viewer/suv'
 import { range, windowOf, windowsOf } from '@/viewer/presets'
 
 describe('pictures', () => {
@@ -70,6 +71,25 @@ describe('pictures over DICOMweb', () => {
   })
 })
 
+describe('pictures out of files', () => {
+  const data = {
+    WindowCenter: [40, 300],
+    Units: 'BQML',
+    PatientName: [{ Alphabetic: 'Doe^John' }],
+    RadiopharmaceuticalInformationSequence: [{ RadionuclideTotalDose: 370000000 }],
+  }
+
+  it.each([
+    [['WindowCenter'], '40\\300'],
+    [['Units'], 'BQML'],
+    [['RadiopharmaceuticalInformationSequence', 'RadionuclideTotalDose'], '370000000'],
+    [['RadiopharmaceuticalInformationSequence'], ''],
+    [['Units', 'RadionuclideTotalDose'], ''],
+    [['Exposure'], ''],
+  ])('have values as text, too: %s', (path, expected) => expect(naturalText(data, path)).toBe(expected))
+  it('have none before they are there', () => expect(naturalText(undefined, ['Units'])).toBe(''))
+})
+
 describe('a volume', () => {
   const slice = (position: number[], more: object = {}) => ({
     '00200032': { vr: 'DS', Value: position },
@@ -113,7 +133,7 @@ describe('texts of a picture', () => {
     expect(opposite('HA')).toBe('FP')
   })
   it('tell what it was made with', () => {
-    const told: Record<string, string> = { '00180060': '120', '00180080': '500.12345' }
+    const told: Record<string, string> = { KVP: '120', RepetitionTime: '500.12345' }
     expect(technique((tag) => told[tag] ?? '')).toBe('120 kV, TR 500.123 ms')
     expect(short('unknown')).toBe('unknown')
     expect(short('')).toBe('')
@@ -130,39 +150,47 @@ describe('measurements', () => {
 
 describe('uptake', () => {
   const PET: Record<string, string> = {
-    '00541001': 'BQML',
-    '00280051': 'ATTN\\SCAT\\DECY',
-    '00541102': 'START',
-    '00101030': '70',
-    '00080021': '20240131',
-    '00080031': '110000.5',
-    '00080022': '20240131',
-    '00080032': '110500',
-    '00540016/00181072': '100000.5',
-    '00540016/00181074': '370000000',
-    '00540016/00181075': '3600',
+    Units: 'BQML',
+    CorrectedImage: 'ATTN\\SCAT\\DECY',
+    DecayCorrection: 'START',
+    PatientWeight: '70',
+    SeriesDate: '20240131',
+    SeriesTime: '110000.5',
+    AcquisitionDate: '20240131',
+    AcquisitionTime: '110500',
+    'RadiopharmaceuticalInformationSequence/RadiopharmaceuticalStartTime': '100000.5',
+    'RadiopharmaceuticalInformationSequence/RadionuclideTotalDose': '370000000',
+    'RadiopharmaceuticalInformationSequence/RadionuclideHalfLife': '3600',
   }
   const factor = (more: Record<string, string>) => suvFactor((...path) => ({ ...PET, ...more })[path.join('/')] ?? '')
 
   it('is that of the dose that is left', () => expect(factor({})).toBeCloseTo(70_000 / 185_000_000, 12))
   it.each([
-    ['from the injection on', { '00541102': 'ADMIN' }, 70_000 / 370_000_000],
-    ['over midnight, where the date is told', { '00540016/00181078': '20240130230000.5' }, 70_000 / (370_000_000 / 4096)],
+    ['from the injection on', { DecayCorrection: 'ADMIN' }, 70_000 / 370_000_000],
+    ['over midnight, where the date is told', { 'RadiopharmaceuticalInformationSequence/RadiopharmaceuticalStartDateTime': '20240130230000.5' }, 70_000 / (370_000_000 / 4096)],
   ])('is corrected %s', (_, more, expected) => expect(factor(more)! / expected).toBeCloseTo(1, 9))
   it.each([
-    ['other units', { '00541001': 'CNTS' }],
-    ['no correction of decay', { '00280051': 'ATTN' }],
-    ['no correction of attenuation', { '00280051': 'DECY' }],
-    ['an unknown correction', { '00541102': 'NONE' }],
-    ['no weight', { '00101030': '' }],
-    ['no dose', { '00540016/00181074': '0' }],
-    ['no half-life', { '00540016/00181075': '' }],
-    ['no time of injection', { '00540016/00181072': '' }],
-    ['an injection after the series', { '00540016/00181072': '113000' }],
-    ['a series made later', { '00080031': '120000' }],
-    ['no time of acquisition', { '00080032': '' }],
-    ['an injection in a zone', { '00540016/00181078': '20240131100000+0100' }],
+    ['other units', { Units: 'CNTS' }],
+    ['no correction of decay', { CorrectedImage: 'ATTN' }],
+    ['no correction of attenuation', { CorrectedImage: 'DECY' }],
+    ['an unknown correction', { DecayCorrection: 'NONE' }],
+    ['no weight', { PatientWeight: '' }],
+    ['no dose', { 'RadiopharmaceuticalInformationSequence/RadionuclideTotalDose': '0' }],
+    ['no half-life', { 'RadiopharmaceuticalInformationSequence/RadionuclideHalfLife': '' }],
+    ['no time of injection', { 'RadiopharmaceuticalInformationSequence/RadiopharmaceuticalStartTime': '' }],
+    ['an injection after the series', { 'RadiopharmaceuticalInformationSequence/RadiopharmaceuticalStartTime': '113000' }],
+    ['a series made later', { SeriesTime: '120000' }],
+    ['no time of acquisition', { AcquisitionTime: '' }],
+    ['an injection in a zone', { 'RadiopharmaceuticalInformationSequence/RadiopharmaceuticalStartDateTime': '20240131100000+0100' }],
   ])('is not told of %s', (_, more) => expect(factor(more)).toBeNull())
+  it.each<[string, Record<string, string>, { width: number; center: number }]>([
+    ['as the file says', { WindowCenter: '10', WindowWidth: '20' }, { width: 20, center: 10 }],
+    ['to the usual uptake', {}, { width: 5 * 185_000_000 / 70_000 + 1, center: 5 * 185_000_000 / 140_000 + 0.5 }],
+    ['to the largest value where the uptake is not told', { PatientWeight: '' }, { width: 1001, center: 500.5 }],
+  ])('is seen %s', (_, more, { width, center }) => {
+    const seen = petWindow((...path) => ({ ...PET, ...more })[path.join('/')] ?? '', 1000)
+    expect([seen.width / width, seen.center / center].map((one) => one.toFixed(6))).toEqual(['1.000000', '1.000000'])
+  })
   it('stands beside the value', () => {
     expect(lines({ mean: 5000, area: 12, areaUnit: 'mm²', modalityUnit: 'BQML' }, 0.0005)).toEqual(['12 mm²', 'Ø 5000 BQML (SUV 2.50)'])
     expect(lines({ mean: 5000, modalityUnit: 'raw' }, 0.0005)).toEqual(['Ø 5000 raw'])

@@ -5,6 +5,7 @@ import {
   imageLoadPoolManager,
   imageRetrievalPoolManager,
   init as initCore,
+  metaData,
   setUseCPURendering,
 } from '@cornerstonejs/core'
 import { init as initLoader } from '@cornerstonejs/dicom-image-loader'
@@ -14,10 +15,8 @@ import {
   EllipticalROITool,
   LengthTool,
   PanTool,
-  ProbeTool,
   RectangleROITool,
   StackScrollTool,
-  WindowLevelTool,
   ZoomTool,
   addTool,
   init as initTools,
@@ -25,22 +24,24 @@ import {
 } from '@cornerstonejs/tools'
 
 import { ACCEPT_FRAME } from './images/accept'
+import { PointTool, WindowTool, withoutUptake } from './mended'
 import type { ToolName } from './tools'
 
 /** Cornerstone's tool for each of the viewer's. */
 export const TOOL_CLASSES = {
-  window: WindowLevelTool,
+  window: WindowTool,
   pan: PanTool,
   zoom: ZoomTool,
   length: LengthTool,
   angle: AngleTool,
   rectangle: RectangleROITool,
   ellipse: EllipticalROITool,
-  probe: ProbeTool,
+  probe: PointTool,
   crosshairs: CrosshairsTool,
 } as const satisfies Record<ToolName, unknown>
 
 const MOST_WORKERS = 4
+const BEFORE_OTHERS = 100_000 // the priority of a provider
 /** Requests ahead of need, at a time. A browser has six connections: two stay free for what is wanted now. */
 const MOST_AHEAD = 4
 
@@ -63,6 +64,7 @@ async function start(): Promise<void> {
   for (const pool of [imageLoadPoolManager, imageRetrievalPoolManager]) {
     pool.setMaxSimultaneousRequests(Enums.RequestType.Prefetch, MOST_AHEAD)
   }
+  metaData.addProvider(withoutUptake, BEFORE_OTHERS)
   initTools()
   // Ahead in the direction of scrolling first, then all the rest.
   const { stackContextPrefetch } = utilities

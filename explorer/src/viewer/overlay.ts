@@ -1,12 +1,14 @@
 /** What stands in the corners of a picture beside the patient: how it was made. */
 
-/** Attributes with a label and a unit, by their tags. */
+import type { Reader } from './images/attributes'
+
+/** Attributes with a label and a unit. */
 const TECHNIQUE = [
-  { tag: '00180060', label: '', unit: 'kV' }, // KVP
-  { tag: '00181152', label: '', unit: 'mAs' }, // Exposure
-  { tag: '00180080', label: 'TR', unit: 'ms' }, // RepetitionTime
-  { tag: '00180081', label: 'TE', unit: 'ms' }, // EchoTime
-  { tag: '00181314', label: 'FA', unit: '°' }, // FlipAngle
+  { keyword: 'KVP', label: '', unit: 'kV' },
+  { keyword: 'Exposure', label: '', unit: 'mAs' },
+  { keyword: 'RepetitionTime', label: 'TR', unit: 'ms' },
+  { keyword: 'EchoTime', label: 'TE', unit: 'ms' },
+  { keyword: 'FlipAngle', label: 'FA', unit: '°' },
 ] as const
 
 /** A number as it is read: three decimals at most; what is no number as it is. */
@@ -16,9 +18,9 @@ export function short(value: string): string {
 }
 
 /** The technique in one line, of what a picture tells: `120 kV, 75 mAs`. */
-export function technique(attribute: (tag: string) => string): string {
-  return TECHNIQUE.flatMap(({ tag, label, unit }) => {
-    const value = attribute(tag)
+export function technique(attribute: Reader): string {
+  return TECHNIQUE.flatMap(({ keyword, label, unit }) => {
+    const value = attribute(keyword)
     return value === '' ? [] : [[label, short(value), unit].filter(Boolean).join(' ')]
   }).join(', ')
 }

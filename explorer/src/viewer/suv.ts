@@ -1,17 +1,9 @@
 /** Standardized uptake values of PET (PS3.3 C.8.9.1; the procedure of QIBA's FDG-PET/CT profile, appendix G). */
 
-/** The value of an attribute, or of one in the first item of a sequence; empty where there is none. */
-export type Reader = (...path: string[]) => string
+import type { Reader } from './images/attributes'
+import { windowOf, windowsOf, type Window } from './presets'
 
-const UNITS = '00541001'
-const CORRECTED_IMAGE = '00280051'
-const DECAY_CORRECTION = '00541102'
-const WEIGHT = '00101030' // kg
-const RADIOPHARMACEUTICAL = '00540016'
-const START = '00181078'
-const START_TIME = '00181072'
-const TOTAL_DOSE = '00181074' // Bq
-const HALF_LIFE = '00181075' // s
+const RADIOPHARMACEUTICAL = 'RadiopharmaceuticalInformationSequence'
 
 /** Seconds since 1970 of a date and a time, or of both in one; NaN where it is none, or has a zone. */
 function seconds(date: string, time: string): number {
@@ -28,25 +20,41 @@ function seconds(date: string, time: string): number {
  * that does not count from the injection or from the start of the series, no weight, no dose, times in no order.
  */
 export function suvFactor(read: Reader): number | null {
-  const corrections = read(CORRECTED_IMAGE).split('\\').map((one) => one.trim())
-  if (read(UNITS).trim() !== 'BQML' || !corrections.includes('ATTN') || !corrections.includes('DECY')) return null
-  const weight = Number(read(WEIGHT))
-  const dose = Number(read(RADIOPHARMACEUTICAL, TOTAL_DOSE))
+  const corrections = read('CorrectedImage').split('\\').map((one) => one.trim())
+  if (read('Units').trim() !== 'BQML' || !corrections.includes('ATTN') || !corrections.includes('DECY')) return null
+  const weight = Number(read('PatientWeight')) // kg
+  const dose = Number(read(RADIOPHARMACEUTICAL, 'RadionuclideTotalDose')) // Bq
   if (!(weight > 0 && dose > 0)) return null
   const left = share(read)
   return left > 0 && left <= 1 ? (weight * 1000) / (dose * left) : null
 }
 
+const USUAL_UPTAKE = 5 // SUV
+
+/**
+ * The window that a PET is shown with at first.
+ *
+ * @param most the largest value of the picture
+ */
+export function petWindow(read: Reader, most: number): Window {
+  const [named] = windowsOf(read('WindowCenter'), read('WindowWidth'), '')
+  if (named) return named
+  const factor = suvFactor(read)
+  return windowOf(0, factor === null ? most : USUAL_UPTAKE / factor)
+}
+
 /** How much of the dose is left at the time that the values are corrected to; NaN where it is not told. */
 function share(read: Reader): number {
-  const correction = read(DECAY_CORRECTION).trim()
+  const correction = read('DecayCorrection').trim()
   if (correction === 'ADMIN') return 1
   if (correction !== 'START') return NaN
-  const [seriesDate, seriesTime] = [read('00080021'), read('00080031')]
+  const [seriesDate, seriesTime] = [read('SeriesDate'), read('SeriesTime')]
   const series = seconds(seriesDate, seriesTime)
   // A series that was made later has a time of its own, from which nothing decays.
-  if (!(series <= seconds(read('00080022'), read('00080032')))) return NaN
-  const [both, time] = [read(RADIOPHARMACEUTICAL, START), read(RADIOPHARMACEUTICAL, START_TIME)]
+  if (!(series <= seconds(read('AcquisitionDate'), read('AcquisitionTime')))) return NaN
+  const both = read(RADIOPHARMACEUTICAL, 'RadiopharmaceuticalStartDateTime')
+  const time = read(RADIOPHARMACEUTICAL, 'RadiopharmaceuticalStartTime')
   const injection = both ? seconds(both, '') : seconds(seriesDate, time)
-  return 2 ** (-(series - injection) / Number(read(RADIOPHARMACEUTICAL, HALF_LIFE) || NaN))
+  const halfLife = Number(read(RADIOPHARMACEUTICAL, 'RadionuclideHalfLife') || NaN) // s
+  return 2 ** (-(series - injection) / halfLife)
 }
