@@ -57,6 +57,16 @@ def test_modalities_are_added_tested_and_removed(page: Page, site: Server, compl
     complaints.clear()
 
 
+def test_who_has_nowhere_to_send_to_is_led_to_where_it_is_added(page: Page, site: Server) -> None:
+    page.goto("/ui/app/#/query")
+    expect(page.locator("main").get_by_role("link", name="Network")).to_be_visible()
+    page.goto(f"/ui/app/#/studies/{stored(site, 9, 'Roe^Jane')}")
+    page.get_by_role("button", name="Send").click()
+    page.get_by_role("dialog").get_by_role("link", name="Network").click()
+    expect(page.get_by_role("heading", name="DICOM modalities")).to_be_visible()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
 def test_what_no_field_shows_of_a_modality_outlives_an_edit(page: Page, site: Server) -> None:
     given = {"AET": "OTHER", "Host": "h", "Port": 104, "AllowEcho": False, "LocalAet": "ME", "Timeout": 7}
     site.client.put("/modalities/other", json=given).raise_for_status()

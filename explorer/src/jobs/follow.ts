@@ -6,9 +6,19 @@ import type { Job, JobReference } from '@/api/jobs'
 
 export const followed = shallowRef<readonly string[]>([])
 const MOST = 5
+const removed = new Map<string, string>()
 
-export function follow(job: JobReference): void {
+/** @param gone the Orthanc identifier of the study or series that is no more once the job has succeeded */
+export function follow(job: JobReference, gone?: string): void {
   followed.value = [...followed.value.slice(1 - MOST), job.ID]
+  if (gone) removed.set(job.ID, gone)
+}
+
+/** What a job has removed, by what it was followed with; told once. */
+export function takeRemoved(job: Job): string | undefined {
+  const gone = job.State === 'Success' ? removed.get(job.ID) : undefined
+  if (gone) removed.delete(job.ID)
+  return gone
 }
 
 export function putAway(id: string): void {
