@@ -160,6 +160,19 @@ def joined_parts(parts: Iterable[Part], boundary: str) -> Iterator[View]:
     yield _end(boundary)
 
 
+def joined(parts: Iterable[Part], boundary: str) -> bytes:
+    """The whole body of ``parts``."""
+
+    def pieces() -> Iterator[View]:
+        for part in parts:
+            yield _head(part, boundary)
+            yield from part.pieces
+            yield _LINE_END
+        yield _end(boundary)
+
+    return b"".join(pieces())
+
+
 def joined_length(parts: Iterable[Part], boundary: str) -> int:
     """Bytes of the body of ``parts``."""
     each = (len(_head(part, boundary)) + part.length + len(_LINE_END) for part in parts)

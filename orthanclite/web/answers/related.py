@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 
 from orthanclite.core.machine.buffers import SMALL_SIZE
-from orthanclite.core.text.multipart import Part, joined_length, joined_parts
+from orthanclite.core.text.multipart import Part, joined, joined_length, joined_parts
 from orthanclite.web.answers.responses import Response, StreamResponse, bytes_response
 
 
@@ -19,10 +19,9 @@ def related_response(parts: Iterable[Part], media_type: str) -> Response:
     """
     boundary = uuid.uuid4().hex
     content_type = f'multipart/related; type="{media_type}"; boundary={boundary}'
-    pieces = joined_parts(parts, boundary)
     if not isinstance(parts, Sequence):
-        return StreamResponse(pieces, content_type)
+        return StreamResponse(joined_parts(parts, boundary), content_type)
     length = joined_length(parts, boundary)
     if length <= SMALL_SIZE:
-        return bytes_response(b"".join(pieces), content_type)
-    return StreamResponse(pieces, content_type, length)
+        return bytes_response(joined(parts, boundary), content_type)
+    return StreamResponse(joined_parts(parts, boundary), content_type, length)

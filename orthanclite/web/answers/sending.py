@@ -24,9 +24,6 @@ _logger = logging.getLogger("orthanclite.http")
 _NOSNIFF: Header = (b"x-content-type-options", b"nosniff")
 _CLOSE: Header = (b"connection", b"close")
 
-_ONE_PIECE = 256 * 1024
-"""Bytes of a body up to which copying it behind the head costs less than a second system call."""
-
 
 class Sender:
     """Sends the answer to one request."""
@@ -72,7 +69,7 @@ class Sender:
         headers = [*self._connection_headers(), *own]
         if response.status != 304:
             headers.append((b"content-length", b"%d" % len(response.body)))
-        if not self._wants_close and len(response.body) <= _ONE_PIECE:
+        if not self._wants_close:
             answer = self._scope.get("extensions", {}).get(WHOLE_ANSWER)
             if answer is not None and answer(response.status, headers, response.body):
                 return

@@ -270,9 +270,12 @@ class HttpConnection(asyncio.BufferedProtocol):
     def default_headers(self) -> list[Header]:
         return self._state.default_headers
 
-    def write(self, data: Sent) -> None:
-        self._written += len(data)
-        self._transport.write(data)
+    def write(self, *data: Sent) -> None:
+        self._written += sum(map(len, data))
+        if len(data) == 1:
+            self._transport.write(data[0])
+        else:
+            self._transport.writelines(data)
 
     async def drain(self) -> None:
         if self._writable is None:

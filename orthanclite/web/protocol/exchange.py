@@ -23,6 +23,9 @@ the headers and the body; False where it did not."""
 IS_GONE = "orthanclite.is_gone"
 """The ASGI extension of a server that tells at any time whether the client has gone: a callable."""
 
+_JOINED = 256 * 1024
+"""Bytes of a body up to which copying it behind the head costs less than to send it from another place."""
+
 _CONNECTION_HEADERS = frozenset({b"connection", b"keep-alive"})
 
 _logger = logging.getLogger("orthanclite.http")
@@ -38,7 +41,7 @@ class Line(Protocol):
         """Headers of every answer."""
         ...
 
-    def write(self, data: Sent) -> None: ...
+    def write(self, *data: Sent) -> None: ...
 
     async def drain(self) -> None:
         """Wait until the client has read most of what was written, or has gone."""
@@ -176,7 +179,8 @@ class Exchange:
             raise RuntimeError(f"ASGI message {kind!r} out of turn")
 
     def answer(self, status: int, headers: Sequence[Header], body: bytes) -> bool:
-        """Send an answer in one piece: for a small one, ASGI's two cost more than the rest of its request.
+        """Send an answer by one call of the system: for a small one, ASGI's two messages cost more than the
+        rest of its request, and a client that waits for a large one is not woken up for its head alone.
 
         :param headers: valid, with the length of the body
         :return: False where nothing was done, and the answer must go the long way
@@ -189,9 +193,12 @@ class Exchange:
         content = [answers.STATUS_LINES[status]]
         for name, value in (*line.default_headers, *headers):
             content += (name, b": ", value, b"\r\n")
-        content += (b"\r\n", body)
+        content.append(b"\r\n")
         self.started = True
-        line.write(b"".join(content))
+        if len(body) > _JOINED:
+            line.write(b"".join(content), body)
+        else:
+            line.write(b"".join((*content, body)))
         self._finish()
         return True
 

@@ -7,7 +7,10 @@ import math
 
 import pytest
 
+from orthanclite.web.answers.responses import Response
+from orthanclite.web.answers.sending import Sender
 from orthanclite.web.budget import MemoryBudget
+from orthanclite.web.policy import HttpPolicy
 from orthanclite.web.protocol.direct import SMALLEST
 from orthanclite.web.protocol.exchange import WHOLE_ANSWER
 from orthanclite.web.protocol.patrol import LEAST_RATE, MOST_UNREAD, Patrol
@@ -46,6 +49,28 @@ class Deaf:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": self.body})
         self.messages.append((await receive())["type"])
+
+
+@pytest.mark.parametrize("size", [0, 100, 1 << 18, 1 << 20])
+def test_an_answer_in_memory_is_sent_at_once(size: int) -> None:
+    """A client that waits for a large one is not woken up for its head alone."""
+    body = bytes(size)
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        sender = Sender(scope, {}, receive, send, HttpPolicy(), asyncio.to_thread, ())
+        await sender.send(Response(200, body))
+
+    async def test() -> None:
+        rig = Rig(application)
+        sent: list[int] = []
+        write = rig.wire.write
+        rig.wire.write = lambda data: (sent.append(len(data)), write(data))[1]  # type: ignore[method-assign]
+        await rig.feed(GET % 1)
+        assert len(sent) == 1
+        assert rig.sent.endswith(b"\r\n\r\n" + body)
+        await rig.close()
+
+    run(test())
 
 
 # -- requests in their turn --------------------------------------------------------------------------
