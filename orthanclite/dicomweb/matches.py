@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from isal import igzip
 
-from orthanclite.dicom.attributes import Attribute, Attributes
-from orthanclite.dicom.renderings.dicomweb_json import attribute_of
 from orthanclite.web.answers.compression import choose_encoding
 from orthanclite.web.answers.responses import Response, bytes_response
 from orthanclite.web.call import Call
 
 _ZIPPED = 1024
 """Bytes of an answer that is worth compressing."""
-
-
-def model_of(attributes: Attributes) -> dict[str, Any]:
-    """A data set in the DICOM JSON Model (PS3.18 annex F)."""
-    return {f"{tag:08X}": attribute_model(attributes[tag]) for tag in sorted(attributes)}
-
-
-def attribute_model(attribute: Attribute) -> dict[str, Any]:
-    """An attribute in the DICOM JSON Model."""
-    if attribute.items is None:
-        return attribute_of(attribute.vr, attribute.text)
-    items = [model_of(item) for item in attribute.items if item]
-    return {"vr": "SQ", "Value": items} if items else {"vr": "SQ"}
 
 
 def whole_response(call: Call, body: bytes, media_type: str) -> Response:

@@ -14,10 +14,11 @@ from orthanclite.core.main_tags import IDENTIFIER_OF, MainTags
 from orthanclite.core.query import AVAILABLE_TRANSFER_SYNTAX_UID, INSTANCE_AVAILABILITY, ONLINE
 from orthanclite.dicom.attributes import Attribute, Attributes
 from orthanclite.dicom.dictionary import TagDictionary
+from orthanclite.dicom.json_model import attribute_model
 from orthanclite.dicom.reading.dataset import SPECIFIC_CHARACTER_SET
 from orthanclite.dicom.renderings.dicomweb_xml import to_xml
 from orthanclite.dicomweb.addresses import Addresses
-from orthanclite.dicomweb.matches import attribute_model, whole_response, with_warnings
+from orthanclite.dicomweb.matches import whole_response, with_warnings
 from orthanclite.dicomweb.metadata import JSON, REPRESENTATIONS, XML, xml_response
 from orthanclite.dicomweb.negotiation import choose, ranges
 from orthanclite.dicomweb.queries import QUERY, QueryReader

@@ -1,7 +1,4 @@
-"""The worklist service (UPS-RS, PS3.18 chapter 11): worklists are searched and shown as workitems.
-
-They are made, changed and removed as worklists (``/worklists``), and by their studies; here they are read.
-"""
+"""The worklist service (UPS-RS, PS3.18 chapter 11): workitems are searched and shown."""
 
 from __future__ import annotations
 
@@ -12,10 +9,11 @@ import orjson
 from orthanclite.core.errors import NotImplementedInServer
 from orthanclite.dicom.attributes import Attribute, Attributes
 from orthanclite.dicom.dictionary import TagDictionary
+from orthanclite.dicom.json_model import model_of
 from orthanclite.dicom.reading.dataset import SPECIFIC_CHARACTER_SET
 from orthanclite.dicom.renderings.dicomweb_xml import to_xml
 from orthanclite.dicomweb.addresses import Addresses
-from orthanclite.dicomweb.matches import model_of, whole_response, with_warnings
+from orthanclite.dicomweb.matches import whole_response, with_warnings
 from orthanclite.dicomweb.metadata import JSON, REPRESENTATIONS, XML, xml_response
 from orthanclite.dicomweb.negotiation import choose, ranges
 from orthanclite.dicomweb.queries import QUERY, QueryReader
@@ -27,17 +25,13 @@ from orthanclite.web.routing import Arg, Router
 _UTF_8 = Attribute("CS", "ISO_IR 192")
 
 _REFUSED = (
-    ("POST", "/workitems"),
-    ("POST", "/workitems/{workitem}"),
-    ("PUT", "/workitems/{workitem}/state"),
-    ("POST", "/workitems/{workitem}/cancelrequest"),
     ("POST", "/workitems/{workitem}/subscribers/{aet}"),
     ("DELETE", "/workitems/{workitem}/subscribers/{aet}"),
     ("POST", "/workitems/{workitem}/subscribers/{aet}/suspend"),
     ("GET", "/subscribers/{aet}"),
 )
 """The transactions that are not there (PS3.18 table 11.1.2-1)."""
-_NOT_HERE = "Workitems are searched and shown here, but made and changed as worklists (/worklists)"
+_NOT_HERE = "Nobody is told of what happens to workitems: there are no subscriptions"
 
 
 class _NotHere(NotImplementedInServer):
@@ -105,7 +99,7 @@ def workitem_routes(root: str, answers: WorkitemAnswers) -> Router:
     router.get(
         f"{root}/workitems",
         "Search workitems (UPS-RS)",
-        description="The worklists, each scheduled procedure step a workitem. Any attribute is a parameter.",
+        description="Also of worklists, each scheduled procedure step. Any attribute is a parameter.",
         query=QUERY,
         answers=forms,
     )(answers.search)

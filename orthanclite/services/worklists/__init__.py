@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from orthanclite.services.worklists.service import WorklistOptions, WorklistService
+from orthanclite.services.worklists.steps import Steps
 from orthanclite.services.worklists.stores import DatabaseStore, FolderStore, WorklistStore
-from orthanclite.services.worklists.workitems import Workitems
+from orthanclite.services.worklists.workitems import Workitems, of_worklists
 
-__all__ = ["DatabaseStore", "FolderStore", "Workitems", "WorklistOptions", "WorklistService", "WorklistStore"]
+__all__ = [
+    "DatabaseStore",
+    "FolderStore",
+    "Steps",
+    "Workitems",
+    "WorklistOptions",
+    "WorklistService",
+    "WorklistStore",
+    "of_worklists",
+]

@@ -1,6 +1,7 @@
 """Worklists as unified procedure steps (PS3.4 annex CC): what UPS-RS shows of them.
 
-Each scheduled procedure step of a worklist is a workitem, made anew whenever somebody looks at it.
+Each scheduled procedure step of a worklist is a workitem, made anew whenever somebody looks at it, unless it
+is kept (:mod:`.steps`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from orthanclite.dicom.attributes import Attribute, Attributes
 from orthanclite.services.search.dataset_matching import SCHEDULED_PROCEDURE_STEP_SEQUENCE, IdentifierQuery
 from orthanclite.services.search.fuzzy_names import FuzzyName
 from orthanclite.services.worklists.service import WorklistService
+from orthanclite.services.worklists.steps import Steps
 
 _SOP_CLASS = Attribute("UI", "1.2.840.10008.5.1.4.34.6.1")  # Unified Procedure Step - Push
 
@@ -83,11 +85,13 @@ class Found(NamedTuple):
 class Workitems:
     """Searches and shows workitems. Thread-safe.
 
+    :param steps: those that are kept
     :param case_sensitive_names: the option ``CaseSensitivePN``
     """
 
-    def __init__(self, worklists: WorklistService, case_sensitive_names: bool = False) -> None:
+    def __init__(self, worklists: WorklistService, steps: Steps, case_sensitive_names: bool = False) -> None:
         self._worklists = worklists
+        self._steps = steps
         self._case_sensitive_names = case_sensitive_names
 
     def search(
@@ -123,17 +127,30 @@ class Workitems:
 
         :raises UnknownResource: where there is none.
         """
-        for known, workitem in self._all():
-            if known == uid:
-                return workitem
-        raise UnknownResource(f"There is no workitem {uid}")
+        found = self._steps.get(uid) or of_worklists(self._worklists, uid)
+        if found is None:
+            raise UnknownResource(f"There is no workitem {uid}")
+        return found
 
     def _all(self) -> Iterator[tuple[str, Attributes]]:
-        for id, worklist in self._worklists.all_attributes():
-            sequence = worklist.get(SCHEDULED_PROCEDURE_STEP_SEQUENCE)
-            for number, step in enumerate((sequence and sequence.items) or ({},)):
-                uid = f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, f'{id}/{number}').int}"
-                yield uid, workitem_of(uid, worklist, step)
+        kept = dict(self._steps.all())
+        yield from kept.items()
+        for uid, workitem in _of_worklists(self._worklists):
+            if uid not in kept:
+                yield uid, workitem
+
+
+def of_worklists(worklists: WorklistService, uid: str) -> Attributes | None:
+    """The workitem of a step of a worklist; None for an unknown UID."""
+    return next((workitem for known, workitem in _of_worklists(worklists) if known == uid), None)
+
+
+def _of_worklists(worklists: WorklistService) -> Iterator[tuple[str, Attributes]]:
+    for id, worklist in worklists.all_attributes():
+        sequence = worklist.get(SCHEDULED_PROCEDURE_STEP_SEQUENCE)
+        for number, step in enumerate((sequence and sequence.items) or ({},)):
+            uid = f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, f'{id}/{number}').int}"
+            yield uid, workitem_of(uid, worklist, step)
 
 
 def workitem_of(uid: str, worklist: Attributes, step: Attributes) -> dict[int, Attribute]:

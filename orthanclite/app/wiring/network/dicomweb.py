@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from orthanclite.app.wiring.additions import Additions
 from orthanclite.app.wiring.foundation import Foundation
@@ -25,6 +26,7 @@ from orthanclite.dicomweb.rendered import RenderedAnswers, rendered_routes
 from orthanclite.dicomweb.search import SearchAnswers, search_routes
 from orthanclite.dicomweb.store import StoreAnswers, store_routes
 from orthanclite.dicomweb.wado_uri import WadoUri, wado_uri_routes
+from orthanclite.dicomweb.workitem_changes import WorkitemChanges, change_routes
 from orthanclite.dicomweb.workitems import WorkitemAnswers, refused_routes, workitem_routes
 from orthanclite.services.archive.service import ArchiveService
 from orthanclite.services.content.byte_cache import ByteCache
@@ -41,7 +43,8 @@ from orthanclite.services.dicomweb.warming import MetadataWarming
 from orthanclite.services.search.query_retrieve import QueryService
 from orthanclite.services.search.requested_tags import FindWarnings, RequestedTags
 from orthanclite.services.server.system import BuiltIn
-from orthanclite.services.worklists import Workitems, WorklistService
+from orthanclite.services.upkeep.duties import Periodic
+from orthanclite.services.worklists import Steps, Workitems, WorklistService, of_worklists
 from orthanclite.web.routing import Router
 
 _VERSION = "1.24"
@@ -128,21 +131,44 @@ def dicomweb_wing(
         information_routes(root),
         update_routes(metadata, lambda id: resources.descendant_ids(Level.STUDY, id, Level.SERIES)),
     )
-    refused: tuple[Router, ...] = ()
-    if worklists is not None:
-        workitems = Workitems(worklists, base.settings.find.case_sensitive_pn)
-        shown = WorkitemAnswers(workitems, base.dictionary, addresses)
-        routers, refused = (*routers, workitem_routes(root, shown)), (refused_routes(root, shown),)
+    items = WorkitemParts() if worklists is None else _workitems(base, worklists, root, addresses)
+    routers = (*routers, *items.routers)
     if section.allow_delete:
         routers = (*routers, deletion_routes(root, locator, tree.resources.delete))
-    routers = (*routers, capability_routes(root, routers, addresses), *refused, *wado_routers)
+    routers = (*routers, capability_routes(root, routers, addresses), *items.refused, *wado_routers)
     built_in = BuiltIn(
         "dicom-web",
         _VERSION,
         "Implementation of DICOMweb (QIDO-RS, STOW-RS and WADO-RS) and WADO-URI.",
     )
     warming = (MetadataWarming(metadata, base.events),) if keeps else ()
-    return DicomWebWing(Additions(routers=routers, duties=(forgetting, *warming), built_in=(built_in,)))
+    duties = (forgetting, *warming, *items.duties)
+    return DicomWebWing(Additions(routers=routers, duties=duties, built_in=(built_in,)))
+
+
+@dataclass(frozen=True, slots=True)
+class WorkitemParts:
+    """What UPS-RS adds."""
+
+    routers: tuple[Router, ...] = ()
+    refused: tuple[Router, ...] = ()
+    duties: tuple[Periodic, ...] = ()
+
+
+def _workitems(
+    base: Foundation, worklists: WorklistService, root: str, addresses: Addresses
+) -> WorkitemParts:
+    section, read_only = base.settings.worklists, base.settings.storage.read_only
+    steps = Steps(base.index.properties, partial(of_worklists, worklists), section.delete_delay)
+    workitems = Workitems(worklists, steps, base.settings.find.case_sensitive_pn)
+    answers = WorkitemAnswers(workitems, base.dictionary, addresses)
+    interval = float(section.housekeeping_interval)
+    care = base.shared_duty("workitems", interval, steps.housekeep, interval)
+    return WorkitemParts(
+        (workitem_routes(root, answers), change_routes(root, WorkitemChanges(steps, addresses))),
+        (refused_routes(root, answers),),
+        () if read_only else (care,),
+    )
 
 
 def _queries(base: Foundation, content: ContentWing, search: SearchWing, tags: MetadataTags) -> QueryService:
