@@ -31,29 +31,47 @@ function precompress(): Plugin {
   }
 }
 
-const BY_ATTRIBUTE = "textElement.setAttribute('style', combinedStyle)"
-const BY_PROPERTY = 'textElement.style.cssText = combinedStyle'
+/** Changes of Cornerstone's code. */
+const MENDED = [
+  // Texts are styled by an attribute, which the content security policy forbids; the property may be set.
+  {
+    in: 'drawTextBox',
+    from: "textElement.setAttribute('style', combinedStyle)",
+    to: 'textElement.style.cssText = combinedStyle',
+  },
+  // All of dcmjs came with its default export, though a part of it is used.
+  { in: '@cornerstonejs/metadata', from: "import dcmjs from 'dcmjs'", to: "import * as dcmjs from 'dcmjs'" },
+  // Readers of meshes, which the viewer does not show, brought libraries of XML and YAML.
+  {
+    in: 'core/dist/esm/cache/classes/Mesh.js',
+    from: "import vtkXMLPolyDataReader from '@kitware/vtk.js/IO/XML/XMLPolyDataReader.js'",
+    to: 'const vtkXMLPolyDataReader = { newInstance() { throw new Error("Meshes of XML are left out") } }',
+  },
+]
 
-/** Cornerstone styles its texts by an attribute, which the content security policy forbids; the property may be set. */
-function styleByProperty(): Plugin {
-  let isFound = false
+function mendCornerstone(): Plugin {
+  const waiting = new Set(MENDED)
   return {
-    name: 'style-by-property',
+    name: 'mend-cornerstone',
     apply: 'build',
     transform(code, id) {
-      if (!id.includes('drawTextBox') || !code.includes(BY_ATTRIBUTE)) return null
-      isFound = true
-      return { code: code.replace(BY_ATTRIBUTE, BY_PROPERTY), map: null }
+      const found = MENDED.filter((one) => id.includes(one.in) && code.includes(one.from))
+      for (const one of found) waiting.delete(one)
+      return found.length > 0 ? { code: found.reduce((so, { from, to }) => so.replace(from, to), code), map: null } : null
     },
     buildEnd(error) {
-      if (!error && !isFound) this.error(`@cornerstonejs/tools no longer has ${BY_ATTRIBUTE}: is this still needed?`)
+      const [gone] = waiting
+      if (!error && gone) this.error(`Cornerstone no longer has ${gone.from}: is this still needed?`)
     },
   }
 }
 
+/** What runs in workers only, though the library of the page names it among its exports. */
+const OF_WORKERS = /dicom-image-loader\/dist\/esm\/decodeImageFrameWorker|@cornerstonejs\/codec-|jpeg-lossless-decoder-js/
+
 export default defineConfig({
   base: './', // the server may stand below any path
-  plugins: [vue(), styleByProperty(), precompress()],
+  plugins: [vue(), mendCornerstone(), precompress()],
   resolve: { alias: { '@': fileURLToPath(new URL('src', import.meta.url)) } },
   define: { __VUE_OPTIONS_API__: false, __INTLIFY_PROD_DEVTOOLS__: false, __VUE_I18N_LEGACY_API__: false },
   build: {
@@ -62,6 +80,7 @@ export default defineConfig({
     target: 'es2022',
     license: { fileName: 'third-party-notices.md' },
     modulePreload: { polyfill: false },
+    rolldownOptions: { treeshake: { moduleSideEffects: [{ test: OF_WORKERS, sideEffects: false }] } },
     assetsInlineLimit: 0, // the content security policy allows no data: URIs of scripts and fonts
   },
   server: { proxy: { '^/(?!src|@|node_modules|index.html)': 'http://127.0.0.1:8042' } },
