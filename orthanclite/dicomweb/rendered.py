@@ -78,9 +78,12 @@ class RenderedAnswers:
         if chosen.media_type == natural != JPEG:
             stored = self._pictures.as_stored(first)
             return content_response(call, stored.size, stored.read, chosen.media_type)
+        frames = [number - 1 for number in numbers]
         if chosen.parts:
+            if frames:
+                self._pictures.check(first, frames)  # before the first part is on its way
             shown = [first] if path.level is Level.INSTANCE else self._instances(path)
-            return related_response(self._all(path.level, shown, numbers, look), look.media_type)
+            return related_response(self._all(path.level, shown, frames, look), look.media_type)
         kind = hashlib.blake2b(repr((numbers, look)).encode(), digest_size=8).hexdigest()
         tag = f'"{StoredFile.of(first).attachment.uuid}-{kind}"'
         if not_modified(call, tag):
@@ -91,7 +94,7 @@ class RenderedAnswers:
         else:
             animated = look.media_type == GIF and not thumbnail
             every = range(self._pictures.frame_count(first)) if animated else (0,)
-            content = self._pictures.picture(first, [number - 1 for number in numbers] or every, look)
+            content = self._pictures.picture(first, frames or every, look)
         response = Response(200, content).with_header("Content-Type", look.media_type)
         return with_tag(response, tag, self._lasting and path.level is Level.INSTANCE)
 
@@ -111,11 +114,11 @@ class RenderedAnswers:
         return sorted(instances, key=lambda one: (one.parent_id or "", _number(one), one.id))
 
     def _all(
-        self, level: Level, instances: Sequence[Resource], numbers: Sequence[int], look: Look
+        self, level: Level, instances: Sequence[Resource], wanted: Sequence[int], look: Look
     ) -> Iterator[Part]:
         for instance in instances:
             try:
-                frames = [number - 1 for number in numbers] or range(self._pictures.frame_count(instance))
+                frames = wanted or range(self._pictures.frame_count(instance))
             except UnknownResource:
                 if level is Level.INSTANCE:
                     raise

@@ -154,6 +154,9 @@ def test_frames(server: Server) -> None:
     assert getattr(animation, "n_frames", 1) == 2
     assert get(server, f"{stored.instance}/frames/3/rendered").status_code == 404
     assert get(server, f"{stored.instance}/frames/x/rendered").status_code == 400
+    several = 'multipart/related; type="image/png"'
+    assert len(parts(get(server, f"{stored.instance}/frames/2,1/rendered", several))) == 2
+    assert get(server, f"{stored.instance}/frames/1,3/rendered", several).status_code == 404
 
 
 def test_entity_tags_of_pictures(server: Server, ramp: Stored) -> None:

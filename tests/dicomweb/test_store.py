@@ -259,6 +259,16 @@ def test_inline_binary_needs_no_part(server: Server) -> None:
     assert answer.status_code == 200, answer.text
 
 
+@pytest.mark.parametrize("tag", ["0k080018", "8", "", "Modality", "\u0663\u0663080018"])
+def test_what_is_no_tag(server: Server, tag: str) -> None:
+    model = [{"00080018": {"vr": "UI", "Value": ["7.5"]}, tag: {"vr": "LO", "Value": ["x"]}}]
+    answer = server.client.post(
+        f"{ROOT}/studies", content=json.dumps(model), headers={"content-type": "application/dicom+json"}
+    )
+    assert answer.status_code in (400, 409), answer.text
+    assert answer.content
+
+
 def test_missing_bulk_data(server: Server) -> None:
     model, _ = model_of(sample("CT_small.dcm"), "7.4", "nowhere")
     answer = send(

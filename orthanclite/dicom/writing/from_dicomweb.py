@@ -55,8 +55,8 @@ def file_of(model: Mapping[str, Any], bulk: Bulk) -> bytes:
             return bytes(encapsulate(frames, has_bot=False))
         return bytes(encapsulate(frames))
 
-    kept = {tag: attribute for tag, attribute in model.items() if int(tag[:4], 16) >= _FIRST_GROUP}
     try:
+        kept = {tag: attribute for tag, attribute in model.items() if int(tag[:4], 16) >= _FIRST_GROUP}
         dataset = Dataset.from_json(kept, bulk_data_uri_handler=value)
         dataset.SpecificCharacterSet = "ISO_IR 192"
         dataset.file_meta = FileMetaDataset()

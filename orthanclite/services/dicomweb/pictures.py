@@ -79,6 +79,12 @@ class PictureService:
         """
         return self._frames.places(StoredFile.of(instance)).count
 
+    def check(self, instance: Resource, frames: Sequence[int]) -> None:
+        """:raises UnknownResource: for frames, counted from 0, that are not there."""
+        count = self.frame_count(instance)
+        if any(frame >= count for frame in frames):
+            raise UnknownResource(f"There is no frame {max(frames) + 1}, but {count}")
+
     def picture(self, instance: Resource, frames: Sequence[int], look: Look) -> bytes:
         """A picture of a frame, or of several one after the other (GIF).
 
@@ -87,9 +93,7 @@ class PictureService:
         :raises BadFileFormat: for a damaged image.
         :raises NotAcceptable: for an image of a kind that cannot be shown.
         """
-        count = self.frame_count(instance)
-        if any(frame >= count for frame in frames):
-            raise UnknownResource(f"There is no frame {max(frames) + 1}, but {count}")
+        self.check(instance, frames)
         blob = self._unpacked.readable(StoredFile.of(instance)).local()
         format = ImageFormat.JPEG if look.media_type == JPEG else ImageFormat.PNG
         try:

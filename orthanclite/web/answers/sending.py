@@ -106,6 +106,9 @@ class Sender:
                 await self._send({"type": "http.response.body", "body": b""})
             else:
                 _logger.info("%s: the client went away during the answer", self._scope["path"])
+        except OrthancError as error:
+            # Its status is sent already: that the answer is not complete is all that the client can be told.
+            _logger.error("%s: the answer is cut off: %s", self._scope["path"], error)
         finally:
             watcher.cancel()
             with suppress(asyncio.CancelledError):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Iterator
 
 import pytest
 
-from orthanclite.web.answers.responses import Response
+from orthanclite.core.errors import BadFileFormat
+from orthanclite.web.answers.responses import Response, StreamResponse
 from orthanclite.web.answers.sending import Sender
 from orthanclite.web.budget import MemoryBudget
 from orthanclite.web.policy import HttpPolicy
@@ -71,6 +73,32 @@ def test_an_answer_in_memory_is_sent_at_once(size: int) -> None:
         await rig.close()
 
     run(test())
+
+
+def test_an_answer_that_cannot_be_completed_is_cut_off(caplog: pytest.LogCaptureFixture) -> None:
+    """A damaged file is no fault of the server: a line in the log says enough."""
+
+    def pieces() -> Iterator[bytes]:
+        yield b"first"
+        raise BadFileFormat("the second frame is damaged")
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        sender = Sender(scope, {}, receive, send, HttpPolicy(), asyncio.to_thread, ())
+        await sender.send(StreamResponse(pieces(), "a/b"))
+
+    async def test() -> None:
+        rig = Rig(application)
+        await rig.feed(GET % 1)
+        while not rig.wire.closed:
+            await asyncio.sleep(0.01)
+        assert b"first" in rig.sent
+        assert not rig.sent.endswith(b"0\r\n\r\n")
+        await rig.close()
+
+    run(test())
+    (record,) = caplog.records
+    assert "the second frame is damaged" in record.getMessage()
+    assert record.exc_info is None
 
 
 # -- requests in their turn --------------------------------------------------------------------------
