@@ -221,6 +221,11 @@ def test_video_is_given_as_its_stream(server: Server) -> None:
     answer = server.client.get(f"/instances/{instance}/frames/0/raw")
     assert answer.headers["content-type"] == "video/mp4"
     assert answer.content == stream
+    part = server.client.get(f"/instances/{instance}/frames/0/raw", headers={"range": "bytes=4-7"})
+    assert (part.status_code, part.content) == (206, b"ftyp")
+    assert part.headers["content-range"] == f"bytes 4-7/{len(stream)}"
+    beyond = server.client.get(f"/instances/{instance}/frames/0/raw", headers={"range": "bytes=9999-"})
+    assert beyond.status_code == 416
     assert server.client.get(f"/instances/{instance}/preview").status_code == 415
 
 

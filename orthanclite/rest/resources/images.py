@@ -25,6 +25,7 @@ from orthanclite.services.imaging.arrays import ArrayService
 from orthanclite.services.imaging.images import Images
 from orthanclite.services.imaging.slices import SliceService
 from orthanclite.web.answers.negotiation import negotiate
+from orthanclite.web.answers.ranges import content_response
 from orthanclite.web.answers.responses import (
     Response,
     bytes_response,
@@ -201,7 +202,8 @@ def _add_frames(router: Router, images: Images, instances: InstanceFiles) -> Non
     @router.get(
         "/instances/{id}/frames/{frame}/raw",
         "Get a frame as it is stored",
-        description="Its pixels where it is uncompressed, else its bit stream: a JPEG file, a video...",
+        description="Its pixels where it is uncompressed, else its bit stream: a JPEG file, a video... or the "
+        "range of it that the request asks for.",
         answers=(_OCTET_STREAM, "image/jpeg", "image/jp2", "video/mpeg", "video/mp4"),
     )
     def get_raw(call: Call) -> Response | None:
@@ -209,7 +211,10 @@ def _add_frames(router: Router, images: Images, instances: InstanceFiles) -> Non
         if frame is None:
             return None
         content, media_type = images.raw_frame(instances.local(call.params["id"]), frame)
-        return bytes_response(content, media_type)
+        if not call.header("range"):
+            return bytes_response(content, media_type)
+        # A player jumps in a video.
+        return content_response(call, len(content), lambda at, length: content[at : at + length], media_type)
 
     @router.get(
         "/instances/{id}/frames/{frame}/raw.gz",

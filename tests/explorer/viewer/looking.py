@@ -35,7 +35,7 @@ def pixels(locator: Locator) -> np.ndarray:
 def view(page: Page, server: Server, uid: str) -> None:
     """The viewer with a series that has no pictures."""
     parent = series(server, uid)
-    page.goto(f"/ui/app/#/view/{server.get(f'/series/{parent}')['ParentStudy']}/{parent}")
+    page.goto(f"{server.url}/ui/app/#/view/{server.get(f'/series/{parent}')['ParentStudy']}/{parent}")
 
 
 def drawn(page: Page, look: Callable[[], bool]) -> None:
