@@ -202,8 +202,8 @@ def _add_frames(router: Router, images: Images, instances: InstanceFiles) -> Non
     @router.get(
         "/instances/{id}/frames/{frame}/raw",
         "Get a frame as it is stored",
-        description="Its pixels where it is uncompressed, else its bit stream: a JPEG file, a video... or the "
-        "range of it that the request asks for.",
+        description="Its pixels where it is uncompressed, else its bit stream: a JPEG file, a video... "
+        "A part of it, where the request asks for a range.",
         answers=(_OCTET_STREAM, "image/jpeg", "image/jp2", "video/mpeg", "video/mp4"),
     )
     def get_raw(call: Call) -> Response | None:
