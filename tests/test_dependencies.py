@@ -57,7 +57,7 @@ def test_every_release_has_hashes_and_comes_from_nowhere_in_particular(name: str
         assert re.search(r"--hash=sha256:[0-9a-f]{64}", entry), entry
 
 
-KNOWN_INSIDE = {"httptools", "pydicom", "pynetdicom", "sqlalchemy", "starlette", "uvicorn"}
+KNOWN_INSIDE = {"httptools", "pydicom", "sqlalchemy", "starlette", "uvicorn"}
 """Libraries of which more is used than they promise."""
 
 

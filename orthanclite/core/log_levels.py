@@ -45,7 +45,7 @@ class LogCategory(StrEnum):
 
 _LOGGERS: dict[LogCategory, tuple[str, ...]] = {
     LogCategory.GENERIC: (ROOT,),  # inherited by every logger that is not listed
-    LogCategory.DICOM: (f"{ROOT}.dicom", f"{ROOT}.dimse", "pynetdicom"),
+    LogCategory.DICOM: (f"{ROOT}.dicom", f"{ROOT}.dimse"),
     LogCategory.HTTP: (f"{ROOT}.http", f"{ROOT}.rest", "uvicorn"),
     LogCategory.JOBS: (f"{ROOT}.jobs",),
     LogCategory.LUA: (f"{ROOT}.lua",),

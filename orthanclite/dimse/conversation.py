@@ -71,7 +71,7 @@ class Conversation(Channel, Protocol):
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether the peer has sent a C-CANCEL."""
+        """Whether the peer has sent a C-CANCEL; looks at what has come of it meanwhile."""
         ...
 
     @property
@@ -100,7 +100,7 @@ class Provider(Protocol):
     """A service that takes a request whole."""
 
     def serve(self, request: Message, conversation: Conversation) -> None:
-        """Answer a request, up to its final response, in the thread of the association."""
+        """Answer a request, up to its final response, in the thread that else reads the connection."""
         ...
 
 
@@ -125,7 +125,7 @@ class Incoming(Protocol):
 
 @runtime_checkable
 class Receiver(Protocol):
-    """A service that takes the data set of a request while it arrives, in the reading thread."""
+    """A service that takes the data set of a request while it arrives."""
 
     def receive(self, request: Message, conversation: Conversation) -> Incoming:
         """Where the data set goes; what finishes it also sends the response.

@@ -38,7 +38,7 @@ def test_one_category_is_set_and_the_others_keep_theirs(category: LogCategory) -
         ("orthanclite.http", LogCategory.HTTP),
         ("orthanclite.httpx", LogCategory.GENERIC),
         ("orthanclite.index.database.writer", LogCategory.SQLITE),
-        ("pynetdicom.assoc", LogCategory.DICOM),
+        ("orthanclite.dimse.upper.server", LogCategory.DICOM),
         ("uvicorn.error", LogCategory.HTTP),
         ("anything", LogCategory.GENERIC),
     ],

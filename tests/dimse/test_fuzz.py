@@ -28,7 +28,7 @@ from orthanclite.services.remotes.client import SopReference
 from orthanclite.services.remotes.commitment import FailureReason
 from tests.dimse.conftest import StartServer
 from tests.dimse.support import CT, ECHO, Site, ct, eventually, implicit
-from tests.dimse.upper.test_associate_request import ABSTRACT, IMPLICIT, TRANSFER, context, item, request
+from tests.dimse.upper.test_request import ABSTRACT, IMPLICIT, TRANSFER, context, item, request
 from tests.support.ports import free_port
 
 STUDY_ROOT = "1.2.840.10008.5.1.4.1.2.2.1"

@@ -1,1 +1,1 @@
-"""The upper layer (PS3.8): connections, PDUs and associations; all that touches the insides of pynetdicom."""
+"""The upper layer (PS3.8): connections, PDUs and associations of both roles."""

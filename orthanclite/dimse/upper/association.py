@@ -1,30 +1,26 @@
-"""pynetdicom's association, waiting for events instead of polling, with messages of our own.
+"""What associations of both roles have in common (PS3.8 section 7): messages both ways, in one thread.
 
-pynetdicom runs two threads for an association that look for work every millisecond. Here the reading thread
-(``provider``) waits for the socket, and the other one for what the first has found. The private names of
-pynetdicom that both rely on are checked by ``tests/dimse/upper/test_association.py``.
+The state machine of PS3.8 section 9.2 has little to decide on once an association is open, so none runs here:
+what a peer sends out of turn ends the association.
 """
 
 from __future__ import annotations
 
 import logging
-import queue
-import threading
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import ssl
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import chain
-from typing import Any
 
-from pynetdicom import evt
-from pynetdicom.association import Association
-from pynetdicom.presentation import PresentationContext
-
-from orthanclite.core.errors import NetworkProtocol, OrthancError
+from orthanclite.core.errors import NetworkProtocol
 from orthanclite.core.machine.budget import MemoryBudget
 from orthanclite.core.machine.buffers import View
 from orthanclite.dimse.command import (
     C_CANCEL_RQ,
+    COMMAND_FIELD,
+    STATUS,
     Command,
     Value,
     bunches,
@@ -33,124 +29,48 @@ from orthanclite.dimse.command import (
     request_of,
 )
 from orthanclite.dimse.conversation import Context, Incoming, Message, Offers, Provider, Receiver
-from orthanclite.dimse.peer import Peer, plain_ip
+from orthanclite.dimse.peer import Peer
 from orthanclite.dimse.service import Service
-from orthanclite.dimse.upper.assembly import WholeDataSet
+from orthanclite.dimse.upper.assembly import MessageAssembly, WholeDataSet
 from orthanclite.dimse.upper.exchange import Exchange
-from orthanclite.dimse.upper.provider import EventDrivenDul
+from orthanclite.dimse.upper.link import Link
+from orthanclite.dimse.upper.pdus import A_ABORT, ABORT, P_DATA_TF
 
 LOGGER = logging.getLogger(__name__)
 
-_IDLE_CHECK = 1.0  # seconds
-_MAX_OUTSTANDING = 16
-"""Requests that one peer may have waiting. One at a time is what PS3.7 D.3.3.3 grants without negotiation."""
 _MAX_MESSAGE_ID = 0xFFFF
+_MOST_WAITING = 16
+"""Requests that one peer may have waiting. One at a time is what PS3.7 D.3.3.3 grants without negotiation."""
+_ABORT_PATIENCE = 0.5  # seconds for an abort to be sent
 
 
-class Gate(threading.Event):
-    """pynetdicom's pause point of the association's thread, which here also waits for something to do."""
+class BaseAssociation:
+    """An association, used by one thread: who asks reads on until the answer is there.
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._work = threading.Event()
-
-    def wake(self) -> None:
-        """There is something to do."""
-        self._work.set()
-
-    def set(self) -> None:
-        super().set()
-        self._work.set()
-
-    def wait(self, timeout: float | None = None) -> bool:
-        self._work.wait(_IDLE_CHECK)
-        self._work.clear()
-        return super().wait(timeout)
-
-
-class EventDrivenAssociation(Association):
-    """An association that a peer requested.
-
+    :param timeout: seconds that the peer may be silent; None for no limit
     :param offers: the services that the peer may ask for
     :param budget: memory that messages on their way in may take, besides those that are streamed
     """
 
-    def __init__(self, application: Any, offers: Offers, budget: MemoryBudget) -> None:
-        super().__init__(application, "acceptor")
-        self.rights: frozenset[Service] = frozenset()
+    def __init__(
+        self, link: Link, peer: Peer, timeout: float | None, offers: Offers, budget: MemoryBudget
+    ) -> None:
+        self.peer = peer
+        self.contexts: Sequence[Context] = ()
+        self.peer_maximum_length = 0
+        self.is_open = True
+        self._rights = frozenset(Service)  # those of the peer
+        self._link = link
+        self._timeout = timeout
         self._offers = offers
         self._budget = budget
-        self._peer: Peer | None = None
-        self._contexts: dict[int, Context] | None = None
+        self._assembly = MessageAssembly(self)
+        self._responses: list[Message] = []  # that came, and are not taken yet
+        self._waiting: deque[tuple[Provider, Message, Exchange]] = deque()
         self._exchanges: dict[int, Exchange] = {}  # of requests that are not answered yet, by message ID
-        self._responses: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        self._asked = 0  # the message ID of the last request to the peer
-        self.provider = EventDrivenDul(self)
-        self.dul = self.provider
-        # The setters hand the time-outs on to the timers of the new provider.
-        self.acse_timeout, self.network_timeout = application.acse_timeout, application.network_timeout
-        self._gate = Gate()
-        self._gate.set()
-        self._reactor_checkpoint = self._gate
-
-    @property
-    def peer(self) -> Peer:
-        """Who requested the association; known once its request was read."""
-        if self._peer is None:
-            request: Any = self.requestor.primitive
-            self._peer = Peer(
-                aet=str(request.calling_ae_title).strip(),
-                ip=plain_ip(self.requestor.address),
-                called_aet=str(request.called_ae_title).strip(),
-            )
-        return self._peer
-
-    @property
-    def contexts(self) -> Sequence[Context]:
-        """The accepted contexts; known once they are negotiated."""
-        return list(self._by_id().values())
-
-    @property
-    def peer_maximum_length(self) -> int:
-        """Bytes that the peer accepts in the variable field of a PDU; 0 for any number."""
-        return self.requestor.maximum_length or 0
-
-    @property
-    def is_open(self) -> bool:
-        """Whether answers can still be sent."""
-        return self.provider.is_open
-
-    def send_encoded(self, pdus: bytes) -> None:
-        """Send the encoded PDUs of one message; waits while a slow peer has much to read already."""
-        self.provider.send_encoded(pdus)
-
-    def run_reactor(self) -> None:
-        """The thread of the association."""
-        try:
-            super().run_reactor()
-        # Whatever it is, the peer must not wait for an answer that nobody will send.
-        except Exception:
-            LOGGER.exception("Aborting the association of %s", self.name)
-            self.abort()
-
-    def wake(self) -> None:
-        """Let the thread of the association look for messages and for the end."""
-        self._gate.wake()
-
-    def begin(self, command: Command, context_id: int) -> Incoming:
-        """Begin to receive a message, in the reading thread.
-
-        :raises NetworkProtocol: if the peer may not send it.
-        """
-        context = self._by_id().get(context_id)
-        if context is None:
-            raise NetworkProtocol("Received a message in a presentation context that was not accepted")
-        field = command.field
-        if field == C_CANCEL_RQ:
-            return WholeDataSet(self._budget, lambda _: self._cancel(command.message_id))
-        if command.is_response:
-            return WholeDataSet(self._budget, partial(self._take_response, command, context))
-        return self._begin_request(command, context)
+        self._message_id = 0  # of the last request to the peer
+        self._asked_field = 0  # its command
+        self._is_asking = False  # between it and its final response
 
     def ask(
         self,
@@ -160,106 +80,179 @@ class EventDrivenAssociation(Association):
         meanwhile: Callable[[], None] | None = None,
         before: bytes = b"",
     ) -> Message:
-        """Send a request, and wait for its response; in the thread of the association.
-
-        See ``upper.exchange.ExchangeOwner``.
-
-        :raises NetworkProtocol: if the association ends, or no response comes in time.
-        """
-        self._asked = self._asked % _MAX_MESSAGE_ID + 1
-        request = request_of(self._asked, data is not None, elements)
-        command = before + command_pdu(context.context_id, request)
-        if data is None:
-            self.provider.send_encoded(command)
-        else:
-            pdus = data_pdus(context.context_id, data, self.peer_maximum_length)
-            self.provider.send_stream(bunches(chain((command,), pdus)))
+        """See ``upper.exchange.ExchangeOwner``."""
+        self._send_request(context, elements, data, before=before)
         if meanwhile is not None:
             meanwhile()
-        return self._await_response(self._asked)
+        while not self._responses:
+            self._read()
+        self._is_asking = False
+        return self._responses.pop(0)
 
-    def _await_response(self, message_id: int) -> Message:
-        deadline = None if self.dimse_timeout is None else time.monotonic() + self.dimse_timeout
-        while self.provider.is_open:
-            if deadline is not None and time.monotonic() > deadline:
-                raise NetworkProtocol(f"No response of {self.peer} in time")
-            try:
-                response = self._responses.get(timeout=_IDLE_CHECK)
-            except queue.Empty:
-                continue
-            if response.command.message_id == message_id:
-                return response
-        raise NetworkProtocol(f"The association of {self.peer} has ended before its response")
+    def send_encoded(self, pdus: bytes) -> None:
+        """Send the encoded PDUs of one message. Where that fails, the association is over."""
+        if self.is_open:
+            with self._ending_quietly():
+                self._link.send(pdus, self._timeout)
 
-    def _begin_request(self, command: Command, context: Context) -> Incoming:
-        request = Message(command, context)
+    def notice(self) -> None:
+        """Take in what the peer has sent meanwhile, up to its next request."""
+        with self._ending_quietly():
+            while self.is_open and not self._waiting and self._link.has_pdu():
+                self._read()
+
+    def abort(self) -> None:
+        """End it at once (A-ABORT). May be called again."""
+        if self.is_open:
+            with suppress(OSError):
+                self._link.send(ABORT, _ABORT_PATIENCE)
+            self._end()
+
+    def interrupt(self) -> None:
+        """Break it off, from another thread."""
+        self._link.interrupt()
+
+    def begin(self, command: Command, context_id: int) -> Incoming:
+        """Begin to receive a message.
+
+        :raises NetworkProtocol: if the peer may not send it
+        """
+        context = next((one for one in self.contexts if one.context_id == context_id), None)
+        if context is None:
+            raise NetworkProtocol("A message came in a presentation context that was not accepted")
+        if command.field == C_CANCEL_RQ:
+            return WholeDataSet(self._budget, lambda _: self._cancel(command.message_id))
+        if command.is_response:
+            return WholeDataSet(self._budget, partial(self._take_response, command, context))
         offer = self._offers.find(command.field, command.sop_class_uid, context.abstract_syntax)
         if offer is None:
-            raise NetworkProtocol(f"No service for the command 0x{command.field:04x}")
-        if offer.service not in self.rights:
+            raise NetworkProtocol(f"The peer asks for what is not offered (0x{command.field:04x})")
+        if offer.service not in self._rights:
             raise NetworkProtocol(f"{offer.service.value} is not allowed")
-        provider = offer.provider
-        if isinstance(provider, Receiver):
-            return provider.receive(request, Exchange(self, request))
-        return WholeDataSet(self._budget, partial(self._take_request, provider, command, context))
+        if isinstance(offer.provider, Receiver):
+            request = Message(command, context)
+            return offer.provider.receive(request, Exchange(self, request))
+        return WholeDataSet(self._budget, partial(self._take_request, offer.provider, command, context))
 
-    def _take_request(self, provider: Provider, command: Command, context: Context, data: bytes) -> None:
-        """Leave a request to the thread of the association."""
-        if len(self._exchanges) >= _MAX_OUTSTANDING:
-            raise NetworkProtocol("Too many requests at the same time")
-        request = Message(command, context, data)
-        exchange = Exchange(self, request)
-        self._exchanges[command.message_id] = exchange
-        serve = partial(self._serve, provider, request, exchange)
-        messages: queue.Queue[Any] = self.dimse.msg_queue
-        messages.put((context.context_id, serve))
-        self.wake()
+    def _send_request(
+        self,
+        context: Context,
+        elements: Mapping[int, Value],
+        data: Iterable[View] | None,
+        message_id: int | None = None,
+        before: bytes = b"",
+    ) -> None:
+        if not self.is_open:
+            raise self._failure("The association is over")
+        if self._is_asking:
+            raise self._failure("The request before is not answered yet")
+        self._message_id = message_id or self._message_id % _MAX_MESSAGE_ID + 1
+        self._asked_field = int(elements[COMMAND_FIELD])
+        self._is_asking = True
+        command = request_of(self._message_id, data is not None, elements)
+        pdus = () if data is None else data_pdus(context.context_id, data, self.peer_maximum_length)
+        try:
+            for bunch in bunches(chain((before + command_pdu(context.context_id, command),), pdus)):
+                with self._ending_on_error():
+                    self._link.send(bunch, self._timeout)
+        # Also where the data set ends early: nothing else can be sent amid a message.
+        except BaseException:
+            self.abort()
+            raise
+
+    def _read(self) -> None:
+        """Read one PDU, and act on it.
+
+        :raises NetworkProtocol: if the association is over
+        """
+        if not self.is_open:
+            raise self._failure("The association is over")
+        with self._ending_on_error():
+            kind, body = self._link.read_pdu(self._timeout)
+            if kind == P_DATA_TF:
+                self._assembly.add(body)
+            else:
+                self._take_control(kind)
+
+    def _take_control(self, kind: int) -> None:
+        """Act on a PDU without data."""
+        raise self._unexpected(kind)
+
+    def _unexpected(self, kind: int) -> Exception:
+        """What a PDU means that comes out of turn."""
+        if kind == A_ABORT:
+            return ConnectionAbortedError()
+        return NetworkProtocol(f"Unexpected PDU of the peer (type 0x{kind:02x})")
 
     def _take_response(self, command: Command, context: Context, data: bytes) -> None:
-        self._responses.put(Message(command, context, data))
+        if not self._is_asking or command.message_id != self._message_id:
+            raise NetworkProtocol(f"The peer answered a message that was not sent ({command.message_id})")
+        if not command.answers(self._asked_field):
+            raise NetworkProtocol(f"The peer answered with another command (0x{command.field:04x})")
+        if STATUS not in command:
+            raise NetworkProtocol("The peer answered without a status")
+        self._responses.append(Message(command, context, data))
 
-    def _cancel(self, message_id: int) -> None:
-        exchange = self._exchanges.get(message_id)
-        if exchange is not None:
-            exchange.cancel()
+    def _take_request(self, provider: Provider, command: Command, context: Context, data: bytes) -> None:
+        """Let a request wait until nothing is read: its service may want to read itself."""
+        if len(self._waiting) >= _MOST_WAITING:
+            raise NetworkProtocol("Too many requests at the same time")
+        request = Message(command, context, data)
+        exchange = self._exchanges[command.message_id] = Exchange(self, request)
+        self._waiting.append((provider, request, exchange))
 
-    def _serve_request(self, msg: Any, context_id: int) -> None:
-        """Serve what the reading thread has put into pynetdicom's queue of messages."""
-        msg()
-
-    def _serve(self, provider: Provider, request: Message, exchange: Exchange) -> None:
+    def _serve(self) -> None:
+        """Serve the request that has waited for longest."""
+        provider, request, exchange = self._waiting.popleft()
         try:
             provider.serve(request, exchange)
-        except OrthancError as exc:
-            LOGGER.warning("Aborting the association of %s: %s", self.peer, exc)
-            self.abort()
         finally:
             message_id = request.command.message_id
             # The peer may have used the number again once it had the final response.
             if self._exchanges.get(message_id) is exchange:
                 del self._exchanges[message_id]
 
-    def _by_id(self) -> dict[int, Context]:
-        if self._contexts is None:
-            self._contexts = {
-                number: Context(
-                    number, str(one.abstract_syntax), str(one.transfer_syntax[0]), self._may_send_in(one)
-                )
-                for number, one in sorted(self._accepted_cx.items())
-            }
-        return self._contexts
+    def _cancel(self, message_id: int) -> None:
+        exchange = self._exchanges.get(message_id)
+        if exchange is not None:
+            exchange.cancel()
 
-    def _may_send_in(self, context: PresentationContext) -> bool:
-        """Whether this server may be the SCU in an accepted context.
+    @contextmanager
+    def _ending_on_error(self) -> Iterator[None]:
+        """Whatever goes wrong in between ends the association, and is told as an error of the network."""
+        try:
+            yield
+        except TimeoutError as exc:
+            # A peer that does not even answer the request is left alone, as the reference does.
+            self.abort() if self.contexts else self._end()
+            raise self._failure("No answer of the peer in time") from exc
+        except OSError as exc:
+            self._end()
+            # With TLS 1.3 a peer refuses a certificate when its caller believes that the hand-shake is done.
+            is_refusal = isinstance(exc, ssl.SSLError) and not isinstance(exc, ssl.SSLEOFError)
+            what = "TLS Error" if is_refusal else "Peer aborted Association (or never connected)"
+            raise self._failure(": ".join(filter(None, (what, str(exc))))) from exc
+        except (ValueError, NetworkProtocol) as exc:
+            self.abort()
+            raise self._failure(str(exc)) from exc
+        except BaseException:
+            self.abort()
+            raise
 
-        Where the peer says nothing of roles, C-GET is served nevertheless, as by the reference: there are
-        peers that rely on it.
-        """
-        if context.abstract_syntax in self._offers.sop_classes:
-            return bool(context.as_scu)
-        is_negotiated = context.abstract_syntax in self.requestor.role_selection
-        return bool(context.as_scu) if is_negotiated else self._offers.sends_instances
+    @contextmanager
+    def _ending_quietly(self) -> Iterator[None]:
+        """As :meth:`_ending_on_error`, but told by :attr:`is_open` alone."""
+        try:
+            with self._ending_on_error():
+                yield
+        except NetworkProtocol as exc:
+            LOGGER.info("The association with %s has ended: %s", self.peer, exc)
 
-    def _bind_defaults(self) -> None:
-        for event in evt._INTERVENTION_EVENTS:
-            self.bind(event, evt.get_default_handler(event))
+    def _failure(self, reason: str) -> NetworkProtocol:
+        return NetworkProtocol(reason)
+
+    def _end(self) -> None:
+        if self.is_open:
+            self.is_open = False
+            self._assembly.abort()
+            self._link.close()

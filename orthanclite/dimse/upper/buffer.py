@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-PDU_HEAD = 6  # bytes
+import struct
+
+_HEAD = struct.Struct(">BxI")
+PDU_HEAD = _HEAD.size
 _SIZE = 160 * 1024
 """Bytes read at once at most; grows for peers that send larger PDUs. Memory is taken as it is written to."""
 
@@ -18,17 +21,18 @@ class InputBuffer:
         return self._end - self._start
 
     @property
-    def pdu_length(self) -> int | None:
-        """Bytes of the next PDU, its head included; None where that is not known yet."""
+    def next_pdu(self) -> tuple[int, int] | None:
+        """Kind and bytes of the next PDU, its head included; None where they are not known yet."""
         if len(self) < PDU_HEAD:
             return None
-        return PDU_HEAD + int.from_bytes(self._memory[self._start + 2 : self._start + PDU_HEAD], "big")
+        kind, length = _HEAD.unpack_from(self._memory, self._start)
+        return kind, PDU_HEAD + length
 
     @property
     def has_pdu(self) -> bool:
         """Whether a whole PDU is there."""
-        length = self.pdu_length
-        return length is not None and len(self) >= length
+        head = self.next_pdu
+        return head is not None and len(self) >= head[1]
 
     def take(self, size: int) -> memoryview:
         """The next ``size`` bytes, of those that are there; valid until :meth:`room` is called."""

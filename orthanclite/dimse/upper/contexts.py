@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection
+from dataclasses import dataclass
 
 from pydicom._uid_dict import UID_dictionary
-from pydicom.uid import UID
-from pynetdicom.presentation import PresentationContext
 
 from orthanclite.dicom.encoding import (
     EXPLICIT_BIG_ENDIAN,
@@ -14,14 +13,15 @@ from orthanclite.dicom.encoding import (
     IMPLICIT_LITTLE_ENDIAN,
 )
 from orthanclite.dicom.uids import KNOWN_STORAGE_CLASSES
-from orthanclite.dimse.conversation import Offers
-from orthanclite.dimse.upper.associate_request import context_of, valid_uid
+from orthanclite.dimse.conversation import Context, Offers
+from orthanclite.dimse.upper.pdus import ACCEPTED, Roles
+from orthanclite.dimse.upper.request import AssociationRequest, ContextAnswer, ProposedContext
 from orthanclite.services.server.runtime import RuntimeOptions
 
-_UNCOMPRESSED = tuple(
-    UID(uid) for uid in (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN, EXPLICIT_BIG_ENDIAN)
-)
+_UNCOMPRESSED = (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN, EXPLICIT_BIG_ENDIAN)
 """Of services other than storage, in the order of preference."""
+_USER_REJECTION, _NO_ABSTRACT_SYNTAX, _NO_TRANSFER_SYNTAX = 1, 3, 4  # PS3.8 table 9-18
+_NO_ROLE = (False, False)
 
 # Never stored, even where unknown SOP classes are: the standard knows them, as services of another kind.
 _OTHER_SERVICES = frozenset(
@@ -31,6 +31,15 @@ _OTHER_SERVICES = frozenset(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Negotiated:
+    """The presentation contexts of one association."""
+
+    answers: tuple[ContextAnswer, ...]
+    contexts: tuple[Context, ...]  # those that are accepted
+    roles: Roles  # that are granted as the peer proposes them
+
+
 class ContextPolicy:
     """Decides on the contexts of one association after the other, by what this server offers."""
 
@@ -38,50 +47,54 @@ class ContextPolicy:
         self._runtime = runtime
         self._offers = offers
 
-    def supported(self, requested: Iterable[PresentationContext]) -> list[PresentationContext]:
-        """What this server accepts of the contexts that a peer proposes.
+    def negotiate(self, request: AssociationRequest) -> Negotiated:
+        """Decide on what a peer proposes."""
+        storage = frozenset(self._runtime.transfer_syntaxes if self._offers.has_storage else ())
+        roles = {uid: role for uid, role in request.roles.items() if self._grants_roles(uid)}
+        answers = [self._answer(proposal, roles, storage) for proposal in request.contexts]
+        contexts = [
+            Context(
+                answer.context_id,
+                proposal.abstract_syntax,
+                answer.transfer_syntax,
+                self._may_send_in(proposal.abstract_syntax, request.roles, roles),
+            )
+            for proposal, answer in zip(request.contexts, answers, strict=True)
+            if answer.result == ACCEPTED
+        ]
+        accepted = {context.abstract_syntax for context in contexts}
+        granted = {uid: role for uid, role in roles.items() if uid in accepted}
+        return Negotiated(tuple(answers), tuple(contexts), granted)
 
-        Of a context for storage, only the syntax that is accepted is left in the proposal: the first that
-        this server takes, as in the reference. PS3.8 leaves the choice to the acceptor, peers name first what
+    def _answer(self, proposal: ProposedContext, roles: Roles, storage: Collection[str]) -> ContextAnswer:
+        """Accept the first syntax that can be stored, of another service the one that is preferred.
+
+        The former is what the reference does. PS3.8 leaves the choice to the acceptor, peers name first what
         their files have, and contexts of one class may differ in it.
         """
-        classes: dict[UID, list[PresentationContext]] = {}
-        for context in requested:
-            if context.abstract_syntax is not None:
-                classes.setdefault(context.abstract_syntax, []).append(context)
-        storage = self._storage_syntaxes() if self._offers.has_storage else {}
-        contexts = []
-        for uid, proposals in classes.items():
-            if uid in self._offers.sop_classes:
-                proposed = {syntax for proposal in proposals for syntax in proposal.transfer_syntax}
-                context = _context(uid, _UNCOMPRESSED, proposed)
-                if uid in self._offers.role_classes:
-                    context.scu_role = context.scp_role = True
-                contexts.append(context)
-            elif storage and self._runtime.accepts_sop_class(uid) and uid not in _OTHER_SERVICES:
-                context = _context(uid, tuple(storage), _narrowed(proposals, storage))
-                if self._offers.sends_instances:
-                    # A peer that proposes so may be the SCP: it gets its instances over this association.
-                    context.scu_role = context.scp_role = True
-                contexts.append(context)
-        return contexts
+        uid, proposed = proposal.abstract_syntax, proposal.transfer_syntaxes
+        if uid in self._offers.sop_classes:
+            fitting = [one for one in _UNCOMPRESSED if one in proposed]
+        elif storage and uid not in _OTHER_SERVICES and self._runtime.accepts_sop_class(uid):
+            fitting = [one for one in proposed if one in storage]
+        else:
+            return ContextAnswer(proposal.context_id, _NO_ABSTRACT_SYNTAX, proposed[0])
+        if not fitting:
+            return ContextAnswer(proposal.context_id, _NO_TRANSFER_SYNTAX, proposed[0])
+        result = _USER_REJECTION if roles.get(uid) == _NO_ROLE else ACCEPTED
+        return ContextAnswer(proposal.context_id, result, fitting[0])
 
-    def _storage_syntaxes(self) -> dict[UID, None]:
-        return dict.fromkeys(valid_uid(uid.encode()) for uid in self._runtime.transfer_syntaxes)
+    def _grants_roles(self, uid: str) -> bool:
+        """Whether a peer may choose its role: of a class for storage, to get instances that it asks for."""
+        offers = self._offers
+        return uid in offers.role_classes or (offers.sends_instances and uid not in offers.sop_classes)
 
+    def _may_send_in(self, uid: str, proposed: Roles, granted: Roles) -> bool:
+        """Whether this server may be the SCU in a context.
 
-def _narrowed(proposals: Iterable[PresentationContext], accepted: Collection[UID]) -> set[UID]:
-    """Leave in each proposal the first syntax that is accepted, if any is; all that are left."""
-    left: set[UID] = set()
-    for proposal in proposals:
-        first = next((syntax for syntax in proposal.transfer_syntax if syntax in accepted), None)
-        if first is not None:
-            proposal.transfer_syntax = [first]
-            left.add(first)
-    return left
-
-
-def _context(uid: UID, syntaxes: Sequence[UID], proposed: Collection[UID]) -> PresentationContext:
-    """A context with those of ``syntaxes`` that matter: there may be 128 contexts and 40 syntaxes."""
-    # Not none at all: the class is supported, and what is refused is the transfer syntax.
-    return context_of(uid, [one for one in syntaxes if one in proposed] or syntaxes[:1])
+        Where the peer says nothing of roles, C-GET is served nevertheless, as by the reference: there are
+        peers that rely on it.
+        """
+        if uid in granted:
+            return granted[uid][1]
+        return uid not in proposed and uid not in self._offers.sop_classes and self._offers.sends_instances

@@ -31,7 +31,11 @@ class ExchangeOwner(Protocol):
         ...
 
     def send_encoded(self, pdus: bytes) -> None:
-        """Send the encoded PDUs of one message."""
+        """Send the encoded PDUs of one message. Where that fails, the association is over."""
+        ...
+
+    def notice(self) -> None:
+        """Take in what the peer has sent meanwhile, without waiting."""
         ...
 
     def ask(
@@ -68,6 +72,7 @@ class Exchange:
 
     @property
     def is_cancelled(self) -> bool:
+        self._owner.notice()
         return self._is_cancelled
 
     @property

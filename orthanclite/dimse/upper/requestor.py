@@ -75,7 +75,7 @@ class AssociationRequestor:
             raise failure("connecting", remote, "An AE title is empty")
         tls = self._tls_context() if remote.use_tls else None
         try:
-            return connect(remote.host, remote.port, remote.timeout, tls)
+            return connect(remote.host, remote.port, remote.timeout, tls, self._options.maximum_pdu_length)
         except ssl.SSLError as exc:
             raise failure("connecting", remote, f"TLS Error: {exc}") from exc
         # The latter two: of a port and of a name that cannot be.

@@ -30,7 +30,6 @@ _LIBRARIES = (
     "pydicom",
     "pyjpegls",
     "pylibjpeg-openjpeg",
-    "pynetdicom",
     "python-gdcm",
     "sqlalchemy",
     "uvicorn",

@@ -14,13 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orthanclite.dimse.options import TlsOptions
-from orthanclite.dimse.upper import server as server_module
-from orthanclite.dimse.upper import transport
+from orthanclite.dimse.upper import accepted, listener
 from orthanclite.dimse.upper.admission import Places
 from tests.dimse.conftest import StartServer
 from tests.dimse.support import Site, eventually
 from tests.dimse.test_robustness import closed_by_server
-from tests.dimse.upper.test_associate_request import answer, request, usual
+from tests.dimse.upper.test_request import answer, request, usual
 from tests.support.certificates import make_identity
 
 HOSTS = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
@@ -101,7 +100,7 @@ def drip(connection: socket.socket, data: bytes, seconds: float) -> bool:
 def test_a_request_that_drips_is_given_up(
     start: StartServer, monkeypatch: pytest.MonkeyPatch, scp_timeout: int
 ) -> None:
-    monkeypatch.setattr(server_module, "_NEGOTIATION_TIMEOUT", 1.0)
+    monkeypatch.setattr(accepted, "_NEGOTIATION_TIMEOUT", 1.0)
     site = start(scp_timeout=scp_timeout)
     with site.connect() as connection:
         assert drip(connection, request(usual(), tail=bytes(4000)), 20)
@@ -116,7 +115,7 @@ def test_a_request_that_drips_is_given_up(
 def test_half_open_hand_shakes_are_ended(
     start: StartServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, scp_timeout: int, sent: str
 ) -> None:
-    monkeypatch.setattr(transport, "_HAND_SHAKE_TIMEOUT", 1.0)
+    monkeypatch.setattr(listener, "_HAND_SHAKE_TIMEOUT", 1.0)
     identity = make_identity(tmp_path, "server")
     tls = TlsOptions(identity.certificate, identity.key, remote_certificate_required=False)
     site = start(tls=tls, scp_timeout=scp_timeout)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import threading
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from typing import Any
@@ -353,27 +352,16 @@ def test_what_no_row_offers_aborts_the_association(start: StartServer) -> None:
     assert site.is_alive()
 
 
-class Never:
-    """A service that does not come to its end before it is told."""
-
-    def __init__(self) -> None:
-        self.may_end = threading.Event()
-
-    def serve(self, request: Message, conversation: Conversation) -> None:
-        self.may_end.wait(60)
-        conversation.respond(SUCCESS)
-
-
-def test_requests_that_wait_are_bounded(start: StartServer) -> None:
-    never = Never()
-    site = start(always_allow=EVERYTHING, further=[offer(Service.GET, C_GET_RQ, STUDY_ROOT_GET, never)])
-    with site.associate(STUDY_ROOT_GET, syntaxes=IMPLICIT) as association:
-        for number in range(40):
-            if not association.is_established:
-                break
-            request(association, {**GET_REQUEST, 0x0110: number}, bytes(8), STUDY_ROOT_GET)
+def test_requests_that_come_instead_of_an_answer_are_bounded(start: StartServer) -> None:
+    get = Get(files(1))
+    site = start_get(start, get)
+    with site.associate(STUDY_ROOT_GET, CT, syntaxes=IMPLICIT, ext_neg=scp_of_storage()) as association:
+        with paused(association):
+            for number in range(40):
+                request(association, {**GET_REQUEST, 0x0110: number}, bytes(8), STUDY_ROOT_GET)
+            assert eventually(lambda: get.ended_by is not None)
         assert eventually(lambda: association.is_aborted)
-    never.may_end.set()
+    assert "Too many requests" in str(get.ended_by)
     assert eventually(lambda: site.server.active_associations == 0)
 
 

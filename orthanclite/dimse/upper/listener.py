@@ -1,0 +1,76 @@
+"""The port of the DICOM server."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+from socketserver import BaseRequestHandler, ThreadingTCPServer
+from typing import Any
+
+from orthanclite.dimse.peer import plain_ip
+from orthanclite.dimse.upper.admission import Places
+from orthanclite.dimse.upper.link import tune
+
+LOGGER = logging.getLogger(__name__)
+
+_BACKLOG = 128
+_HAND_SHAKE_TIMEOUT = 10.0  # seconds
+
+
+class DicomListener(ThreadingTCPServer):
+    """Accepts connections. A TLS hand-shake is made in the thread of its connection: others need not wait.
+
+    :param serve: called with each connection, in a thread of its own; it is closed after that
+    :param places: bounds the connections that are open, associated or not
+    """
+
+    allow_reuse_address = True
+    daemon_threads = True
+    request_queue_size = _BACKLOG
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        serve: Callable[[socket.socket], None],
+        tls: ssl.SSLContext | None,
+        places: Places,
+    ) -> None:
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self._serve = serve
+        self._tls = tls
+        self._places = places
+        super().__init__(address, BaseRequestHandler)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, address = super().get_request()
+        try:
+            tune(connection, _HAND_SHAKE_TIMEOUT)
+            if self._tls is not None:
+                connection = self._tls.wrap_socket(
+                    connection, server_side=True, do_handshake_on_connect=False
+                )
+            if not self._places.take(plain_ip(address[0]), lambda: connection.fileno() != -1):
+                raise OSError(f"Too many connections of {address[0]}")
+        except (OSError, ValueError) as exc:
+            LOGGER.info("Closed a connection: %s", exc)
+            connection.close()
+            raise OSError("Closed") from exc
+        return connection, address
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """In the thread of the connection: shake hands, then serve it."""
+        if isinstance(request, ssl.SSLSocket):
+            try:
+                request.do_handshake()  # within the time-out, however it is cut into pieces
+            except (OSError, ValueError) as exc:
+                LOGGER.warning("DICOM TLS: refused the connection of %s: %s", client_address[0], exc)
+                with suppress(OSError):
+                    request.close()
+                return
+        self._serve(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        LOGGER.exception("Cannot serve the DICOM connection of %s", client_address[0])
