@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +15,17 @@ from pynetdicom.transport import AssociationSocket
 
 class _Socket(AssociationSocket):
     """pynetdicom leaves a socket open whose peer has gone; a ResourceWarning would fail the next test."""
+
+    def close(self) -> None:
+        """Close it once the other thread has what came last.
+
+        That thread first looks whether it is connected, and takes for an abort what was a quick rejection.
+        """
+        dul = self._assoc.dul
+        deadline = time.monotonic() + 1
+        while threading.current_thread() is dul and dul.to_user_queue.queue and time.monotonic() < deadline:
+            time.sleep(0.001)
+        super().close()
 
     def _shutdown_socket(self) -> None:
         super()._shutdown_socket()
