@@ -92,6 +92,7 @@ def test_hostile_texts_show_as_texts(
     sound(page, "selection and preview")
 
     for name, id in hostile.items():
+        page.goto("about:blank")  # nothing of the study before is there
         page.goto(f"/ui/app/#/studies/{id}")
         expect(page.locator("h1")).not_to_be_empty()
         page.locator(".series-cards button").click()

@@ -55,21 +55,17 @@ def test_the_list_is_as_configured(page: Page, site: Server) -> None:
     expect(page.get_by_text("Cherchez")).to_be_visible()
     expect(page.locator(".grid .line")).to_have_count(0)
     expect(page).to_have_title("Archive <3>")
-    assert page.locator("html").get_attribute("data-theme") == "dark"
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     expect(page.locator("nav a").first).to_have_text("Études")
-    assert page.get_by_label("Langue").locator("option").all_inner_texts() == ["Deutsch", "Français"]
+    expect(page.get_by_label("Langue").locator("option")).to_have_text(["Deutsch", "Français"])
     expect(page.get_by_role("link", name="API")).to_have_count(0)
     expect(page.get_by_role("link", name="Envoyer")).to_have_count(0)
-    titles = page.locator(".head .title").all_inner_texts()
-    assert [title.strip() for title in titles] == [
-        "PatientName",
-        "ModalitiesInStudy",
-        "RequestedProcedureDescription",
-        "StudyDate",
-    ]
+    expect(page.locator(".head .title")).to_have_text(
+        ["PatientName", "ModalitiesInStudy", "RequestedProcedureDescription", "StudyDate"]
+    )
     name = page.get_by_role("searchbox", name=re.compile("PatientName"))
     name.fill("doe")
-    page.wait_for_timeout(300)
+    page.wait_for_timeout(300)  # nothing happens, however long one waits
     expect(page.locator(".grid .line")).to_have_count(0)
     name.press("Enter")
     expect(page.locator(".grid .line")).to_have_count(1)
@@ -86,7 +82,7 @@ def test_a_study_is_shown_and_modified_as_configured(page: Page, site: Server) -
     expect(page.get_by_role("link", name="DICOMDIR")).to_have_count(0)
     expect(page.get_by_role("button", name="Anonymiser")).to_have_count(0)
     label = page.locator(".labels select")
-    assert label.locator("option").all_inner_texts() == ["urgent", "teaching"]
+    expect(label.locator("option")).to_have_text(["urgent", "teaching"])
     label.select_option("teaching")
     page.get_by_role("button", name="Ajouter").click()
     expect(page.locator(".labels .chip")).to_contain_text("teaching")
