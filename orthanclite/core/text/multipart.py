@@ -19,6 +19,8 @@ _LONGEST_BOUNDARY = 200
 _LONGEST_HEAD = 64 * 1024
 _LONGEST_PADDING = 256
 _LINE_END = b"\r\n"
+_COPIED = 64 * 1024
+"""Bytes of a piece that is copied behind what is sent with it."""
 _STEP = 64 * 1024
 """Bytes that the buffer takes at once."""
 
@@ -150,12 +152,15 @@ def joined_parts(parts: Iterable[Part], boundary: str) -> Iterator[View]:
     for part in parts:
         head: View = _head(part, boundary)
         for piece in part.pieces:
-            # The head goes with the first piece: small pieces cost as much as large ones.
-            if head:
-                yield b"".join((head, piece))
-                head = b""
-            else:
+            # The head goes with a small piece: to send it by itself costs as much as a large one.
+            if not head:
                 yield piece
+            elif len(piece) > _COPIED:
+                yield head
+                yield piece
+            else:
+                yield b"".join((head, piece))
+            head = b""
         yield b"".join((head, _LINE_END))
     yield _end(boundary)
 

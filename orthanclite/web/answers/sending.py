@@ -14,6 +14,7 @@ from orthanclite.core.errors import OrthancError
 from orthanclite.core.machine.buffers import View
 from orthanclite.web.answers.confinement import confined
 from orthanclite.web.answers.errors import error_response
+from orthanclite.web.answers.gathering import Gathered
 from orthanclite.web.answers.responses import Header, Response, StreamResponse
 from orthanclite.web.call import Runner
 from orthanclite.web.policy import HttpPolicy
@@ -23,6 +24,8 @@ _logger = logging.getLogger("orthanclite.http")
 
 _NOSNIFF: Header = (b"x-content-type-options", b"nosniff")
 _CLOSE: Header = (b"connection", b"close")
+
+_Source = AsyncIterator[View] | Gathered
 
 
 class Sender:
@@ -84,8 +87,10 @@ class Sender:
 
     async def _send_stream(self, response: StreamResponse) -> None:
         """Send piece by piece. The first piece is made before the head is sent: it may fail with a status."""
+        chunks = response.chunks
+        source = chunks if isinstance(chunks, AsyncIterator) else Gathered(chunks)
         try:
-            first = await self._next(response)
+            first = await self._next(source)
         except OrthancError as error:
             await self._fail(response, error)
             return
@@ -98,10 +103,11 @@ class Sender:
             await self._send(
                 {"type": "http.response.start", "status": response.status, "headers": self._head(response)}
             )
-            piece = first
-            while piece is not None and not watcher.done():
-                await self._send({"type": "http.response.body", "body": piece, "more_body": True})
-                piece = await self._next_unless_gone(response, watcher)
+            pieces = first
+            while pieces and not watcher.done():
+                for piece in pieces:
+                    await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+                pieces = await self._next_unless_gone(source, watcher)
             if not watcher.done():
                 await self._send({"type": "http.response.body", "body": b""})
             else:
@@ -131,32 +137,32 @@ class Sender:
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
-    async def _next_unless_gone(self, response: StreamResponse, watcher: asyncio.Future[None]) -> View | None:
-        """The next piece; None at the end, and as soon as the client has gone.
+    async def _next_unless_gone(self, source: _Source, watcher: asyncio.Future[None]) -> Sequence[View]:
+        """The next pieces; none at the end, and as soon as the client has gone.
 
-        A piece that a thread makes is waited for: it cannot be called off.
+        What a thread makes is waited for: it cannot be called off.
         """
-        if not isinstance(response.chunks, AsyncIterator):
-            return await self._next(response)
-        piece = asyncio.ensure_future(self._next(response))
-        either: set[asyncio.Future[Any]] = {piece, watcher}
+        if isinstance(source, Gathered):
+            return await self._next(source)
+        pieces = asyncio.ensure_future(self._next(source))
+        either: set[asyncio.Future[Any]] = {pieces, watcher}
         try:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            piece.cancel()  # nothing, where it is there
-            await asyncio.wait({piece})
-        return None if piece.cancelled() else piece.result()
+            pieces.cancel()  # nothing, where they are there
+            await asyncio.wait({pieces})
+        return () if pieces.cancelled() else pieces.result()
 
-    async def _next(self, response: StreamResponse) -> View | None:
-        """The next piece that is not empty; None at the end."""
-        chunks = response.chunks
+    async def _next(self, source: _Source) -> Sequence[View]:
+        """The next pieces that are not empty; none at the end."""
+        if isinstance(source, Gathered):
+            return await self._run(source.take)
         while True:
-            if isinstance(chunks, AsyncIterator):
-                piece = await anext(chunks, None)
-            else:
-                piece = await self._run(next, chunks, None)
-            if piece is None or piece:
-                return piece
+            piece = await anext(source, None)
+            if piece is None:
+                return ()
+            if piece:
+                return (piece,)
 
     async def _close_chunks(self, response: StreamResponse) -> None:
         chunks = response.chunks

@@ -232,8 +232,12 @@ class Exchange:
                 raise RuntimeError("The answer is not as long as its Content-Length")
         if self._chunked:
             end = b"" if more else b"0\r\n\r\n"
-            body = b"".join((b"%x\r\n" % len(body), body, b"\r\n", end)) if body else end
-        if body:
+            sent = (b"%x\r\n" % len(body), body, b"\r\n" + end) if body else (end,)
+            if len(body) <= _JOINED:
+                sent = (b"".join(sent),)
+            if sent[0]:
+                self._line.write(*sent)
+        elif body:
             self._line.write(body)
         if not more:
             self._finish()
