@@ -4,12 +4,24 @@ import { offered } from './options'
 
 const MEGABYTE = 2 ** 20
 
-/** A name (PS3.5 6.2.1.2): the first group with letters, its components in reading order. */
+/** A name (PS3.5 6.2.1.2): the first group with letters, its components in reading order, or as it is configured. */
 export function personName(value: string): string {
+  const configured = asConfigured(value)
+  if (configured !== undefined) return configured
   const [family = '', given = '', middle = '', prefix = '', suffix = ''] = (value.split('=')[0] ?? '').split('^')
   const rest = [prefix, given, middle].filter(Boolean).join(' ')
   const name = [family, rest].filter(Boolean).join(', ')
   return suffix ? `${name} ${suffix}` : name
+}
+
+function asConfigured(value: string): string | undefined {
+  const { PatientNameCapture, PatientNameFormatting } = offered.UiOptions
+  if (!PatientNameFormatting) return undefined
+  try {
+    return value.replace(new RegExp(PatientNameCapture), PatientNameFormatting).trim()
+  } catch {
+    return undefined // the server knows regular expressions of another kind, and let it pass
+  }
 }
 
 /** A date (DA) by the conventions of a language; what is no date is shown as it is. */

@@ -6,7 +6,7 @@ import { offer } from './api/system'
 import App from './App.vue'
 import { i18n } from './i18n'
 import { failed } from './notices'
-import { offered } from './options'
+import { offered, type Offered } from './options'
 import { preload } from './preload'
 import { router } from './router'
 import './styles/tokens.css'
@@ -26,10 +26,23 @@ router.onError((error) => failed(error instanceof TypeError ? new ServerError(0,
 
 const ASK_AGAIN_AFTER = 5000 // ms
 
+/** Take what the configuration gives in place of the pages' own style and icon. */
+function takeCustom({ Custom }: Offered): void {
+  if (Custom.includes('custom-style')) {
+    const style = Object.assign(document.createElement('link'), { rel: 'stylesheet', href: 'custom-style' })
+    document.head.append(style) // after the pages' own, whose rules it may change
+  }
+  const icon = document.querySelector<HTMLLinkElement>('link[rel=icon]')
+  if (icon && Custom.includes('custom-icon')) {
+    icon.removeAttribute('type')
+    icon.href = 'custom-icon'
+  }
+}
+
 /** Learn what the server offers. Without an answer the pages are shown, too, and tell what is wrong. */
 async function learn(): Promise<void> {
   await offer().then(
-    (told) => Object.assign(offered, told),
+    (told) => takeCustom(Object.assign(offered, told)),
     () => setTimeout(() => void learn(), ASK_AGAIN_AFTER),
   )
 }

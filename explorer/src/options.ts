@@ -52,6 +52,8 @@ export interface UiOptions extends OpenerOptions {
   AvailableLanguages: string[]
   DefaultLanguage: string | null
   DateFormat: string | null
+  PatientNameCapture: string
+  PatientNameFormatting: string | null
 }
 
 export interface Offered {
@@ -62,6 +64,8 @@ export interface Offered {
   Title: string
   /** The path of DICOMweb, relative to the root of the API; null where the server has none. */
   DicomWebRoot: string | null
+  /** Files of the configuration that the pages take instead of their own, or beside them. */
+  Custom: ('custom-style' | 'custom-logo' | 'custom-icon')[]
 }
 
 const MODES: Mode[] = ['modify-new-uids', 'modify-keep-uids', 'duplicate']
@@ -112,6 +116,8 @@ export const offered: Offered = shallowReactive<Offered>({
     AvailableLanguages: ['en', 'de', 'es', 'fr'],
     DefaultLanguage: null,
     DateFormat: null,
+    PatientNameCapture: '',
+    PatientNameFormatting: null,
     EnableOpenInOhifViewer3: false,
     OhifViewer3PublicRoot: '/ohif/',
     EnableOpenInOhifViewer: false,
@@ -128,4 +134,5 @@ export const offered: Offered = shallowReactive<Offered>({
   Theme: '',
   Title: '',
   DicomWebRoot: null,
+  Custom: [],
 })

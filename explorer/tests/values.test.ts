@@ -6,6 +6,7 @@ import { described, REMOTES } from '@/network/remotes'
 import { resolved } from '@/defaults'
 import { keys, parameters, simplified } from '@/query/keys'
 import { beginning as begun, kindOf } from '@/study/added'
+import { offered } from '@/options'
 import { attachment, inMode, replacements } from '@/study/edit'
 import { beginning as begunWorklist, filled as filledWorklist, worklist } from '@/worklists/worklist'
 import { matches } from '@/study/elements'
@@ -18,6 +19,16 @@ describe('values', () => {
     ['^^^', ''],
     ['<b>^x', '<b>, x'],
   ])('the name %s is %s', (value, shown) => expect(personName(value)).toBe(shown))
+
+  it.each([
+    ['([^^]+)\\^?([^^]+)?', '$2 $1', 'John Doe'],
+    ['([^', '$1', 'Doe, John'],
+    ['(?<family>[^^]+)\\^.*', '$<family>', 'Doe'],
+  ])('a name is shown as it is configured: %s', (PatientNameCapture, PatientNameFormatting, shown) => {
+    Object.assign(offered.UiOptions, { PatientNameCapture, PatientNameFormatting })
+    expect(personName('Doe^John')).toBe(shown)
+    Object.assign(offered.UiOptions, { PatientNameCapture: '', PatientNameFormatting: null })
+  })
 
   it.each([
     ['20261128', '28.11.2026'],

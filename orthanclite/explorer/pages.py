@@ -7,7 +7,7 @@ below any path and behind any proxy.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
@@ -15,7 +15,7 @@ from orthanclite.core.principal import Access
 from orthanclite.web.answers.responses import Response, header, json_response, redirect
 from orthanclite.web.call import Call
 from orthanclite.web.routing import Router
-from orthanclite.web.static_files import BuiltSite
+from orthanclite.web.static_files import BuiltSite, GivenFile
 
 STATIC = Path(__file__).parent / "static"
 _NOT_BUILT = (
@@ -38,6 +38,8 @@ class Offered:
     """What the browser's tab is called; empty for the name of the server."""
     dicomweb_root: str | None
     """Path of DICOMweb, relative to the root of the API; None where there is none."""
+    custom: Mapping[str, GivenFile] = field(default_factory=dict)
+    """Files of the configuration: ``custom-style``, ``custom-logo`` and ``custom-icon``."""
 
 
 def explorer_routes(offered: Offered, folder: Path = STATIC) -> Router:
@@ -81,6 +83,7 @@ def explorer_routes(offered: Offered, folder: Path = STATIC) -> Router:
                 "Theme": offered.theme,
                 "Title": offered.title,
                 "DicomWebRoot": offered.dicomweb_root,
+                "Custom": sorted(offered.custom),
             }
         )
 
@@ -92,6 +95,8 @@ def explorer_routes(offered: Offered, folder: Path = STATIC) -> Router:
         if not name:
             # Relative addresses in the page count from the slash at the end.
             return site.answer("index.html", call) if call.path.endswith("/") else redirect("app/", 302)
+        if (given := offered.custom.get(name)) is not None:
+            return given.answer()
         if name in site:
             return site.answer(name, call)
         if "." in name:  # a file of another build

@@ -13,11 +13,17 @@ from orthanclite.web.routing import Router
 
 _TYPES = {
     "css": "text/css; charset=utf-8",
+    "gif": "image/gif",
     "html": "text/html; charset=utf-8",
+    "ico": "image/vnd.microsoft.icon",
+    "jpeg": "image/jpeg",
+    "jpg": "image/jpeg",
     "js": "text/javascript; charset=utf-8",
     "md": "text/plain; charset=utf-8",
+    "png": "image/png",
     "svg": "image/svg+xml",
     "wasm": "application/wasm",
+    "webp": "image/webp",
 }
 _CODINGS = {b"br": ".br", b"gzip": ".gz"}
 """Content codings by which files may lie beside themselves, the best first."""
@@ -89,6 +95,25 @@ class BuiltSite:
             headers.append((b"content-encoding", coding))
         path = self._files[name if coding is None else name + _CODINGS[coding]]
         return Response(200, path.read_bytes(), headers)
+
+
+class GivenFile:
+    """A file of the configuration, shown within a built site; read once, now.
+
+    :raises OSError: where it cannot be read.
+    :raises KeyError: where its type is not known by the end of its name.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._body = path.read_bytes()
+        self._headers = [
+            header("content-type", _media_type(path.name.lower())),
+            *_SAFETY,
+            _REVALIDATED,
+        ]
+
+    def answer(self) -> Response:
+        return Response(200, self._body, list(self._headers))
 
 
 def _media_type(name: str) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.explorer.studies import stored
+from tests.explorer.studies import png, stored
+from tests.support.cli import command_line
 from tests.support.server import Server, orthanclite, running
 
 pytestmark = pytest.mark.usefixtures("built")
@@ -25,6 +28,7 @@ _OPTIONS = {
     "EnableUpload": False,
     "Modifications": {"AllowedModes": ["duplicate", "modify-new-uids"], "DefaultMode": "modify-new-uids"},
     "ModalitiesFilter": ["CT", "MR"],
+    "PatientNameFormatting": "$2 $1",
     "NewWorklistDefaultTags": {
         "AccessionNumber": "A$TODAY$",
         "ScheduledProcedureStepSequence": [{"Modality": "MR"}],
@@ -40,11 +44,21 @@ _OPTIONS = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("options")
+    (folder / "ours.css").write_text("h1 { letter-spacing: 3px }")
+    (folder / "logo.png").write_bytes(png(64, 16))
     settings = {
         "Worklists": {"Enable": True, "SaveInOrthancDatabase": True},
-        "OrthancExplorer2": {"Theme": "dark", "CustomTitle": "Archive <3>", "UiOptions": _OPTIONS},
+        "OrthancExplorer2": {
+            "Theme": "dark",
+            "CustomTitle": "Archive <3>",
+            "CustomCssPath": str(folder / "ours.css"),
+            "CustomLogoPath": str(folder / "logo.png"),
+            "CustomFavIconPath": str(folder / "logo.png"),
+            "UiOptions": _OPTIONS,
+        },
     }
-    with running(orthanclite(tmp_path_factory.mktemp("options"), settings)) as started:
+    with running(orthanclite(folder, settings)) as started:
         yield started
 
 
@@ -90,6 +104,36 @@ def test_a_study_is_shown_and_modified_as_configured(page: Page, site: Server) -
     mode = page.get_by_role("dialog").get_by_label("Identifiants")
     expect(mode).to_have_value("modify-new-uids")
     expect(mode.locator("option")).to_have_count(2)
+
+
+def test_style_logo_and_names_are_as_configured(page: Page, site: Server) -> None:
+    id = stored(site, 1, "Doe^John", ReferringPhysicianName="Roe")
+    page.goto(f"/ui/app/#/studies/{id}")
+    expect(page.locator("h1")).to_contain_text("John Doe")
+    expect(page.locator("h1")).to_have_css("letter-spacing", "3px")
+    expect(page.locator(".brand img")).to_have_js_property("naturalWidth", 64)
+    expect(page.locator("link[rel=icon]")).to_have_attribute("href", "custom-icon")
+    answer = site.client.get("/ui/app/custom-logo")
+    assert answer.headers["content-type"] == "image/png"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"CustomCssPath": "none.css"}, "none.css"),
+        ({"CustomCssPath": "/etc/passwd"}, "CustomCssPath"),
+        ({"CustomLogoPath": "logo.html"}, "CustomLogoPath"),
+        ({"UiOptions": {"PatientNameCapture": "([^"}}, "PatientNameCapture"),
+    ],
+)
+def test_what_the_pages_cannot_show_is_refused_at_the_start(
+    tmp_path: Path, given: dict[str, object], told: str
+) -> None:
+    (tmp_path / "orthanc.json").write_text(json.dumps({"OrthancExplorer2": given}))
+    process = command_line("orthanc.json", cwd=tmp_path)
+    assert process.returncode != 0
+    assert told in process.stderr
 
 
 def test_a_worklist_begins_as_configured(page: Page, site: Server) -> None:

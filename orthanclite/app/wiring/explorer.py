@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from orthanclite.app.wiring.additions import Additions
 from orthanclite.app.wiring.foundation import Foundation
 from orthanclite.app.wiring.network.worklists import WorklistsWing
+from orthanclite.config.sections.explorer import ExplorerSettings
 from orthanclite.config.table import Fate, rows, sections
+from orthanclite.core.errors import InexistentFile
 from orthanclite.explorer.pages import Offered, explorer_routes
+from orthanclite.web.static_files import GivenFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +33,26 @@ def explorer_wing(base: Foundation, worklists: WorklistsWing) -> ExplorerWing:
         title=explorer.title or "",
         # The API may stand below another path, for the client.
         dicomweb_root=dicomweb.root.removeprefix("/") if dicomweb.enabled else None,
+        custom=_custom(explorer),
     )
     return ExplorerWing(Additions(routers=(explorer_routes(offered),)))
+
+
+def _custom(explorer: ExplorerSettings) -> Mapping[str, GivenFile]:
+    """The files that the configuration gives to the pages.
+
+    :raises InexistentFile: where one cannot be read.
+    """
+    paths = {"custom-style": explorer.css, "custom-logo": explorer.logo, "custom-icon": explorer.icon}
+    found = {}
+    for name, path in paths.items():
+        if path is None:
+            continue
+        try:
+            found[name] = GivenFile(path)
+        except OSError as exc:
+            raise InexistentFile(f"{path}: {exc.strerror}") from exc
+    return found
 
 
 def _by_name(settings: object) -> Mapping[str, object]:

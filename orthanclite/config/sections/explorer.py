@@ -2,15 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from orthanclite.config.sections.openers import OpenerOptions
 from orthanclite.config.table import Fate, section, setting
+from orthanclite.core.errors import ParameterOutOfRange
 
 _NO_SUCH_PAGE = "the interface has no such page"
 _ENDLESS = "the list has no end, and is fetched as it is scrolled"
+
+
+_LOGOS = (".gif", ".ico", ".jpeg", ".jpg", ".png", ".svg", ".webp")
+
+
+def parse_pattern(value: object) -> str:
+    """A regular expression, as far as those of JavaScript are like Python's.
+
+    :raises ParameterOutOfRange: for anything else.
+    """
+    if isinstance(value, str):
+        with contextlib.suppress(re.error):
+            re.compile(re.sub(r"\(\?<(?![=!])", "(?P<", value))  # groups with names
+            return value
+    raise ParameterOutOfRange("it has to be a regular expression")
+
+
+def _refuse_other_types(*suffixes: str) -> Callable[[object], str | None]:
+    def refuse(value: object) -> str | None:
+        is_fine = isinstance(value, str) and value.lower().endswith(suffixes)
+        return None if is_fine else f"its name has to end with one of {', '.join(suffixes)}"
+
+    return refuse
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +165,19 @@ class UiOptions(OpenerOptions):
         "How dates are shown, of yyyy, MM and dd. Unset: as is usual in the user's language.",
         example="yyyy-MM-dd",
     )
+    name_pattern: str = setting(
+        "PatientNameCapture",
+        r"([^\^]+)\^?([^\^]+)?\^?([^\^]+)?\^?([^\^]+)?\^?([^\^]+)?",
+        "A regular expression of JavaScript that finds the parts of a name, for PatientNameFormatting.",
+        parse=parse_pattern,
+    )
+    name_format: str | None = setting(
+        "PatientNameFormatting",
+        None,
+        "How names of people are shown, of the parts $1, $2... that PatientNameCapture finds. Unset: family "
+        "name, prefix, given and middle name, suffix.",
+        example="$2 $1",
+    )
     study_list: bool = setting(
         "EnableStudyList", True, "The list.", fate=Fate.INERT, why="the list is where each page leads back to"
     )
@@ -188,5 +228,38 @@ class ExplorerSettings:
         None,
         "What the browser's tab is called. Unset: the name of the server.",
         example="My archive",
+    )
+    css: Path | None = setting(
+        "CustomCssPath",
+        None,
+        "Rules of style that are added to the interface's own, such as "
+        ":root { --accent: light-dark(#a30, #fa7) }.",
+        example="custom.css",
+        path=True,
+        refuse=_refuse_other_types(".css"),
+    )
+    logo: Path | None = setting(
+        "CustomLogoPath",
+        None,
+        "The picture before the name at the top.",
+        example="logo.svg",
+        path=True,
+        refuse=_refuse_other_types(*_LOGOS),
+    )
+    icon: Path | None = setting(
+        "CustomFavIconPath",
+        None,
+        "The picture of the browser's tab.",
+        example="favicon.ico",
+        path=True,
+        refuse=_refuse_other_types(*_LOGOS),
+    )
+    logo_address: str | None = setting(
+        "CustomLogoUrl",
+        None,
+        "The same from another server.",
+        example="https://hospital.example.com/logo.png",
+        fate=Fate.INERT,
+        why="the pages ask no other server for anything: see CustomLogoPath",
     )
     options: UiOptions = section("UiOptions", UiOptions(), "What the web interface offers.")
