@@ -27,6 +27,9 @@ COMPLAINTS = {
     "a frame of a large file costs the whole file, and is decoded for each who asks": [
         "test_frame_service:test_a_frame_costs_one_read_of_its_bytes",
         "test_frame_service:test_who_asks_for_the_same_waits_for_one_decoding",
+        "test_frame_service:test_places_are_found_once_for_all_times",
+        "test_frame_service:test_a_deflated_file_is_inflated_once_for_all_who_ask",
+        "test_kept_places:test_kept_places_follow_the_file",
     ],
     "each request for a frame looks up its UIDs again": ["test_locator:test_an_instance_is_looked_up_once"],
     "large arrays of numbers make metadata slow and large": [
