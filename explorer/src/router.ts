@@ -19,6 +19,7 @@ const routes: RouteRecordRaw[] = [
   { path: '/view/:id/:series?', component: viewer, name: 'viewer', props: true },
   { path: '/upload', component: () => import('./upload/UploadPage.vue'), name: 'upload' },
   { path: '/query', component: () => import('./query/QueryPage.vue'), name: 'query' },
+  { path: '/retrieve-and-view', component: () => import('./query/RetrievePage.vue'), name: 'retrieve' },
   { path: '/worklists', component: () => import('./worklists/WorklistsPage.vue'), name: 'worklists' },
   { path: '/jobs', component: () => import('./jobs/JobsPage.vue'), name: 'jobs' },
   { path: '/network', component: () => import('./network/NetworkPage.vue'), name: 'network' },

@@ -99,6 +99,8 @@ def explorer_routes(offered: Offered, folder: Path = STATIC) -> Router:
             return given.answer()
         if name in site:
             return site.answer(name, call)
+        if name == "retrieve-and-view.html":
+            name = "retrieve-and-view"
         if "." in name:  # a file of another build
             return None
         # A page of Orthanc Explorer 2 (filtered-studies?StudyInstanceUID=...): ours come after the "#".

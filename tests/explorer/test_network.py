@@ -109,18 +109,44 @@ def test_dicomweb_servers_are_added_tested_edited_and_removed(
     complaints.clear()
 
 
+def know(site: Server, remote: Server, way: str) -> str:
+    """Make the remote server known as "there"; its path in the API."""
+    if way == "DICOMweb":
+        path = "/dicom-web/servers/there"
+        site.client.put(path, json={"Url": f"{remote.url}/dicom-web/"}).raise_for_status()
+        return path
+    for one, name, other, aet in ((remote, "here", site, "ORTHANC"), (site, "there", remote, "REMOTE")):
+        described = {"AET": aet, "Host": "127.0.0.1", "Port": other.dicom_port}
+        one.client.put(f"/modalities/{name}", json=described).raise_for_status()
+    return "/modalities/there"
+
+
+@pytest.mark.parametrize("way", ["DICOM", "DICOMweb"])
+def test_a_link_from_elsewhere_fetches_a_study_and_shows_it(
+    page: Page, site: Server, remote: Server, way: str
+) -> None:
+    path = know(site, remote, way)
+    page.goto("/ui/app/retrieve-and-view.html?StudyInstanceUID=1.2.1&modality=there&viewer=stone-viewer")
+    expect(page).to_have_url(re.compile("#/view/"))
+    expect(page.locator(".viewer .top-left")).to_contain_text("Doe, John")
+    for link, told in (
+        ("StudyInstanceUID=1.2.777&modality=there", "there does not have the study"),
+        ("StudyInstanceUID=1.2.2&modality=<b>", "no server that is known"),
+        ("StudyInstanceUID=1.2.*&modality=there", "names no study"),
+        ("modality=there", "names no study"),
+    ):
+        page.goto("about:blank")
+        page.goto(f"/ui/app/retrieve-and-view.html?{link}")
+        expect(page.locator("main").get_by_role("alert")).to_contain_text(told)
+    assert site.get("/statistics")["CountStudies"] == 1
+    site.client.request("DELETE", path).raise_for_status()
+
+
 @pytest.mark.parametrize("way", ["DICOM", "DICOMweb"])
 def test_a_server_is_asked_and_its_studies_are_fetched(
     page: Page, site: Server, remote: Server, way: str
 ) -> None:
-    if way == "DICOM":
-        for one, name, other, aet in ((remote, "here", site, "ORTHANC"), (site, "there", remote, "REMOTE")):
-            described = {"AET": aet, "Host": "127.0.0.1", "Port": other.dicom_port}
-            one.client.put(f"/modalities/{name}", json=described).raise_for_status()
-        path = "/modalities/there"
-    else:
-        path = "/dicom-web/servers/there"
-        site.client.put(path, json={"Url": f"{remote.url}/dicom-web/"}).raise_for_status()
+    path = know(site, remote, way)
     stored(site, 2, "Doe^Jane")
     page.goto("/ui/app/#/query")
     expect(page.get_by_label("Ask")).to_contain_text("there" if way == "DICOM" else "there (DICOMweb)")

@@ -47,6 +47,10 @@ def test_the_documentation_shows_every_operation(page: Page, site: Server) -> No
             "/ui/app/filtered-studies?StudyInstanceUID=1.2&x=%22",
             "/ui/app/#/filtered-studies?StudyInstanceUID=1.2&x=%22",
         ),
+        (
+            "/ui/app/retrieve-and-view.html?StudyInstanceUID=1.2&modality=pacs",
+            "/ui/app/#/retrieve-and-view?StudyInstanceUID=1.2&modality=pacs",
+        ),
         ("/ui/app/worklists/%0d%0aX:%20y", "/ui/app/#/worklists/%0D%0AX%3A%20y"),
     ],
 )

@@ -19,6 +19,7 @@ export function keys(values: Readonly<Record<string, string>>): Tags {
     else if (name === 'ModalitiesInStudy') asked[name] = typed.toUpperCase().replaceAll(/[\s,]+/g, '\\')
     else asked[name] = IDENTIFIERS.includes(name) ? typed : pattern(typed)
   }
+  if (values['StudyInstanceUID']) asked['StudyInstanceUID'] = values['StudyInstanceUID']
   return asked
 }
 
