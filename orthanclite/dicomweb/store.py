@@ -34,10 +34,10 @@ from orthanclite.dicom.reading.native_model import from_native_model
 from orthanclite.dicom.renderings.dicomweb_xml import to_xml
 from orthanclite.dicom.writing.from_dicomweb import file_of
 from orthanclite.dicomweb.addresses import Addresses
-from orthanclite.dicomweb.frames import OCTET_STREAM, default_syntax
-from orthanclite.dicomweb.instances import DICOM
-from orthanclite.dicomweb.metadata import JSON, XML
+from orthanclite.dicomweb.forms import JSON, XML
 from orthanclite.dicomweb.negotiation import Offer, choose, ranges
+from orthanclite.dicomweb.retrieve.frames import OCTET_STREAM, default_syntax
+from orthanclite.dicomweb.retrieve.instances import DICOM
 from orthanclite.services.content.scratch import ScratchFile
 from orthanclite.services.dicomweb.locator import UidPath
 from orthanclite.services.ingest.arrival import IngestOrigin, StoreResult

@@ -16,18 +16,18 @@ from orthanclite.core.levels import Level
 from orthanclite.core.model import OverwriteMode
 from orthanclite.dicom.renderings.dicomweb_metadata import OtherBinary
 from orthanclite.dicomweb.addresses import Addresses
-from orthanclite.dicomweb.bulk import BulkAnswers, bulk_routes
 from orthanclite.dicomweb.capabilities import capability_routes, information_routes
 from orthanclite.dicomweb.deletion import deletion_routes
-from orthanclite.dicomweb.frames import FrameAnswers, frame_routes
-from orthanclite.dicomweb.instances import InstanceAnswers, instance_routes
-from orthanclite.dicomweb.metadata import MetadataAnswers, metadata_routes, update_routes
-from orthanclite.dicomweb.rendered import RenderedAnswers, rendered_routes
-from orthanclite.dicomweb.search import SearchAnswers, search_routes
+from orthanclite.dicomweb.retrieve.bulk import BulkAnswers, bulk_routes
+from orthanclite.dicomweb.retrieve.frames import FrameAnswers, frame_routes
+from orthanclite.dicomweb.retrieve.instances import InstanceAnswers, instance_routes
+from orthanclite.dicomweb.retrieve.metadata import MetadataAnswers, metadata_routes, update_routes
+from orthanclite.dicomweb.retrieve.rendered import RenderedAnswers, rendered_routes
+from orthanclite.dicomweb.retrieve.wado_uri import WadoUri, wado_uri_routes
+from orthanclite.dicomweb.search.answers import SearchAnswers, search_routes
 from orthanclite.dicomweb.store import StoreAnswers, store_routes
-from orthanclite.dicomweb.wado_uri import WadoUri, wado_uri_routes
-from orthanclite.dicomweb.workitem_changes import WorkitemChanges, change_routes
-from orthanclite.dicomweb.workitems import WorkitemAnswers, refused_routes, workitem_routes
+from orthanclite.dicomweb.workitems.changing import WorkitemChanges, change_routes
+from orthanclite.dicomweb.workitems.showing import WorkitemAnswers, refused_routes, workitem_routes
 from orthanclite.services.archive.service import ArchiveService
 from orthanclite.services.content.byte_cache import ByteCache
 from orthanclite.services.content.kept import KeptAttachments

@@ -12,8 +12,7 @@ from orthanclite.dicom.attributes import Attributes
 from orthanclite.dicom.json_model import attributes_from_model
 from orthanclite.dicom.reading.native_model import from_native_model
 from orthanclite.dicomweb.addresses import Addresses
-from orthanclite.dicomweb.matches import with_warnings
-from orthanclite.dicomweb.metadata import JSON, XML
+from orthanclite.dicomweb.forms import JSON, XML, with_warnings
 from orthanclite.services.worklists.steps import SOP_INSTANCE, STATE, TRANSACTION, NoRight, Steps, WrongState
 from orthanclite.web.answers.responses import Response
 from orthanclite.web.call import Call

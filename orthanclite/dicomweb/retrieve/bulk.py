@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from orthanclite.core.errors import BadRequest, UnknownResource
 from orthanclite.core.main_tags import PIXEL_DATA
 from orthanclite.core.text.multipart import Part
-from orthanclite.dicomweb.frames import OCTET_STREAM, stored_type
 from orthanclite.dicomweb.negotiation import Offer, Range, choose, ranges, takes_range
 from orthanclite.dicomweb.paths import INSTANCE, not_modified, uid_path, with_tag
+from orthanclite.dicomweb.retrieve.frames import OCTET_STREAM, stored_type
 from orthanclite.services.content.files import StoredFile
 from orthanclite.services.dicomweb.bulk import BulkService
 from orthanclite.services.dicomweb.locator import Locator

@@ -13,10 +13,9 @@ from orthanclite.dicom.json_model import model_of
 from orthanclite.dicom.reading.dataset import SPECIFIC_CHARACTER_SET
 from orthanclite.dicom.renderings.dicomweb_xml import to_xml
 from orthanclite.dicomweb.addresses import Addresses
-from orthanclite.dicomweb.matches import whole_response, with_warnings
-from orthanclite.dicomweb.metadata import JSON, REPRESENTATIONS, XML, xml_response
+from orthanclite.dicomweb.forms import JSON, REPRESENTATIONS, XML, whole_response, with_warnings, xml_response
 from orthanclite.dicomweb.negotiation import choose, ranges
-from orthanclite.dicomweb.queries import QUERY, QueryReader
+from orthanclite.dicomweb.search.queries import QUERY, QueryReader
 from orthanclite.services.worklists.workitems import SHOWN, Workitems
 from orthanclite.web.answers.responses import Response
 from orthanclite.web.call import Call

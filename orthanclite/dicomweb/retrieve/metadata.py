@@ -10,11 +10,11 @@ from isal import igzip, isal_zlib
 
 from orthanclite.core.errors import BadRequest, OrthancError
 from orthanclite.core.levels import Level
-from orthanclite.core.text.multipart import Part
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.renderings.dicomweb_metadata import with_base
 from orthanclite.dicom.renderings.dicomweb_xml import to_xml
 from orthanclite.dicomweb.addresses import Addresses
+from orthanclite.dicomweb.forms import JSON, REPRESENTATIONS, XML, xml_response
 from orthanclite.dicomweb.negotiation import Offer, choose, ranges
 from orthanclite.dicomweb.paths import LEVELS, not_modified, uid_path, with_tag
 from orthanclite.services.content.byte_cache import ByteCache
@@ -22,16 +22,9 @@ from orthanclite.services.dicomweb.documents import Document
 from orthanclite.services.dicomweb.locator import Locator
 from orthanclite.services.dicomweb.metadata import MetadataService
 from orthanclite.web.answers.compression import choose_encoding
-from orthanclite.web.answers.related import related_response
 from orthanclite.web.answers.responses import Response, StreamResponse, bytes_response
 from orthanclite.web.call import Call
 from orthanclite.web.routing import Arg, Router
-
-JSON = "application/dicom+json"
-XML = "application/dicom+xml"
-
-REPRESENTATIONS = (Offer(JSON), Offer("application/json"), Offer(JSON, parts=True), Offer(XML, parts=True))
-"""How data sets can be sent. Some clients ask for parts of JSON, which there are none: they get the array."""
 
 _GZIP = (b"content-encoding", b"gzip")
 _VARY = (b"vary", b"accept-encoding")
@@ -136,13 +129,6 @@ class MetadataAnswers:
         if not chosen.parts:
             return bytes_response(documents[0], XML)
         return xml_response(documents)
-
-
-def xml_response(documents: Iterable[bytes]) -> Response:
-    """Data sets in XML, a part for each; streamed unless they are a sequence."""
-    if isinstance(documents, Sequence):
-        return related_response([Part(XML, (one,), len(one)) for one in documents], XML)
-    return related_response((Part(XML, (one,), len(one)) for one in documents), XML)
 
 
 def metadata_routes(root: str, answers: MetadataAnswers) -> Router:

@@ -1,14 +1,23 @@
-"""Matches of searches as they are sent."""
+"""The forms in which data sets are sent."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from isal import igzip
 
+from orthanclite.core.text.multipart import Part
+from orthanclite.dicomweb.negotiation import Offer
 from orthanclite.web.answers.compression import choose_encoding
+from orthanclite.web.answers.related import related_response
 from orthanclite.web.answers.responses import Response, bytes_response
 from orthanclite.web.call import Call
+
+JSON = "application/dicom+json"
+XML = "application/dicom+xml"
+
+REPRESENTATIONS = (Offer(JSON), Offer("application/json"), Offer(JSON, parts=True), Offer(XML, parts=True))
+"""How data sets can be sent. Some clients ask for parts of JSON, which there are none: they get the array."""
 
 _ZIPPED = 1024
 """Bytes of an answer that is worth compressing."""
@@ -29,3 +38,10 @@ def with_warnings(response: Response, base: str, warnings: Iterable[str]) -> Res
     for warning in warnings:
         response.with_header("Warning", f"299 {base}: {warning}")
     return response
+
+
+def xml_response(documents: Iterable[bytes]) -> Response:
+    """Data sets in XML, a part for each; streamed unless they are a sequence."""
+    if isinstance(documents, Sequence):
+        return related_response([Part(XML, (one,), len(one)) for one in documents], XML)
+    return related_response((Part(XML, (one,), len(one)) for one in documents), XML)

@@ -12,10 +12,10 @@ from orthanclite.core.model import Parts, Resource
 from orthanclite.core.ports import Resources
 from orthanclite.core.text.multipart import Part
 from orthanclite.dicom.pixels.showing.profiles import Profile
-from orthanclite.dicomweb.frames import frame_numbers
-from orthanclite.dicomweb.looks import quality, refuse_annotations, render_options
 from orthanclite.dicomweb.negotiation import Offer, Range, choose, ranges
 from orthanclite.dicomweb.paths import INSTANCE, LEVELS, not_modified, uid_path, with_tag
+from orthanclite.dicomweb.retrieve.frames import frame_numbers
+from orthanclite.dicomweb.retrieve.looks import quality, refuse_annotations, render_options
 from orthanclite.services.content.files import StoredFile
 from orthanclite.services.dicomweb.locator import Locator, UidPath
 from orthanclite.services.dicomweb.pictures import GIF, JPEG, PICTURES, Look, PictureService

@@ -11,8 +11,8 @@ from orthanclite.core.query import MAXIMUM_PATTERN, Constraint, FindRequest, Mat
 from orthanclite.core.text.numbers import natural
 from orthanclite.dicom.pixels.showing.render import Region, RenderOptions
 from orthanclite.dicom.pixels.syntaxes import is_transfer_syntax
-from orthanclite.dicomweb.instances import DICOM, Transcoder
-from orthanclite.dicomweb.looks import quality, real, refuse_annotations, side
+from orthanclite.dicomweb.retrieve.instances import DICOM, Transcoder
+from orthanclite.dicomweb.retrieve.looks import quality, real, refuse_annotations, side
 from orthanclite.services.content.files import InstanceFiles, StoredFile
 from orthanclite.services.dicomweb.pictures import GIF, PICTURES, Look, PictureService
 from orthanclite.web.answers.ranges import content_response

@@ -1,0 +1,1 @@
+"""What is stored, as a client asks for it: WADO-RS, and WADO-URI."""

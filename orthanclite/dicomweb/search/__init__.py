@@ -1,0 +1,1 @@
+"""Searches: QIDO-RS."""

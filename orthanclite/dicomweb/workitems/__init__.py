@@ -1,0 +1,1 @@
+"""The worklist service: UPS-RS."""
