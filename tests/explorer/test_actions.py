@@ -37,6 +37,7 @@ def result(page: Page) -> None:
     """Wait for the job, and go where it leads."""
     expect(page.locator(".job-dock [role=status]")).to_have_text("Done", timeout=20_000)
     page.locator(".job-dock").get_by_role("link", name="Show the result").click()
+    expect(page.locator(".job-dock")).to_have_count(0)  # it has been shown
 
 
 def test_a_series_is_split_off(page: Page, site: Server) -> None:

@@ -199,10 +199,22 @@ def test_files_are_uploaded_and_refusals_reported(
     expect(report).to_contain_text("1 refused")
     expect(page.locator("table")).to_contain_text("notes<b>.txt")
     assert site.get("/statistics")["CountInstances"] == 30
+    page.get_by_role("navigation").get_by_role("link", name="Studies").click()
+    expect(page.locator(".upload-dock [role=status]")).to_contain_text("1 refused")
+    page.get_by_role("navigation").get_by_role("link", name="Upload").click()
     page.locator("input[type=file]").first.set_input_files(files[:2])
     expect(report).to_contain_text("2 there already")
     assert all("400" in one for one in complaints)
     complaints.clear()
+
+
+def test_an_upload_that_went_well_is_told_once(page: Page, site: Server, tmp_path: Path) -> None:
+    (tmp_path / "one.dcm").write_bytes(study(1, "Doe^John"))
+    page.goto("/ui/app/#/upload")
+    page.locator("input[type=file]").first.set_input_files(tmp_path / "one.dcm")
+    page.get_by_role("link", name="Doe, John · Head").click()
+    expect(page.locator("h1")).to_contain_text("Doe, John")
+    expect(page.locator(".upload-dock")).to_have_count(0)
 
 
 def test_dropped_files_are_uploaded_and_named(page: Page, site: Server) -> None:
@@ -251,6 +263,7 @@ def test_jobs_are_live_and_their_archive_is_downloaded(page: Page, site: Server)
         "/tools/create-archive", json={"Resources": [id], "Asynchronous": True}
     ).raise_for_status()
     expect(page.locator(".jobs li").first).to_contain_text("Done")
+    expect(page.locator(".jobs li strong")).to_have_text("ZIP archive")
     with page.expect_download() as download:
         page.get_by_role("link", name="Download").first.click()
     assert zipfile.is_zipfile(download.value.path())

@@ -34,6 +34,7 @@ interface State {
   studies: string[]
   isPaused: boolean
   isOffline: boolean
+  isSeen: boolean // that all is done
 }
 
 const state = reactive<State>(empty())
@@ -52,6 +53,7 @@ function empty(): State {
     studies: [],
     isPaused: false,
     isOffline: false,
+    isSeen: false,
   }
 }
 
@@ -63,7 +65,13 @@ export const total = computed(() => state.waiting + state.underway + state.store
 export function enqueue(added: Iterable<File>): void {
   if (!isBusy.value && state.refused === 0) clear()
   for (const file of added) files.push(file)
+  state.isSeen = false
   work()
+}
+
+/** Who has uploaded has seen what became of it. */
+export function seen(): void {
+  state.isSeen = true
 }
 
 export function pause(isPaused: boolean): void {
