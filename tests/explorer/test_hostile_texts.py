@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import FilePayload, Page, expect
+from pydicom import dcmread
 from pydicom.config import disable_value_validation
 
 from tests.explorer.studies import study
@@ -138,6 +140,58 @@ def test_hostile_texts_show_as_texts(
     expect(page.locator(".upload-dock")).to_be_visible()
     sound(page, "upload dock")
     complaints[:] = [one for one in complaints if "status of 4" not in one]
+
+
+def test_hostile_texts_are_texts_in_every_dialog(page: Page, site: Server, hostile: dict[str, str]) -> None:
+    """Of any study, of other servers and of worklists; names of fields and of what may be chosen, too."""
+    dialog = page.get_by_role("dialog")
+
+    def look(what: str) -> None:
+        expect(dialog).to_be_visible()
+        sound(page, what)
+        page.set_viewport_size({"width": 1280, "height": 800})
+        page.keyboard.press("Escape")
+        expect(dialog).to_have_count(0)
+
+    with disable_value_validation():
+        second = study(0, MARKUP, SeriesDescription=MARKUP, SpecificCharacterSet="ISO_IR 192")
+        dataset = dcmread(BytesIO(second))
+        dataset.SeriesInstanceUID, dataset.SOPInstanceUID = "1.2.0.2", "1.2.0.2.1"
+        dataset.file_meta.MediaStorageSOPInstanceUID = "1.2.0.2.1"
+        with BytesIO() as file:
+            dataset.save_as(file)
+            site.upload(file.getvalue())
+    page.goto(f"/ui/app/#/studies/{hostile['markup']}")
+    for name in ("Split", "Merge", "Attach to patient", "Add a PDF or pictures"):
+        page.get_by_role("button", name="More").click()
+        page.get_by_role("menuitem", name=name).click()
+        if name in ("Merge", "Attach to patient"):
+            dialog.get_by_role("searchbox").fill("*")
+            expect(dialog.get_by_role("radio")).not_to_have_count(0)
+            expect(dialog).to_contain_text("constructor.constructor")
+        if name == "Split":
+            expect(dialog.get_by_role("checkbox", name="onerror")).to_have_count(2)
+        look(name)
+    page.get_by_role("button", name="Modify").first.click()
+    dialog.get_by_label("Description", exact=True).fill(f"{MARKUP}!")
+    dialog.get_by_role("button", name="Show what would change").click()
+    expect(dialog.get_by_role("row", name="StudyDescription")).to_contain_text("onerror")
+    look("dry run")
+    page.locator(".series-cards button").first.click()
+    panel = page.locator("section", has=page.locator(".instances"))
+    panel.get_by_role("button", name="Modify").click()
+    look("series")
+
+    page.goto("/ui/app/#/network")
+    section = page.locator("section", has_text="DICOM modalities")
+    for row in section.get_by_role("row").filter(has=page.get_by_role("button")).all():
+        row.get_by_role("button", name="Edit").click()
+        look("modality")
+    page.goto("/ui/app/#/worklists")
+    expect(page.locator("tbody tr", has_text=MARKUP)).to_have_count(1)
+    for row in page.locator("tbody tr").all():
+        row.get_by_role("button", name="Edit").click()
+        look("worklist")
 
 
 def test_what_a_server_answers_is_text_too(page: Page, site: Server, complaints: list[str]) -> None:
