@@ -21,7 +21,7 @@ from io import BytesIO
 import pydicom
 
 from benchmarks.corpus import ct_slices
-from benchmarks.pair import compare, machine, servers
+from benchmarks.pair import compare, machine, servers, settle
 from tests.support.ports import free_port
 from tests.support.server import Server
 
@@ -45,6 +45,7 @@ def main() -> None:
                 files = ct_slices(number, side, seed=side)
                 for server in pair.values():
                     upload(server, files)
+                settle(pair)
                 study = pydicom.dcmread(BytesIO(files[0]), stop_before_pixels=True).StudyInstanceUID
                 for way in [way for way in WAYS if way in wanted] or WAYS:
                     measure = partial(rate, WAYS[way], number, study)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any
 from tests.support.server import REFERENCE, Server, orthanclite_command, reference, running
 
 OURS, THEIRS = "ours", "reference"
+_RESTS = 2  # seconds in a row
+_IDLE = 0.05  # seconds of a processor in one of them
 
 
 @contextmanager
@@ -49,6 +52,16 @@ def compare(
     theirs = median(results[THEIRS])
     print(f"{what:44} {ours:10.1f} {theirs:10.1f} {unit}   ratio {ours / theirs:.2f}", flush=True)
     return ours / theirs
+
+
+def settle(pair: Mapping[str, Server]) -> None:
+    """Wait until the servers have done what an upload leaves to them: DICOMweb's metadata, say."""
+    rest = 0
+    while rest < _RESTS:
+        before = [server.work() for server in pair.values()]
+        time.sleep(1)
+        used = (server.work() - one for server, one in zip(pair.values(), before, strict=True))
+        rest = rest + 1 if sum(used) < _IDLE else 0
 
 
 def resident_mb(server: Server) -> float:
