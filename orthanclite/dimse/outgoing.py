@@ -1,6 +1,6 @@
 """Associations that this server requests: whom it calls, what it proposes, and how it then asks.
 
-``upper`` makes them (``upper/requestor.py``); ``scu`` and C-MOVE use them, and know them by what stands here.
+``upper`` makes them (``upper/requested``); ``scu`` and C-MOVE use them, and know them by what stands here.
 """
 
 from __future__ import annotations

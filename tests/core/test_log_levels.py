@@ -38,7 +38,7 @@ def test_one_category_is_set_and_the_others_keep_theirs(category: LogCategory) -
         ("orthanclite.http", LogCategory.HTTP),
         ("orthanclite.httpx", LogCategory.GENERIC),
         ("orthanclite.index.database.writer", LogCategory.SQLITE),
-        ("orthanclite.dimse.upper.server", LogCategory.DICOM),
+        ("orthanclite.dimse.upper.accepted.server", LogCategory.DICOM),
         ("uvicorn.error", LogCategory.HTTP),
         ("anything", LogCategory.GENERIC),
     ],

@@ -21,8 +21,8 @@ from orthanclite.dimse.outgoing import CallDefaults
 from orthanclite.dimse.scp.table import Backends, Commitment, Retrieval, offers
 from orthanclite.dimse.scu.client import DicomClient
 from orthanclite.dimse.sending import InstanceSender
-from orthanclite.dimse.upper.requestor import AssociationRequestor
-from orthanclite.dimse.upper.server import DicomServer
+from orthanclite.dimse.upper.accepted.server import DicomServer
+from orthanclite.dimse.upper.requested.requestor import AssociationRequestor
 from orthanclite.services.content.files import InstanceFiles
 from orthanclite.services.content.outgoing import OutgoingInstances
 from orthanclite.services.imaging.transcoding import TranscodingOptions, TranscodingService

@@ -25,7 +25,7 @@ from pynetdicom.sop_class import CTImageStorage, Verification
 
 from orthanclite.core.levels import Level
 from orthanclite.dimse.options import DicomServerOptions
-from orthanclite.dimse.upper.server import DicomServer
+from orthanclite.dimse.upper.accepted.server import DicomServer
 from tests.support.lab import Lab
 from tests.support.scu import Client, paused
 

@@ -22,13 +22,13 @@ from orthanclite.dimse.outgoing import CallDefaults
 from orthanclite.dimse.scp.commitment import CommitmentReporter
 from orthanclite.dimse.scp.table import Commitment, Retrieval
 from orthanclite.dimse.service import Service
-from orthanclite.dimse.upper.requestor import AssociationRequestor
+from orthanclite.dimse.upper.requested.requestor import AssociationRequestor
 from orthanclite.jobs.kinds.commitment import CommitmentKind
 from orthanclite.services.remotes.client import SopReference
 from orthanclite.services.remotes.commitment import FailureReason
 from tests.dimse.conftest import StartServer
 from tests.dimse.support import CT, ECHO, Site, ct, eventually, implicit
-from tests.dimse.upper.test_request import ABSTRACT, IMPLICIT, TRANSFER, context, item, request
+from tests.dimse.upper.accepted.test_negotiation import ABSTRACT, IMPLICIT, TRANSFER, context, item, request
 from tests.support.ports import free_port
 
 STUDY_ROOT = "1.2.840.10008.5.1.4.1.2.2.1"

@@ -13,7 +13,7 @@ import pytest
 from orthanclite.dimse.command import AFFECTED_SOP_CLASS_UID, C_ECHO_RQ, COMMAND_FIELD
 from orthanclite.dimse.options import DicomClientOptions
 from orthanclite.dimse.outgoing import Proposal, Remote
-from orthanclite.dimse.upper.requestor import AssociationRequestor
+from orthanclite.dimse.upper.requested.requestor import AssociationRequestor
 from orthanclite.services.ingest.service import IngestService
 from tests.dimse.conftest import StartServer
 from tests.dimse.support import CT, ECHO, IMPLICIT, Site, ct, eventually, implicit, store_request

@@ -18,8 +18,8 @@ from orthanclite.core.machine.budget import MemoryBudget
 from orthanclite.dimse.command import Command
 from orthanclite.dimse.conversation import Incoming
 from orthanclite.dimse.options import DicomServerOptions
-from orthanclite.dimse.upper.assembly import MessageAssembly, WholeDataSet
-from orthanclite.dimse.upper.server import DicomServer
+from orthanclite.dimse.upper.accepted.server import DicomServer
+from orthanclite.dimse.upper.wire.assembly import MessageAssembly, WholeDataSet
 from tests.dimse.conftest import StartServer
 from tests.dimse.support import CT, IMPLICIT, Site, ct, eventually, implicit, send_bytes, store_request
 

@@ -22,14 +22,14 @@ from orthanclite.dimse.outgoing import CallDefaults
 from orthanclite.dimse.scp.commitment import CommitmentReporter
 from orthanclite.dimse.scp.table import Commitment
 from orthanclite.dimse.status import SUCCESS
-from orthanclite.dimse.upper.requestor import AssociationRequestor
+from orthanclite.dimse.upper.requested.requestor import AssociationRequestor
 from orthanclite.jobs.engine import JobEngine
 from orthanclite.jobs.kinds.commitment import CommitmentKind
 from orthanclite.services.remotes.client import SopReference
 from orthanclite.services.remotes.commitment import CommitmentService, FailureReason
 from tests.dimse.conftest import StartServer
 from tests.dimse.support import CT, Site, ct, eventually
-from tests.dimse.upper.test_conversation import request
+from tests.dimse.upper.accepted.test_conversation import request
 from tests.support.jobs import job_engine
 from tests.support.lab import Lab
 from tests.support.scu import paused

@@ -38,10 +38,10 @@ from orthanclite.dimse.service import Service
 from orthanclite.dimse.status import CANCEL, PENDING, SUCCESS, UNABLE_TO_PROCESS
 from tests.dimse.conftest import StartServer
 from tests.dimse.support import CT, Site, ct, eventually, needs_dcmtk
-from tests.dimse.upper.test_conversation import request
-from tests.dimse.upper.test_request import ABSTRACT, TRANSFER, item
-from tests.dimse.upper.test_request import context as proposed
-from tests.dimse.upper.test_request import request as associate_request
+from tests.dimse.upper.accepted.test_conversation import request
+from tests.dimse.upper.accepted.test_negotiation import ABSTRACT, TRANSFER, item
+from tests.dimse.upper.accepted.test_negotiation import context as proposed
+from tests.dimse.upper.accepted.test_negotiation import request as associate_request
 from tests.support.lab import Lab
 from tests.support.scu import paused
 

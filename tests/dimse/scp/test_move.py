@@ -26,7 +26,7 @@ from orthanclite.core.remotes.registry import Modality
 from orthanclite.dimse.scp.table import Retrieval
 from orthanclite.dimse.service import Service
 from orthanclite.dimse.status import CANCEL, PENDING, SUCCESS, UNABLE_TO_PROCESS
-from orthanclite.dimse.upper.requestor import AssociationRequestor
+from orthanclite.dimse.upper.requested.requestor import AssociationRequestor
 from orthanclite.jobs.kinds.modality_store import StoreRequest
 from tests.dimse.conftest import StartServer
 from tests.dimse.scp.test_get import counts, failed, key, stored

@@ -35,7 +35,7 @@ from orthanclite.dimse.conversation import Offers
 from orthanclite.dimse.options import DicomClientOptions
 from orthanclite.dimse.outgoing import CallDefaults
 from orthanclite.dimse.scu.query_retrieve import QueryRetrieveScu
-from orthanclite.dimse.upper.requestor import AssociationRequestor
+from orthanclite.dimse.upper.requested.requestor import AssociationRequestor
 from orthanclite.services.remotes.client import Call as Calling
 from orthanclite.services.retrieve.answers import MOST_ANSWERS, AnswerReader, bounded
 from orthanclite.services.retrieve.identifiers import Identifier

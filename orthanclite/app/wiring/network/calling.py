@@ -19,7 +19,7 @@ from orthanclite.dimse.options import DicomClientOptions, TlsClientOptions
 from orthanclite.dimse.outgoing import CallDefaults
 from orthanclite.dimse.scu.client import DicomClient
 from orthanclite.dimse.sending import InstanceSender
-from orthanclite.dimse.upper.requestor import AssociationRequestor
+from orthanclite.dimse.upper.requested.requestor import AssociationRequestor
 from orthanclite.jobs.kinds.modality_store import ModalityStoreKind
 from orthanclite.rest.network.commitment import CommitmentServices, commitment_routes
 from orthanclite.rest.network.modalities import ModalityServices, modality_routes

@@ -29,7 +29,7 @@ from orthanclite.dimse.scp.move import MOVE_MODELS
 from orthanclite.dimse.scp.moved import MovedInstances
 from orthanclite.dimse.scp.table import Backends, Commitment, Retrieval, offers
 from orthanclite.dimse.service import Service
-from orthanclite.dimse.upper.server import DicomServer
+from orthanclite.dimse.upper.accepted.server import DicomServer
 from orthanclite.jobs.kinds.commitment import CommitmentKind
 from orthanclite.jobs.kinds.modality_store import StoreRequest
 from orthanclite.services.remotes.commitment import CommitmentService

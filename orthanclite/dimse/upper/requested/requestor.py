@@ -11,9 +11,9 @@ from orthanclite.core.machine.budget import MemoryBudget
 from orthanclite.dimse.conversation import Offers
 from orthanclite.dimse.options import DicomClientOptions
 from orthanclite.dimse.outgoing import MOST_PROPOSALS, Proposal, Remote
-from orthanclite.dimse.upper.link import Link, connect
-from orthanclite.dimse.upper.requested import RequestedAssociation, failure
-from orthanclite.dimse.upper.tls import client_context
+from orthanclite.dimse.upper.requested.association import RequestedAssociation, failure
+from orthanclite.dimse.upper.wire.link import Link, connect
+from orthanclite.dimse.upper.wire.tls import client_context
 
 _MESSAGE_MEMORY = 64 << 20
 """Bytes that answers on their way in may take together, besides data sets that are streamed."""

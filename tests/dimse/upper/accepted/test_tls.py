@@ -11,7 +11,7 @@ from pynetdicom.association import Association
 
 from orthanclite.core.errors import NetworkProtocol
 from orthanclite.dimse.options import TlsOptions
-from orthanclite.dimse.upper.tls import server_context
+from orthanclite.dimse.upper.wire.tls import server_context
 from tests.dimse.conftest import StartServer
 from tests.dimse.support import CT, Site, ct
 from tests.support.certificates import Identity, make_identity

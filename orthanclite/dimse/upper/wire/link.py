@@ -20,8 +20,8 @@ from contextlib import suppress
 
 from orthanclite.core.machine.buffers import View
 from orthanclite.dimse.peer import plain_ip
-from orthanclite.dimse.upper.buffer import PDU_HEAD, InputBuffer
-from orthanclite.dimse.upper.pdus import P_DATA_TF
+from orthanclite.dimse.upper.wire.buffer import PDU_HEAD, InputBuffer
+from orthanclite.dimse.upper.wire.pdus import P_DATA_TF
 
 _KINDS = range(0x01, 0x08)  # of PDUs
 _LONGEST_CONTROL_PDU = 1 << 20

@@ -11,8 +11,8 @@ from socketserver import BaseRequestHandler, ThreadingTCPServer
 from typing import Any
 
 from orthanclite.dimse.peer import plain_ip
-from orthanclite.dimse.upper.admission import Places
-from orthanclite.dimse.upper.link import tune
+from orthanclite.dimse.upper.accepted.admission import Places
+from orthanclite.dimse.upper.wire.link import tune
 
 LOGGER = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orthanclite.dimse.upper import buffer
-from orthanclite.dimse.upper.link import Link
+from orthanclite.dimse.upper.wire import buffer
+from orthanclite.dimse.upper.wire.link import Link
 from tests.dimse.support import eventually
 
 DATA, ABORT = 0x04, 0x07

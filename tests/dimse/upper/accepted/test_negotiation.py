@@ -12,7 +12,7 @@ from pynetdicom.pdu import A_ASSOCIATE_RQ
 
 from orthanclite.core.errors import NetworkProtocol
 from orthanclite.core.remotes.registry import Modality
-from orthanclite.dimse.upper.request import read_request
+from orthanclite.dimse.upper.accepted.negotiation import read_request
 from tests.dimse.conftest import StartServer
 from tests.dimse.support import CT, ECHO, Site, eventually
 from tests.dimse.test_robustness import closed_by_server

@@ -11,11 +11,16 @@ from orthanclite.core.machine.budget import MemoryBudget
 from orthanclite.dimse.conversation import Offers
 from orthanclite.dimse.peer import Peer
 from orthanclite.dimse.service import Service
-from orthanclite.dimse.upper.association import BaseAssociation
-from orthanclite.dimse.upper.contexts import Negotiated
-from orthanclite.dimse.upper.link import Link
-from orthanclite.dimse.upper.pdus import A_ASSOCIATE_RQ, A_RELEASE_RQ, RELEASE_RESPONSE
-from orthanclite.dimse.upper.request import AssociationRequest, Rejection, acceptance, read_request
+from orthanclite.dimse.upper.accepted.contexts import Negotiated
+from orthanclite.dimse.upper.accepted.negotiation import (
+    AssociationRequest,
+    Rejection,
+    acceptance,
+    read_request,
+)
+from orthanclite.dimse.upper.wire.association import BaseAssociation
+from orthanclite.dimse.upper.wire.link import Link
+from orthanclite.dimse.upper.wire.pdus import A_ASSOCIATE_RQ, A_RELEASE_RQ, RELEASE_RESPONSE
 
 LOGGER = logging.getLogger(__name__)
 
@@ -35,7 +40,7 @@ Admit = Callable[["AcceptedAssociation", AssociationRequest], Terms | Rejection]
 
 
 class AcceptedAssociation(BaseAssociation):
-    """See ``upper.association.BaseAssociation``."""
+    """See ``upper.wire.association.BaseAssociation``."""
 
     def __init__(
         self, link: Link, maximum_length: int, timeout: float | None, offers: Offers, budget: MemoryBudget

@@ -14,7 +14,7 @@ from orthanclite.dimse.command import C_GET_RQ, COMMAND_FIELD
 from orthanclite.dimse.conversation import Conversation, Message, Offer
 from orthanclite.dimse.service import Service
 from orthanclite.dimse.status import CANCEL, PENDING, SUCCESS
-from orthanclite.dimse.upper.link import Link
+from orthanclite.dimse.upper.wire.link import Link
 from tests.dimse.conftest import StartServer
 from tests.dimse.raw_peer import Call
 from tests.dimse.support import ECHO, Site, eventually

@@ -25,8 +25,8 @@ from orthanclite.dimse.conversation import Context, Incoming, Message
 from orthanclite.dimse.peer import Peer
 from orthanclite.dimse.scp.part10 import file_head
 from orthanclite.dimse.scp.store import IncomingFile, StoreScp
-from orthanclite.dimse.upper.assembly import MessageAssembly, WholeDataSet
-from orthanclite.dimse.upper.exchange import Exchange
+from orthanclite.dimse.upper.wire.assembly import MessageAssembly, WholeDataSet
+from orthanclite.dimse.upper.wire.exchange import Exchange
 from orthanclite.services.ingest.arrival import IngestOrigin, StoreResult
 from tests.dimse.support import CT, store_request
 

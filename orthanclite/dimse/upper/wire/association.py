@@ -31,10 +31,10 @@ from orthanclite.dimse.command import (
 from orthanclite.dimse.conversation import Context, Incoming, Message, Offers, Provider, Receiver
 from orthanclite.dimse.peer import Peer
 from orthanclite.dimse.service import Service
-from orthanclite.dimse.upper.assembly import MessageAssembly, WholeDataSet
-from orthanclite.dimse.upper.exchange import Exchange
-from orthanclite.dimse.upper.link import Link
-from orthanclite.dimse.upper.pdus import A_ABORT, ABORT, P_DATA_TF
+from orthanclite.dimse.upper.wire.assembly import MessageAssembly, WholeDataSet
+from orthanclite.dimse.upper.wire.exchange import Exchange
+from orthanclite.dimse.upper.wire.link import Link
+from orthanclite.dimse.upper.wire.pdus import A_ABORT, ABORT, P_DATA_TF
 
 LOGGER = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class BaseAssociation:
         meanwhile: Callable[[], None] | None = None,
         before: bytes = b"",
     ) -> Message:
-        """See ``upper.exchange.ExchangeOwner``."""
+        """See ``upper.wire.exchange.ExchangeOwner``."""
         self._send_request(context, elements, data, before=before)
         if meanwhile is not None:
             meanwhile()

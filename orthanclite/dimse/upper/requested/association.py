@@ -28,10 +28,10 @@ from orthanclite.dimse.conversation import Context, Message, Offers
 from orthanclite.dimse.outgoing import Proposal, Remote
 from orthanclite.dimse.peer import Peer
 from orthanclite.dimse.status import is_pending
-from orthanclite.dimse.upper.association import BaseAssociation
-from orthanclite.dimse.upper.link import Link
-from orthanclite.dimse.upper.negotiation import association_request, read_acceptance, rejection
-from orthanclite.dimse.upper.pdus import (
+from orthanclite.dimse.upper.requested.negotiation import association_request, read_acceptance, rejection
+from orthanclite.dimse.upper.wire.association import BaseAssociation
+from orthanclite.dimse.upper.wire.link import Link
+from orthanclite.dimse.upper.wire.pdus import (
     A_ASSOCIATE_AC,
     A_ASSOCIATE_RJ,
     A_RELEASE_RP,

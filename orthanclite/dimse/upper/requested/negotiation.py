@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from orthanclite.core.errors import NetworkProtocol
 from orthanclite.dimse.conversation import Context
 from orthanclite.dimse.outgoing import Proposal
-from orthanclite.dimse.upper.pdus import (
+from orthanclite.dimse.upper.wire.pdus import (
     A_ASSOCIATE_RQ,
     ABSTRACT_SYNTAX,
     ACCEPTED,

@@ -14,8 +14,8 @@ from orthanclite.dicom.encoding import (
 )
 from orthanclite.dicom.uids import KNOWN_STORAGE_CLASSES
 from orthanclite.dimse.conversation import Context, Offers
-from orthanclite.dimse.upper.pdus import ACCEPTED, Roles
-from orthanclite.dimse.upper.request import AssociationRequest, ContextAnswer, ProposedContext
+from orthanclite.dimse.upper.accepted.negotiation import AssociationRequest, ContextAnswer, ProposedContext
+from orthanclite.dimse.upper.wire.pdus import ACCEPTED, Roles
 from orthanclite.services.server.runtime import RuntimeOptions
 
 _UNCOMPRESSED = (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN, EXPLICIT_BIG_ENDIAN)

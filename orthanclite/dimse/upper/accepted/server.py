@@ -12,14 +12,14 @@ from orthanclite.core.machine.budget import MemoryBudget
 from orthanclite.dimse.conversation import Offer, Offers
 from orthanclite.dimse.options import DicomServerOptions, ModalitiesLookup
 from orthanclite.dimse.permissions import Permissions
-from orthanclite.dimse.upper.accepted import AcceptedAssociation, Terms
-from orthanclite.dimse.upper.admission import Places
-from orthanclite.dimse.upper.contexts import ContextPolicy
-from orthanclite.dimse.upper.link import Link
-from orthanclite.dimse.upper.listener import DicomListener
-from orthanclite.dimse.upper.pdus import APPLICATION_CONTEXT
-from orthanclite.dimse.upper.request import AssociationRequest, Rejection
-from orthanclite.dimse.upper.tls import server_context
+from orthanclite.dimse.upper.accepted.admission import Places
+from orthanclite.dimse.upper.accepted.association import AcceptedAssociation, Terms
+from orthanclite.dimse.upper.accepted.contexts import ContextPolicy
+from orthanclite.dimse.upper.accepted.listener import DicomListener
+from orthanclite.dimse.upper.accepted.negotiation import AssociationRequest, Rejection
+from orthanclite.dimse.upper.wire.link import Link
+from orthanclite.dimse.upper.wire.pdus import APPLICATION_CONTEXT
+from orthanclite.dimse.upper.wire.tls import server_context
 from orthanclite.services.server.runtime import RuntimeOptions
 
 LOGGER = logging.getLogger(__name__)

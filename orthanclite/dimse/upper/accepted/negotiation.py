@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orthanclite.core.errors import NetworkProtocol
-from orthanclite.dimse.upper.pdus import (
+from orthanclite.dimse.upper.wire.pdus import (
     A_ASSOCIATE_AC,
     A_ASSOCIATE_RJ,
     ABSTRACT_SYNTAX,

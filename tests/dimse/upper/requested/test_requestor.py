@@ -36,8 +36,8 @@ from orthanclite.dimse.options import DicomClientOptions, TlsClientOptions, TlsO
 from orthanclite.dimse.outgoing import Association, CallDefaults, Connector, Proposal, Remote
 from orthanclite.dimse.scp.store import StoreScp
 from orthanclite.dimse.service import Service
-from orthanclite.dimse.upper.negotiation import association_request, read_acceptance, rejection
-from orthanclite.dimse.upper.requestor import AssociationRequestor
+from orthanclite.dimse.upper.requested.negotiation import association_request, read_acceptance, rejection
+from orthanclite.dimse.upper.requested.requestor import AssociationRequestor
 from tests.dimse.conftest import StartServer
 from tests.dimse.raw_peer import ABORT, Call, RawPeer, raw_peer
 from tests.dimse.support import CT, ECHO, ct, implicit

@@ -14,12 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orthanclite.dimse.options import TlsOptions
-from orthanclite.dimse.upper import accepted, listener
-from orthanclite.dimse.upper.admission import Places
+from orthanclite.dimse.upper.accepted import association as accepted
+from orthanclite.dimse.upper.accepted import listener
+from orthanclite.dimse.upper.accepted.admission import Places
 from tests.dimse.conftest import StartServer
 from tests.dimse.support import Site, eventually
 from tests.dimse.test_robustness import closed_by_server
-from tests.dimse.upper.test_request import answer, request, usual
+from tests.dimse.upper.accepted.test_negotiation import answer, request, usual
 from tests.support.certificates import make_identity
 
 HOSTS = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]

@@ -1,0 +1,1 @@
+"""Associations that this server requests of peers."""

@@ -1,0 +1,1 @@
+"""What associations of both roles have in common: connections, PDUs, messages."""
