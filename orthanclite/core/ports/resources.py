@@ -41,6 +41,10 @@ class Resources(Protocol):
         """Sorted Orthanc IDs below a resource at ``target``; empty for an unknown one."""
         ...
 
+    def first_below(self, level: Level, id: str, target: Level) -> str | None:
+        """The first of :meth:`descendant_ids`, without all the others; None where there is none."""
+        ...
+
     def blobs_of_series(self, id: str) -> list[tuple[str, str]]:
         """The instances of a series in the order of their Orthanc IDs, each with the UUID of its file."""
         ...

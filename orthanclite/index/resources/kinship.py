@@ -47,6 +47,7 @@ DESCENDANTS = {
     for target in Level
     if target > level
 }
+FIRST_BELOW = {levels: statement.limit(1) for levels, statement in DESCENDANTS.items()}
 COUNT_BELOW = {
     (level, target): select(func.count())
     .select_from(_descendant_source(level, target))

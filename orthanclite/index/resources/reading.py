@@ -24,7 +24,7 @@ from orthanclite.index.database.session import any_of, chunks
 from orthanclite.index.database.transaction import Transaction
 from orthanclite.index.database.writer import Writer
 from orthanclite.index.resources.attachments import holds_blob, replace_blob
-from orthanclite.index.resources.kinship import ANCESTOR, COUNT_BELOW, DESCENDANTS, SIZES_BELOW
+from orthanclite.index.resources.kinship import ANCESTOR, COUNT_BELOW, DESCENDANTS, FIRST_BELOW, SIZES_BELOW
 from orthanclite.index.resources.loading import ROW, ROWS, load
 from orthanclite.index.resources.pages import ALL, IdPages
 from orthanclite.index.resources.reconstruct import replace_tags
@@ -143,6 +143,11 @@ class SqlResources:
     def descendant_ids(self, level: Level, id: str, target: Level) -> list[str]:
         with self._database.reader() as session:
             return session.column(DESCENDANTS[level, target], public_id=id)
+
+    def first_below(self, level: Level, id: str, target: Level) -> str | None:
+        with self._database.reader() as session:
+            found: str | None = session.value(FIRST_BELOW[level, target], public_id=id)
+            return found
 
     def blobs_of_series(self, id: str) -> list[tuple[str, str]]:
         with self._database.reader() as session:

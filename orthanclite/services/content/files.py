@@ -111,10 +111,10 @@ class InstanceFiles:
         """
         if level is Level.INSTANCE:
             return self.locate(id)
-        ids = self._resources.descendant_ids(level, id, Level.INSTANCE)
-        if not ids:
+        first = self._resources.first_below(level, id, Level.INSTANCE)
+        if first is None:
             raise UnknownResource
-        return self.locate(ids[0])
+        return self.locate(first)
 
     def parse(self, file: StoredFile, whole: bool = False) -> DicomFile:
         """The file up to its pixel data, included by name but not by value; ``whole`` parses to the end."""

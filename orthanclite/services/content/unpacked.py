@@ -20,6 +20,8 @@ _WORTH_IT = 1 << 20
 """Bytes of a compressed blob's content from which on it is unpacked; less is inflated for each who asks."""
 _CAPACITY = 1 << 30
 """Bytes of all files that are unpacked, and of the largest one."""
+_MOST = 64
+"""Files that are unpacked: each is open as long as it is kept."""
 _UNUSED = 120.0
 """Seconds since the last use after which an unpacked file goes away."""
 
@@ -117,7 +119,7 @@ class UnpackedFiles:
         with self._lock:
             self._unpacked[file.attachment.uuid] = (scratch, time.monotonic())
             used = sum(one.size for one, _ in self._unpacked.values())
-            while used > self._capacity:
+            while used > self._capacity or len(self._unpacked) > _MOST:
                 # Whoever reads it still holds it.
                 _, (dropped, _) = self._unpacked.popitem(last=False)
                 used -= dropped.size

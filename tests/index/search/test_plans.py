@@ -93,6 +93,7 @@ def use(index: SqlIndex) -> None:
         for target in Level:
             if target > level:
                 assert resources.descendant_ids(level, id, target)
+                assert resources.first_below(level, id, target)
             else:
                 assert resources.ancestor_id(level, id, target)
     assert index.search(MAIN_TAGS).ids_of_uids(["1.0", "1.0.1", "1.0.1.0"]) == [ids.instance]

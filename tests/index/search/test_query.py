@@ -282,7 +282,10 @@ def test_parents(world: World) -> None:
         for below in Level:
             found = world.find(FindRequest(below, parent=parent.ref))
             if below > level:
-                assert found == world.index.resources.descendant_ids(level, parent.id, below)
+                resources = world.index.resources
+                assert found == resources.descendant_ids(level, parent.id, below)
+                assert found[0] == resources.first_below(level, parent.id, below)
+                assert resources.first_below(level, "nope", below) is None
             else:
                 assert found == ([parent.id] if below is level else [])
     assert world.find(FindRequest(Level.STUDY, parent=ResourceRef(Level.PATIENT, "nope"))) == []

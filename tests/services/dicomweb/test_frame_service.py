@@ -365,6 +365,16 @@ def test_unpacked_files_go_away(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(site.inflated) == 2
 
 
+def test_not_too_many_unpacked_files_are_open() -> None:
+    site = Site(SlowImages())
+    files = UnpackedFiles(BlobReader(site.blobs), site, None)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    deflated = transcode(dicom_file(side=10, pixels=bytes(200)), DeflatedExplicitVRLittleEndian)
+    for _ in range(100):
+        files.readable(site.add(deflated, DeflatedExplicitVRLittleEndian))
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before + 70
+
+
 def test_no_more_is_unpacked_than_there_is_room_for() -> None:
     site = Site(SlowImages())
     files = UnpackedFiles(BlobReader(site.blobs), site, None, capacity=1500)
