@@ -12,6 +12,7 @@ import pytest
 from orthanclite.dicom.dictionary import TagDictionary
 from orthanclite.dicom.renderings.dicomweb_xml import to_xml
 from tests.dicomweb.support import ROOT, get, json_of
+from tests.support.postgres import Cluster
 from tests.support.server import Server, orthanclite, running
 
 SERVER_CONFIG = {"Worklists": {"Enable": True, "SaveInOrthancDatabase": True}}
@@ -266,6 +267,36 @@ def test_workitems_outlive_the_server(tmp_path: Path) -> None:
         assert state_of(site, path) == "IN PROGRESS"
         assert send(site, "POST", f"{path}?5.5", DONE).status_code == 200
         assert send(site, "PUT", f"{path}/state", state("COMPLETED", "5.5")).status_code == 200
+
+
+def test_two_servers_on_one_index_share_them(postgres: Cluster, tmp_path: Path) -> None:
+    with postgres.database() as name:
+        index = {
+            "EnableIndex": True,
+            "Host": postgres.host,
+            "Port": postgres.port,
+            "Database": name,
+            "Username": postgres.user,
+        }
+        config = {**SERVER_CONFIG, "PostgreSQL": index, "StorageDirectory": str(tmp_path / "files")}
+        one = orthanclite(tmp_path / "one", {**config, "DatabaseServerIdentifier": "one"})
+        other = orthanclite(tmp_path / "other", {**config, "DatabaseServerIdentifier": "other"})
+        with running(one), running(other), ThreadPoolExecutor(8) as clients:
+            path = make(one, "1.2.91")
+            tags = [f"0009{number:04X}" for number in range(0x1010, 0x1030)]
+            changes = clients.map(
+                lambda tag: send((one, other)[int(tag, 16) % 2], "POST", path, {tag: text("LO", tag)}), tags
+            )
+            assert {change.status_code for change in changes} == {200}
+            claims = clients.map(
+                lambda number: send(
+                    (one, other)[number % 2], "PUT", f"{path}/state", state("IN PROGRESS", f"5.{number}")
+                ),
+                range(8),
+            )
+            assert sorted(claim.status_code for claim in claims) == [200] + 7 * [409]
+            assert shown(one, path) == shown(other, path)
+            assert all(shown(other, path)[tag]["Value"] == [tag] for tag in tags)
 
 
 def test_nothing_is_made_where_nothing_may_be_written(tmp_path: Path) -> None:
