@@ -34,11 +34,4 @@ export type Theme = 'system' | 'light' | 'dark'
 export const theme = kept<Theme>('theme', () => offered.Theme || 'system')
 export const density = kept<'comfortable' | 'compact'>('density', () => 'comfortable')
 
-watch(
-  [theme, density],
-  () => {
-    document.documentElement.dataset['theme'] = theme.value
-    document.documentElement.dataset['density'] = density.value
-  },
-  { immediate: true },
-)
+watch(theme, (chosen) => (document.documentElement.dataset['theme'] = chosen), { immediate: true })
