@@ -6,9 +6,11 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tests.support.listening import listening
 
 
 @dataclass
@@ -31,7 +33,11 @@ class Hostile:
     behave: Behaviour
     port: int = 0
     requests: list[Received] = field(default_factory=list)
-    connections: int = 0
+    arrived: list[socket.socket] = field(default_factory=list)
+
+    @property
+    def connections(self) -> int:
+        return len(self.arrived)
 
     @property
     def url(self) -> str:
@@ -55,8 +61,6 @@ def hostile(behave: Behaviour, certificate: Path | None = None) -> Iterator[Host
     :param certificate: PEM file of certificate and key; it then speaks TLS
     """
     server = Hostile(behave)
-    listener = socket.create_server(("127.0.0.1", 0))
-    server.port = listener.getsockname()[1]
     context = None
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -64,31 +68,18 @@ def hostile(behave: Behaviour, certificate: Path | None = None) -> Iterator[Host
     is_over = threading.Event()
 
     def serve(connection: socket.socket) -> None:
-        with suppress(OSError), connection:
-            used = context.wrap_socket(connection, server_side=True) if context else connection
-            with used, used.makefile("rb") as stream:
-                while (request := _read(stream)) is not None and not is_over.is_set():
-                    server.requests.append(request)
-                    server.behave(used, request)
+        server.arrived.append(connection)
+        used = context.wrap_socket(connection, server_side=True) if context else connection
+        with used, used.makefile("rb") as stream:
+            while (request := _read(stream)) is not None and not is_over.is_set():
+                server.requests.append(request)
+                server.behave(used, request)
 
-    def accept() -> None:
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            server.connections += 1
-            threading.Thread(target=serve, args=(connection,), daemon=True).start()
-
-    thread = threading.Thread(target=accept, daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        is_over.set()
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        thread.join()
+    with listening(serve) as server.port:
+        try:
+            yield server
+        finally:
+            is_over.set()
 
 
 def _read(stream: object) -> Received | None:

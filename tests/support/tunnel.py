@@ -6,7 +6,9 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from tests.support.listening import listening
 
 
 @dataclass
@@ -14,45 +16,29 @@ class Tunnel:
     """Where it listens, and the heads of the requests that came."""
 
     port: int
-    heads: list[str] = field(default_factory=list)
+    heads: list[str]
 
 
 @contextmanager
 def tunnel() -> Iterator[Tunnel]:
     """A proxy on a free port."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    proxy = Tunnel(listener.getsockname()[1])
+    heads: list[str] = []
 
     def serve(client: socket.socket) -> None:
-        with suppress(OSError), client:
-            head = b""
-            while not head.endswith(b"\r\n\r\n"):
-                head += client.recv(1) or b"\r\n\r\n"
-            proxy.heads.append(head.decode())
-            host, _, port = head.split(b" ")[1].decode().rpartition(":")
-            with socket.create_connection((host, int(port))) as target:
-                client.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
-                back = threading.Thread(target=_relay, args=(target, client), daemon=True)
-                back.start()
-                _relay(client, target)
-                back.join()
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += client.recv(1) or b"\r\n\r\n"
+        heads.append(head.decode())
+        host, _, port = head.split(b" ")[1].decode().rpartition(":")
+        with socket.create_connection((host, int(port))) as target:
+            client.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+            back = threading.Thread(target=_relay, args=(target, client), daemon=True)
+            back.start()
+            _relay(client, target)
+            back.join()
 
-    def accept() -> None:
-        while True:
-            try:
-                client, _ = listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=serve, args=(client,), daemon=True).start()
-
-    thread = threading.Thread(target=accept, daemon=True)
-    thread.start()
-    try:
-        yield proxy
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        thread.join()
+    with listening(serve) as port:
+        yield Tunnel(port, heads)
 
 
 def _relay(source: socket.socket, target: socket.socket) -> None:

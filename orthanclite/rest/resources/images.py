@@ -21,6 +21,7 @@ from orthanclite.core.errors import (
 from orthanclite.dicom.pixels.showing.formats import DEFAULT_QUALITY, ImageFormat
 from orthanclite.dicom.pixels.showing.render import Mode, RenderOptions
 from orthanclite.services.content.files import InstanceFiles
+from orthanclite.services.content.pieces import Content
 from orthanclite.services.imaging.arrays import ArrayService
 from orthanclite.services.imaging.images import Images
 from orthanclite.services.imaging.slices import SliceService
@@ -214,7 +215,8 @@ def _add_frames(router: Router, images: Images, instances: InstanceFiles) -> Non
         if not call.header("range"):
             return bytes_response(content, media_type)
         # A player jumps in a video.
-        return content_response(call, len(content), lambda at, length: content[at : at + length], media_type)
+        whole = Content.of(content)
+        return content_response(call, whole.size, whole.read, media_type)
 
     @router.get(
         "/instances/{id}/frames/{frame}/raw.gz",

@@ -7,7 +7,8 @@ from orthanclite.core.machine.buffers import SMALL_SIZE
 from orthanclite.dicom.renderings.tags_json import Style
 from orthanclite.rest.resources.views import STYLE_ARGUMENTS, object_response, style_of
 from orthanclite.services.content.attachments import OCTET_STREAM
-from orthanclite.services.content.tags import RawContent, TagService, TagsFormat
+from orthanclite.services.content.pieces import Content
+from orthanclite.services.content.tags import TagService, TagsFormat
 from orthanclite.web.answers.ranges import read_chunks
 from orthanclite.web.answers.responses import (
     Response,
@@ -128,7 +129,7 @@ def _format(call: Call, tags: TagService, style: Style) -> TagsFormat:
     return TagsFormat(style, call.flag("whole"), tags.parse_tags(names))
 
 
-def _raw_response(content: RawContent) -> Response:
-    if content.length <= SMALL_SIZE:
-        return bytes_response(content.read(0, content.length), OCTET_STREAM)
-    return StreamResponse(read_chunks(content.read, 0, content.length), OCTET_STREAM, content.length)
+def _raw_response(content: Content) -> Response:
+    if content.size <= SMALL_SIZE:
+        return bytes_response(content.read(0, content.size), OCTET_STREAM)
+    return StreamResponse(read_chunks(content.read, 0, content.size), OCTET_STREAM, content.size)

@@ -20,9 +20,10 @@ from orthanclite.dicom.reading.dataset import DataSet, DicomFile
 from orthanclite.dicom.renderings.dicomweb_json import stream_json
 from orthanclite.dicom.renderings.dicomweb_xml import stream_xml
 from orthanclite.dicom.renderings.tags_json import Renderer, Style, restyle, shared_tags
-from orthanclite.services.content.blobs import BlobReader, Reader
+from orthanclite.services.content.blobs import BlobReader
 from orthanclite.services.content.byte_cache import ByteCache
 from orthanclite.services.content.files import CACHE_HITS, PARSER_HITS, InstanceFiles, StoredFile
+from orthanclite.services.content.pieces import Content
 
 _ENCAPSULATED_PDF = "1.2.840.10008.5.1.4.1.1.104.1"
 
@@ -36,14 +37,6 @@ class TagsFormat:
     style: Style = Style.FULL
     whole: bool = False  # those behind the pixel data, too
     ignore_length: frozenset[int] = frozenset()  # tags whose value is shown however long it is
-
-
-@dataclass(frozen=True, slots=True)
-class RawContent:
-    """A stored value, read as it is needed."""
-
-    length: int  # bytes
-    read: Reader
 
 
 class TagService:
@@ -130,7 +123,7 @@ class TagService:
         )
         return restyle(shared_tags(renderings), style)
 
-    def content(self, id: str, path: Sequence[str]) -> list[str] | RawContent | None:
+    def content(self, id: str, path: Sequence[str]) -> list[str] | Content | None:
         """What ``path`` (tag, index, tag...) leads to: names of what is below, a value, or nothing.
 
         :raises UnknownResource: for an unknown instance.
@@ -142,11 +135,9 @@ class TagService:
             if found is None or isinstance(found, list):
                 return found
             if found.data is not data:  # deflated: positions are not those of the file
-                value = found.tobytes()
-                return RawContent(len(value), lambda start, length: value[start : start + length])
-            offset = found.start
-        read = self._reader.reader(file.attachment)
-        return RawContent(len(found), lambda start, length: read(offset + start, length))
+                return Content.of(found.tobytes())
+            stretch = (found.start, found.start + len(found))
+        return Content.joined(self._reader.reader(file.attachment), [stretch])
 
     def dicom_json(self, id: str) -> Iterator[bytes]:
         """The DICOM JSON Model of an instance (PS3.18 annex F), piece by piece.
