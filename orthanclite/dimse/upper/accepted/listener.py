@@ -18,6 +18,8 @@ LOGGER = logging.getLogger(__name__)
 
 _BACKLOG = 128
 _HAND_SHAKE_TIMEOUT = 10.0  # seconds
+_LINGER = 1.0  # seconds that a peer which was refused may be silent before the connection is closed
+_MOST_READS = 4  # of what it still sends
 
 
 class DicomListener(ThreadingTCPServer):
@@ -67,10 +69,22 @@ class DicomListener(ThreadingTCPServer):
                 request.do_handshake()  # within the time-out, however it is cut into pieces
             except (OSError, ValueError) as exc:
                 LOGGER.warning("DICOM TLS: refused the connection of %s: %s", client_address[0], exc)
-                with suppress(OSError):
-                    request.close()
+                _part(request)
                 return
         self._serve(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         LOGGER.exception("Cannot serve the DICOM connection of %s", client_address[0])
+
+
+def _part(connection: ssl.SSLSocket) -> None:
+    """Close a connection whose hand-shake has failed. What is unread would have the kernel reset it, and the
+    peer lose the alert that tells why."""
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_WR)  # and speak TLS no more
+        connection.settimeout(_LINGER)
+        for _ in range(_MOST_READS):
+            if not connection.recv(65536):
+                break
+    with suppress(OSError):
+        connection.close()
